@@ -1,0 +1,85 @@
+# Everything runs from one virtual environment, made on first use. `make demo` is the place to start.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TORCH := $(shell grep -i '^torch==' constraints.txt)
+# make TORCH_INDEX=https://download.pytorch.org/whl/cpu ...   takes PyTorch's small CPU build where the default is the CUDA one
+TORCH_INDEX ?=
+# make PYTHON=/path/to/python3.12 ...   chooses the interpreter of the virtual environment
+PYTHON ?=
+WORKERS ?= 2
+
+.PHONY: help install demo test lint test-slow test-browser bench bench-gpu docs clean
+
+help:
+	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (minutes, offline)'
+	@echo 'make test          lint and the fast tests, with coverage'
+	@echo 'make lint          ruff, mypy, layers, spelling'
+	@echo 'make test-slow     the tests that take minutes'
+	@echo 'make test-browser  the tests that drive a browser'
+	@echo 'make bench         speed on this machine (benchmarks/README.md)'
+	@echo 'make bench-gpu     the same on an accelerator, in pieces'
+	@echo 'make docs          run every code block of the documentation and check its links'
+	@echo 'make clean         remove the virtual environment and what the tools left'
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@python='$(PYTHON)'; \
+	fits='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; \
+	for found in $${python:-python3.11 python3.12 python3.13 python3}; do \
+	    if "$$found" -c "$$fits" >/dev/null 2>&1; then good=$$found; break; fi; \
+	done; \
+	if [ -z "$${good:-}" ]; then \
+	    echo "error: unmask needs Python 3.11 or newer with venv; none of '$${python:-python3.11 python3.12 python3.13 python3}' is." >&2; \
+	    echo 'fix: install one (Debian: apt install python3.11-venv), or name it: make PYTHON=/path/to/python3' >&2; \
+	    exit 2; \
+	fi; \
+	echo "making $(VENV) with $$good"; \
+	"$$good" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/unmask demo
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+
+# Two workers on two cores: one thread each.
+test test-slow test-browser docs: export OMP_NUM_THREADS ?= 1
+
+test: lint
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
+
+# pytest ends with 5 when it finds no test: then there is nothing to drive yet.
+test-browser: $(READY)
+	@echo 'tests marked browser:'
+	@$(BIN)/pytest -m browser --collect-only -q || [ $$? -eq 5 ]
+	$(BIN)/pytest -m browser || [ $$? -eq 5 ]
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.bench $(ARGS)
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.bench_gpu $(ARGS)
+
+docs: $(READY)
+	$(BIN)/pytest tests/test_readme.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov dist

@@ -1,0 +1,116 @@
+"""What each training option of the masked process does at equal tokens: the table behind the recipes' defaults.
+
+    python benchmarks/ablate_masked.py --source stories-en.train.jsonl.gz --valid stories-en.valid.jsonl.gz
+
+Each row is a nano recipe with one change, several seeds, scored on held-out documents (bits per byte, upper bound for masked rows).
+Results go to ``benchmarks/results/ablate_masked.json``; rows that are already there are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from unmask.evaluation.bits import bits_per_byte
+from unmask.training.recipe import load_recipe
+from unmask.training.train import train
+
+RESULTS = Path(__file__).parent / "results" / "ablate_masked.json"
+PLAIN = ["process.curriculum_start=null", "process.causal_warmup=0"]
+FULL = ["process.curriculum_start=0.15", "process.causal_warmup=0.4"]
+ROWS: dict[str, tuple[str, list[str]]] = {
+    "causal": ("nano-causal", []),
+    "masked: plain cross-entropy, uniform t, no shift": ("nano-masked", [*PLAIN, "backbone.output_shift=0"]),
+    "... ELBO weight": ("nano-masked", [*PLAIN, "backbone.output_shift=0", "process.weighting=elbo"]),
+    "... cosine schedule": ("nano-masked", [*PLAIN, "backbone.output_shift=0", "process.schedule=cosine"]),
+    "... bell-shaped t": ("nano-masked", [*PLAIN, "backbone.output_shift=0", "process.times=bell"]),
+    "... output shifted": ("nano-masked", PLAIN),
+    "... time input": ("nano-masked", [*PLAIN, "backbone.output_shift=0", "backbone.time_input=true"]),
+    "... curriculum from 0.15": ("nano-masked", [*PLAIN, "backbone.output_shift=0", "process.curriculum_start=0.15"]),
+    "shift and causal warm start 0.4": ("nano-masked", [*PLAIN, "process.causal_warmup=0.4"]),
+    "shift, warm start 0.4, curriculum": ("nano-masked", FULL),
+    "shift, warm start 0.4, curriculum, bell": ("nano-masked", [*FULL, "process.times=bell"]),
+    "shift, warm start 0.6, curriculum": ("nano-masked", [*FULL, "process.causal_warmup=0.6"]),
+    "shift, warm start 0.2, curriculum": ("nano-masked", [*FULL, "process.causal_warmup=0.2"]),
+}
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--valid")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--documents", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="run only rows whose name contains this")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    stored = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {"rows": {}}
+    for seed in range(arguments.seeds):
+        for row, (recipe, overrides) in ROWS.items():
+            key = f"{row} | seed {seed} | {arguments.steps} steps"
+            if key in stored["rows"] or arguments.only not in row:
+                continue
+            stored["rows"][key] = one(recipe, overrides, seed, arguments)
+            stored |= {
+                "command": "python benchmarks/ablate_masked.py --source SOURCE --valid VALID",
+                "source": Path(arguments.source).name,
+                "hardware": f"{platform.machine()}, {arguments.threads} threads",
+                "date": time.strftime("%Y-%m-%d"),
+            }
+            arguments.results.parent.mkdir(parents=True, exist_ok=True)
+            arguments.results.write_text(json.dumps(stored, indent=1, ensure_ascii=False))
+            print(key, stored["rows"][key], flush=True)
+    table(stored, arguments.steps)
+
+
+def one(recipe: str, overrides: list[str], seed: int, arguments: argparse.Namespace) -> dict[str, object]:
+    """Train and score one row with one seed."""
+    from unmask.data.corpus import load_corpus
+
+    data = [f"data.source={arguments.source}"] + ([f"data.valid={arguments.valid}"] if arguments.valid else [])
+    steps = [f"training.max_steps={arguments.steps}", "training.valid_blocks=0", "training.save_steps=100000"]
+    resolved = load_recipe(recipe, [*overrides, *data, *steps, f"seed={seed}"])
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(resolved, Path(folder) / "run")
+        model = run.model("cpu")
+        corpus = load_corpus(arguments.source, valid=arguments.valid)
+        texts = corpus.split("valid")["text"][: arguments.documents]
+        bits = bits_per_byte(model, run.process, run.tokenizer, texts, window=256, draws=8)
+    return {
+        "bits_per_byte": round(bits.value, 4),
+        "bound": bits.bound,
+        "bytes": bits.bytes,
+        "tokens_seen": run.manifest["tokens_seen"],
+        "parameters": run.manifest["parameters"],
+        "corpus_fingerprint": run.manifest["corpus_fingerprint"],
+        "seconds": run.manifest["train_seconds"],
+    }
+
+
+def table(stored: dict[str, object], steps: int) -> None:
+    """Print mean and spread over seeds as markdown."""
+    print("\n| row | bits per byte (mean +- sd) | seeds |\n|---|---|---|")
+    for row in ROWS:
+        values = [
+            entry["bits_per_byte"]
+            for key, entry in stored["rows"].items()  # type: ignore[attr-defined]
+            if key.startswith(f"{row} | ") and key.endswith(f"| {steps} steps")
+        ]
+        if values:
+            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+            print(f"| {row} | {statistics.mean(values):.3f} +- {spread:.3f} | {len(values)} |")
+
+
+if __name__ == "__main__":
+    main()

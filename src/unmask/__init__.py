@@ -1,0 +1,104 @@
+"""unmask: a workbench for small language models that do more than write left to right.
+
+The public surface is what ``__all__`` names. It is imported name by name when first used, so that
+``import unmask`` stays quick and needs no torch (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from unmask.errors import Error
+
+if TYPE_CHECKING:
+    from unmask.api.compare import compare as compare
+    from unmask.api.data import data_convert as data_convert
+    from unmask.api.data import data_fetch as data_fetch
+    from unmask.api.data import data_stats as data_stats
+    from unmask.api.demo import demo as demo
+    from unmask.api.doctor import doctor as doctor
+    from unmask.api.evaluate import evaluate as evaluate
+    from unmask.api.export import export as export
+    from unmask.api.infill import infill as infill
+    from unmask.api.recipes import copy_recipe as copy_recipe
+    from unmask.api.recipes import recipes as recipes
+    from unmask.api.run import load_run as load_run
+    from unmask.api.sample import sample as sample
+    from unmask.api.train import plan as plan
+    from unmask.api.train import train as train
+    from unmask.training.recipe import Recipe as Recipe
+    from unmask.training.recipe import load_recipe as load_recipe
+    from unmask.training.run import Run as Run
+
+__version__ = "0.1.0"
+
+# public name -> the module that defines it
+_HOMES = {
+    "Recipe": "unmask.training.recipe",
+    "Run": "unmask.training.run",
+    "compare": "unmask.api.compare",
+    "copy_recipe": "unmask.api.recipes",
+    "data_convert": "unmask.api.data",
+    "data_fetch": "unmask.api.data",
+    "data_stats": "unmask.api.data",
+    "demo": "unmask.api.demo",
+    "doctor": "unmask.api.doctor",
+    "evaluate": "unmask.api.evaluate",
+    "export": "unmask.api.export",
+    "infill": "unmask.api.infill",
+    "load_recipe": "unmask.training.recipe",
+    "load_run": "unmask.api.run",
+    "plan": "unmask.api.train",
+    "recipes": "unmask.api.recipes",
+    "sample": "unmask.api.sample",
+    "train": "unmask.api.train",
+}
+
+__all__ = [
+    "Error",
+    "Recipe",
+    "Run",
+    "__version__",
+    "compare",
+    "copy_recipe",
+    "data_convert",
+    "data_fetch",
+    "data_stats",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "infill",
+    "load_recipe",
+    "load_run",
+    "plan",
+    "recipes",
+    "sample",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unmask' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package, where importing the folder ``unmask.compare`` does not hide the function ``unmask.compare``."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

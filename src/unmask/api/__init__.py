@@ -1,0 +1,1 @@
+"""The public functions, one a verb: what the shell can do, Python can do."""

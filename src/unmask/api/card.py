@@ -1,0 +1,122 @@
+"""The model card of an exported run: what it is, how to use it, what it was trained on, what it cannot do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from unmask import __version__
+from unmask.training.recipe import Recipe
+from unmask.training.run import Run
+
+_KINDS = {
+    "causal": "a left-to-right (autoregressive) language model: it writes one token after another",
+    "masked": (
+        "a masked-diffusion language model: it starts from hidden tokens and reveals them in any order, "
+        "so that it also fills holes inside a text"
+    ),
+}
+
+
+def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
+    """Return a model card as Markdown with YAML front matter.
+
+    Args:
+        run: The run.
+        recipe: Its recipe as it may be shown, without paths of the training machine.
+        format: ``hub`` or ``llama``.
+        name: Name of the exported folder, used in the commands.
+    """
+    kind = _KINDS.get(run.process.name, f"a language model trained by the process `{run.process.name}`")
+    finished = run.manifest.get("status") == "finished"
+    parts = [
+        f"---\n{yaml.safe_dump(_front_matter(run, recipe, format), sort_keys=False)}---",
+        f"# {name}",
+        f"{run.manifest['parameters']:,} parameters, {kind}. Trained with [unmask](https://pypi.org/project/unmask) "
+        f"{run.manifest.get('versions', {}).get('unmask', __version__)} from the recipe `{recipe.name}`.",
+        "" if finished else f"**Its training did not finish** (status: {run.manifest.get('status')}).",
+        "> The license is not chosen yet: replace `license: other` above by one that suits the weights and the text "
+        "that they were trained on.",
+        "## Use",
+        _usage(run, format, name),
+        "## Figures",
+        _table(_figures(run, recipe)),
+        "## Limits",
+        _limits(run, recipe),
+        "## Recipe",
+        f"```yaml\n{recipe.to_yaml()}```",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(run: Run, recipe: Recipe, format: str) -> dict[str, Any]:
+    tags = ["unmask", run.process.name]
+    if run.process.visibility == "bidirectional":
+        tags += ["diffusion", "masked-diffusion", "infilling"]
+    matter: dict[str, Any] = {
+        "license": "other",
+        "library_name": "transformers" if format == "llama" else "unmask",
+        "pipeline_tag": "text-generation",
+        "tags": tags,
+    }
+    if recipe.data.source.startswith("hf:"):
+        matter["datasets"] = [recipe.data.source.removeprefix("hf:").partition(":")[0]]
+    return matter
+
+
+def _usage(run: Run, format: str, name: str) -> str:
+    if format == "llama":
+        return (
+            "```python\n"
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f'tokenizer = AutoTokenizer.from_pretrained("{name}")\n'
+            f'model = AutoModelForCausalLM.from_pretrained("{name}")\n'
+            'inputs = tokenizer("Once upon a time", return_tensors="pt")\n'
+            "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))\n"
+            "```\n\nThe tokenizer puts BOS before a text, as in training. "
+            "Generation leaves out the mask, BOS and padding tokens."
+        )
+    lines = [f'unmask sample {name} --prompt "Once upon a time"', f"unmask evaluate {name} --source YOUR_TEXT.txt"]
+    if run.process.visibility == "bidirectional":
+        lines.insert(1, f'unmask infill {name} "the ____ sat on the ____"')
+    commands = "\n".join(["pip install unmask", *lines])
+    return f"```bash\n{commands}\n```\n\n`{name}` is this folder, or its name on the Hub."
+
+
+def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
+    manifest = run.manifest
+    rows = [
+        ("process", run.process.name),
+        ("backbone", recipe.backbone.name),
+        ("parameters", f"{manifest['parameters']:,}"),
+        ("tokenizer", f"{recipe.data.tokenizer}, {run.tokenizer.vocab_size:,} ids ({run.tokenizer.fingerprint})"),
+        ("context", f"{recipe.data.length} tokens"),
+        ("corpus", f"{recipe.data.source}, fingerprint {manifest['corpus_fingerprint']}"),
+    ]
+    if "train_bytes" in manifest:
+        rows.append(("training text", f"{manifest['train_bytes']:,} bytes"))
+    if "tokens_seen" in manifest:
+        rows.append(("tokens seen", f"{manifest['tokens_seen']:,} in {manifest['steps']:,} steps"))
+    if "device" in manifest:
+        rows.append(("trained on", f"{manifest['device']}, {manifest['precision']}, seed {recipe.seed}"))
+    scores = [row["valid_nats_per_token"] for row in run.metrics() if "valid_nats_per_token" in row]
+    if scores:
+        label = "exact" if run.process.visibility == "causal" else "an upper bound"
+        rows.append(("held-out text", f"{scores[-1]:.3f} nats a token ({label})"))
+    return rows
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _limits(run: Run, recipe: Recipe) -> str:
+    lines = [
+        "It is small and was trained on one corpus: it knows nothing else, states falsehoods fluently, and carries over "
+        "what that text holds, its biases and names included. It follows no instructions and has not been aligned.",
+        f"It reads at most {recipe.data.length} tokens.",
+    ]
+    if run.process.visibility == "bidirectional":
+        lines.append("Its likelihoods are upper bounds; do not set them beside exact ones without saying so.")
+    return "\n".join(f"- {line}" for line in lines)

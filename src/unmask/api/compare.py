@@ -1,0 +1,132 @@
+"""Several runs, one honest report."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from unmask.errors import Error
+from unmask.training.run import Run
+
+if TYPE_CHECKING:
+    from unmask.compare.rows import Comparison
+
+JUDGE = "judge-nano"
+"""Recipe of the judge that ``auto`` trains."""
+
+
+def compare(
+    runs: Sequence[str | Path | Run],
+    output: str | Path,
+    *,
+    source: str | None = None,
+    documents: int = 200,
+    draws: int = 8,
+    judge: str | Path | Run = "auto",
+    samples: int = 32,
+    length: int | None = None,
+    steps: Sequence[int] = (8, 32, 128),
+    batches: Sequence[int] = (1, 8, 32),
+    seed: int = 0,
+    command: str = "",
+    say: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Compare runs on the same held-out text, beside controls, and write one report.
+
+    The folder then holds ``report.html``, ``table.md`` and ``compare.json``.
+
+    Args:
+        runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference.
+        output: Folder of the report.
+        source: Held-out text; default the valid split of the first run's corpus.
+        documents: Most held-out documents.
+        draws: Network calls a window where a likelihood is a bound.
+        judge: ``auto`` trains a small left-to-right judge on the corpus's judge split once and keeps it in the cache;
+            ``n-gram`` judges by an n-gram alone; ``none`` by nothing; else a run.
+        samples: Texts that each way to sample writes.
+        length: Tokens of a generated text; default what the shortest context holds, at most 256.
+        steps: Steps of samplers that have them.
+        batches: Batch sizes at which generation is timed.
+        seed: Of the documents chosen, the bounds, the samples and the intervals.
+        command: The command line, for the report.
+        say: Called with a line of progress.
+
+    Returns:
+        All that the report shows, as data.
+
+    Raises:
+        Error: no such run, unfit text, or a judge that was trained on a rival's text.
+    """
+    from unmask.compare.compare import Speed
+    from unmask.compare.compare import compare as measure
+
+    for name, values in (("steps", steps), ("batches", batches)):
+        if not values or min(values) < 1:
+            raise Error(f"{name} must be numbers of at least 1, got {list(values)}.")
+    opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
+    if not opened:
+        raise Error("there is nothing to compare; name at least one run.")
+    chosen: Run | Literal["n-gram", "none"]
+    if judge == "auto":
+        chosen = _auto_judge(opened[0], say)
+    elif judge == "none":
+        chosen = "none"
+    elif judge == "n-gram":
+        chosen = "n-gram"
+    else:
+        chosen = judge if isinstance(judge, Run) else Run.open(judge)
+    return measure(
+        opened,
+        output,
+        source=source,
+        documents=documents,
+        draws=draws,
+        judge=chosen,
+        samples=samples,
+        length=length,
+        speed=Speed(batches=tuple(batches), steps=tuple(steps)),
+        seed=seed,
+        command=command,
+        say=say,
+    )
+
+
+def _auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
+    """Return the cached judge of a run's corpus, trained now if there is none; ``n-gram`` where no text is set apart.
+
+    It reads its split about six times, for more would be memorising it.
+    """
+    from unmask.compare.held_out import corpus_of
+    from unmask.data.cache import built, cache_folder
+    from unmask.training.recipe import load_recipe
+    from unmask.training.train import train
+
+    corpus = corpus_of(run)
+    try:
+        corpus.split("judge")
+    except Error as error:
+        say(f"no AR judge: {error}")
+        return "n-gram"
+    wanted = run.recipe.data
+    recipe = load_recipe(JUDGE)
+    shared = ("source", "valid", "valid_fraction", "judge_fraction", "normalize", "text_field")
+    data = recipe.data.model_copy(update={"split": "judge", **{name: getattr(wanted, name) for name in shared}})
+    tokens = corpus.stats()["splits"]["judge"]["bytes"] / 3  # a token of its small vocabulary is about 3 bytes
+    per_step = data.length * recipe.training.per_device_train_batch_size
+    steps = max(50, min(recipe.training.max_steps, round(6 * tokens / per_step)))
+    training = recipe.training.model_copy(update={"max_steps": steps})
+    recipe = recipe.model_copy(update={"data": data, "training": training})
+    key = hashlib.sha256(f"{corpus.fingerprint} {recipe.to_yaml()}".encode()).hexdigest()[:12]
+    folder = cache_folder() / "judges" / f"{corpus.fingerprint}-{key}"
+    if not folder.is_dir():
+        say(f"training the judge on the judge split of {corpus.source} (once; kept in {folder})")
+
+    def build(aside: Path) -> None:
+        if train(recipe, aside).manifest["status"] != "finished":
+            raise KeyboardInterrupt
+        shutil.rmtree(aside / "checkpoints", ignore_errors=True)
+
+    return Run.open(built(folder, build))

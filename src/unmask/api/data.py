@@ -1,0 +1,150 @@
+"""``unmask data``: figures about a corpus, bringing one into a folder, and changing its format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unmask.data import readers, sources, writers
+from unmask.data.corpus import documents, load_corpus
+from unmask.data.fetch import fetch
+from unmask.data.tokenizers import make_tokenizer
+from unmask.errors import Error
+
+
+@dataclass(frozen=True)
+class DataStats:
+    """Figures about a corpus and, where one was asked for, a tokenizer on its validation split.
+
+    Attributes:
+        corpus: What :meth:`unmask.data.corpus.Corpus.stats` returns.
+        tokenizer: Name, fingerprint, vocab_size, and tokens, bytes_per_token on the validation split.
+    """
+
+    corpus: dict[str, Any]
+    tokenizer: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {**self.corpus, "tokenizer": self.tokenizer}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A corpus that was brought into a folder.
+
+    Attributes:
+        folder: Holds train.jsonl.gz, valid.jsonl.gz and manifest.json.
+        manifest: What manifest.json says.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"folder": str(self.folder), **self.manifest}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A file that was written.
+
+    Attributes:
+        output: The file.
+        documents: Number of documents; 1 for text copied as it is.
+        bytes: Size of the file.
+    """
+
+    output: Path
+    documents: int
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {**asdict(self), "output": str(self.output)}
+
+
+def data_stats(
+    source: str,
+    *,
+    tokenizer: str | None = None,
+    vocab_size: int = 4096,
+    valid: str | None = None,
+    normalize: Literal["NFC"] | None = None,
+    text_field: str = "text",
+) -> DataStats:
+    """Read a corpus and count it.
+
+    Args:
+        source: See :mod:`unmask.data.sources`.
+        tokenizer: "bytes", "bpe" (trained on the train split), "hf:owner/name" or a folder.
+        vocab_size: Vocabulary for "bpe".
+        valid: A source that is the validation split.
+        normalize: "NFC" or None.
+        text_field: Field that holds the text.
+
+    Raises:
+        Error: as :func:`unmask.data.corpus.load_corpus` and :func:`unmask.data.tokenizers.make_tokenizer`.
+    """
+    corpus = load_corpus(source, valid=valid, normalize=normalize, text_field=text_field)
+    if tokenizer is None:
+        return DataStats(corpus.stats())
+    chosen = make_tokenizer(tokenizer, documents(corpus.split("train")), vocab_size)
+    tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split("valid")))
+    size = corpus.stats()["splits"]["valid"]["bytes"]
+    figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}
+    return DataStats(corpus.stats(), {**figures, "tokens": tokens, "bytes_per_token": size / tokens})
+
+
+def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched:
+    """Bring a named public corpus, or any source, into a folder with a manifest.
+
+    Args:
+        name: See :data:`unmask.data.named.NAMED`, or a source.
+        output: The folder.
+        force: Replace a corpus that lies there.
+
+    Raises:
+        Error: as :func:`unmask.data.fetch.fetch`, or a corpus lies there already.
+    """
+    folder = Path(output)
+    if folder.is_file():
+        raise Error(f"{folder} is a file. Name a folder in --output.")
+    if not force and (folder / "manifest.json").exists():
+        raise Error(f"{folder} holds a corpus already. Name another --output, or add --force to replace it.")
+    return Fetched(folder, fetch(name, folder))
+
+
+def data_convert(source: str, output: str | Path, *, text_field: str = "text", force: bool = False) -> Converted:
+    """Write a source as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (1-D uint8) file.
+
+    A single .txt or .npy goes to .txt or .npy byte for byte. Otherwise documents are written one a line or row, or,
+    to .txt and .npy, with a blank line between them.
+
+    Args:
+        source: See :mod:`unmask.data.sources`.
+        output: The file; its suffix decides the format.
+        text_field: Field that holds the text in the source.
+        force: Replace a file that lies there.
+
+    Raises:
+        Error: unusable source, unknown suffix, or the file exists.
+    """
+    path = Path(output)
+    form = writers.check_target(path)
+    if path.is_dir():
+        raise Error(f"{path} is a folder. Name a file.")
+    if path.exists() and not force:
+        raise Error(f"{path} exists. Name another file, or add --force to replace it.")
+    if form in (".txt", ".npy") and readers.file_format(Path(source)) in (".txt", ".npy") and Path(source).is_file():
+        writers.write_raw(readers.read_raw(Path(source)), path)
+        return Converted(path, 1, path.stat().st_size)
+    count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path)
+    return Converted(path, count, path.stat().st_size)
+
+
+def _not_blank(texts: Iterator[str]) -> Iterator[str]:
+    return (text for text in texts if text.strip())

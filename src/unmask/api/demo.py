@@ -1,0 +1,174 @@
+"""The main job on an embedded default: two models of the same parameters learn, write and are compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask.api.compare import compare
+from unmask.api.infill import infill
+from unmask.api.sample import sample
+from unmask.api.train import train
+from unmask.errors import Error
+from unmask.training.run import MANIFEST, Run
+
+if TYPE_CHECKING:
+    from unmask.api.writing import SettingsOptions, Watch
+    from unmask.compare.rows import Comparison
+
+PROMPT = "Return the"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A held-out sentence, the same with holes, and what the masked model wrote into them."""
+
+    original: str
+    holes: str
+    filled: str
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        causal: Folder of the left-to-right run.
+        masked: Folder of the masked run.
+        report: The HTML report.
+        filled: Held-out sentences with holes, filled by the masked model.
+        causal_text: Free writing, left to right.
+        masked_text: Free writing, by unmasking.
+        comparison: All numbers of the report.
+    """
+
+    causal: Path
+    masked: Path
+    report: Path
+    filled: list[Filled]
+    causal_text: str
+    masked_text: str
+    comparison: Comparison
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "causal": str(self.causal),
+            "masked": str(self.masked),
+            "report": str(self.report),
+            "filled": [asdict(f) for f in self.filled],
+            "causal_text": self.causal_text,
+            "masked_text": self.masked_text,
+            "rows": self.comparison.to_dict()["rows"],
+        }
+
+
+def demo(
+    output: str | Path = "runs/demo",
+    *,
+    overrides: Iterable[str] = (),
+    say: Callable[[str], None] = lambda text: None,
+    watch: Callable[[Run], AbstractContextManager[Watch | None]] = lambda run: nullcontext(),
+) -> DemoResult:
+    """Train ``demo-causal`` and ``demo-masked``, let both write, and compare them.
+
+    Runs that an earlier call finished are used again; an interrupted one is resumed.
+
+    Args:
+        output: Folder for the two runs and the report.
+        overrides: ``section.key=value`` for both recipes (a smaller budget, another corpus).
+        say: Called with a line of progress.
+        watch: Given the masked run, a context whose value is called at each step of one text's denoising.
+
+    Raises:
+        Error: as train, sample and compare.
+    """
+    folder, overrides = Path(output), list(overrides)
+    runs = {name: _train(f"demo-{name}", folder / name, overrides, say) for name in ("causal", "masked")}
+    if interrupted := [r for r in runs.values() if r.manifest["status"] != "finished"]:
+        raise Error(f"stopped while training {interrupted[0].path}; the same command goes on from there.")
+    say("")
+    say("Held-out sentences with holes, filled by the masked model (it sees both sides of a hole):")
+    filled = []
+    for original, holes in held_out_sentences(runs["masked"]):
+        text = infill(runs["masked"], holes, length="1-2", temperature=0.0).texts[0]
+        filled.append(Filled(original, holes, text))
+        say(f"  with holes {holes}")
+        say(f"  filled     {text}")
+        say(f"  original   {original}")
+        say("")
+    say("Free writing by the masked model, all positions open at first, decided step by step:")
+    free: SettingsOptions = {"temperature": 0.8, "seed": 1}
+    with watch(runs["masked"]) as show:
+        masked_text = sample(runs["masked"], PROMPT, max_tokens=60, steps=30, watch=show, **free).texts[0]
+    say(f"  {_flat(masked_text)}")
+    say("")
+    say("Free writing from left to right:")
+    causal_text = sample(runs["causal"], PROMPT, max_tokens=60, **free).texts[0]
+    say(f"  {_flat(causal_text)}")
+    say("")
+    say("This is what a few minutes of two cores buy: words and phrases, not sense. More steps buy more.")
+    say("")
+    report = folder / "report"
+    comparison = compare(
+        list(runs.values()),
+        report,
+        documents=60,
+        samples=8,
+        steps=(8, 32),
+        batches=(1, 8),
+        judge="n-gram",
+        command="unmask demo",
+        say=say,
+    )
+    return DemoResult(
+        runs["causal"].path,
+        runs["masked"].path,
+        report / "report.html",
+        filled,
+        causal_text,
+        masked_text,
+        comparison,
+    )
+
+
+def _train(recipe: str, folder: Path, overrides: list[str], say: Callable[[str], None]) -> Run:
+    begun = (folder / MANIFEST).is_file()
+    if begun:
+        try:
+            run = Run.open(folder)
+        except Error:
+            run = None
+        if run is not None and run.manifest["status"] == "finished":
+            say(f"using {folder}, trained before (remove it to train again)")
+            return run
+    say(f"training {recipe}" + (" (going on where it stopped)" if begun else ""))
+    return train(recipe, overrides, folder, resume=begun)
+
+
+def held_out_sentences(run: Run, count: int = 4) -> list[tuple[str, str]]:
+    """Return plain held-out sentences, each with a copy in which two words are holes."""
+    from unmask.compare.held_out import corpus_of
+
+    found = []
+    for text in corpus_of(run).split("valid")["text"]:
+        for sentence in re.split(r"(?<=[.!?])\s+", text):
+            words = sentence.split(" ")
+            if not (9 <= len(words) <= 14 and re.fullmatch(r"[A-Z][A-Za-z ,'-]+\.", sentence)):
+                continue
+            hidden = (len(words) // 3, 2 * len(words) // 3)
+            holes = ["____" if i in hidden else word for i, word in enumerate(words)]
+            if all(words[i].isalpha() for i in hidden):
+                found.append((sentence, " ".join(holes)))
+                break
+        if len(found) == count:
+            break
+    return found
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,218 @@
+"""What this machine offers to unmask, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from unmask.data.cache import cache_folder
+
+Status = Literal["ok", "warn", "fail"]
+
+PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "pydantic")
+EXTRAS = {"tensorboard": "unmask[trackers]", "wandb": "wandb", "mlflow": "mlflow"}
+GIB = 2**30
+LITTLE = 2 * GIB
+"""Below this much free memory or disk the quick start gets into trouble."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        name: What was looked at.
+        status: ``ok``; ``warn`` if unmask works, but slower or with less; ``fail`` if some verb will not work.
+        detail: What was found.
+        fix: What to do about it; empty exactly when the status is ``ok``.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks, in the order in which they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no check failed. Warnings do not count."""
+        return all(check.status != "fail" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"healthy": self.healthy, "checks": [asdict(check) for check in self.checks]}
+
+
+def doctor(*, deep: bool = False) -> Diagnosis:
+    """Look at versions, device, number formats, compiler, threads, memory, disk and extras.
+
+    Args:
+        deep: Also compile a tiny function and reach for the Hugging Face Hub, which can take a minute.
+    """
+    checks = [_python(), *(_package(name) for name in PACKAGES)]
+    if importlib.util.find_spec("torch") is not None:
+        checks += [_device(), _bf16(), _compile(run=deep), _threads()]
+    checks += [_memory(), _disk("disk here", Path.cwd()), _disk("disk of the cache", cache_folder()), _cache()]
+    checks += [_extra(module, package) for module, package in EXTRAS.items()]
+    return Diagnosis(tuple([*checks, _hub()] if deep else checks))
+
+
+def _python() -> Check:
+    from unmask import __version__
+
+    system = platform.platform(terse=True)
+    return Check("python", "ok", f"{platform.python_version()} on {system}, unmask {__version__}")
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "fail", "not installed", f"pip install {name}")
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return Check("device", "ok", f"cuda: {', '.join(names)}")
+    if torch.backends.mps.is_available():
+        return Check("device", "ok", "mps: Apple GPU")
+    if shutil.which("nvidia-smi"):
+        fix = "install a CUDA build of torch: https://pytorch.org/get-started/locally"
+        return Check("device", "warn", f"cpu only: torch {torch.__version__} sees no GPU, but nvidia-smi is here", fix)
+    return Check("device", "ok", "cpu")
+
+
+def _bf16() -> Check:
+    """Support says nothing about speed: many CPUs emulate bfloat16, so a matrix product is timed in both formats."""
+    import torch
+
+    if torch.cuda.is_available():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Check("bf16", "ok", "native on this GPU")
+        return Check("bf16", "warn", "this GPU only emulates it", "train with -o training.bf16=false")
+    ratio = _product_seconds(torch.float32) / _product_seconds(torch.bfloat16)
+    detail = f"a 512 x 512 matrix product runs at {ratio:.2g}x the speed of float32"
+    if ratio < 1:
+        return Check("bf16", "warn", f"works on this CPU but is slow: {detail}", "train with -o training.bf16=false")
+    return Check("bf16", "ok", detail)
+
+
+def _product_seconds(dtype: Any, size: int = 512, repeats: int = 7) -> float:
+    import torch
+
+    matrix = torch.ones(size, size, dtype=dtype)
+    matrix @ matrix  # the first product pays for set-up
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _compile(*, run: bool) -> Check:
+    """torch.compile needs a C++ compiler for CPU code and triton for GPU code."""
+    import torch
+
+    do_without = "leave training.torch_compile off"
+    compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++", "cl")), None)
+    if torch.cuda.is_available() and importlib.util.find_spec("triton") is None:
+        return Check("torch.compile", "warn", "triton is missing", f"pip install triton, or {do_without}")
+    if compiler is None or shutil.which(compiler) is None:
+        return Check("torch.compile", "warn", "no C++ compiler", f"install g++, or {do_without}")
+    if not run:
+        return Check("torch.compile", "ok", f"{compiler} is here; --deep compiles something with it")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    value = torch.arange(8.0, device=device)
+
+    def double_sine(x: torch.Tensor) -> torch.Tensor:
+        return torch.sin(x) * 2
+
+    try:
+        same = torch.allclose(torch.compile(double_sine)(value), double_sine(value), atol=1e-5)
+    except Exception as failure:  # whatever the compiler says is the finding
+        why = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
+        return Check("torch.compile", "warn", f"does not work: {why}", do_without)
+    if not same:
+        return Check("torch.compile", "fail", "gives wrong numbers", f"reinstall torch, or {do_without}")
+    return Check("torch.compile", "ok", f"compiled a function for {device}")
+
+
+def _threads() -> Check:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = torch.get_num_threads()
+    detail = f"torch uses {threads}, this process may use {cores} cores"
+    if threads > cores:
+        return Check("threads", "warn", f"{detail}: they get in each other's way", f"export OMP_NUM_THREADS={cores}")
+    if threads < cores and "OMP_NUM_THREADS" in os.environ:
+        return Check("threads", "warn", f"{detail}: some lie idle", f"unset OMP_NUM_THREADS, or set it to {cores}")
+    return Check("threads", "ok", detail)
+
+
+def _memory() -> Check:
+    memory = psutil.virtual_memory()
+    detail = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
+    if memory.available < LITTLE:
+        return Check("memory", "warn", detail, "close other programs, or lower the batch size and the context length")
+    return Check("memory", "ok", detail)
+
+
+def _disk(name: str, folder: Path) -> Check:
+    folder = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / GIB:.1f} GiB free at {folder}"
+    if free < LITTLE:
+        return Check(name, "warn", detail, "free some space, or point UNMASK_CACHE and --output at a larger disk")
+    return Check(name, "ok", detail)
+
+
+def _cache() -> Check:
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as failure:
+        fix = "set UNMASK_CACHE to a folder that you may write to"
+        return Check("cache", "fail", f"cannot write to {folder}: {failure.strerror}", fix)
+    return Check("cache", "ok", f"{folder} can be written to")
+
+
+def _extra(module: str, package: str) -> Check:
+    if importlib.util.find_spec(module) is not None:
+        return Check(module, "ok", "installed (optional)")
+    return Check(module, "ok", f"not installed (optional; pip install '{package}')")
+
+
+def _hub(seconds: float = 5.0) -> Check:
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        return Check("hub", "warn", "HF_HUB_OFFLINE=1 forbids it", "unset HF_HUB_OFFLINE to use names on the Hub")
+    with contextlib.suppress(OSError):
+        socket.create_connection(("huggingface.co", 443), timeout=seconds).close()
+        return Check("hub", "ok", "huggingface.co answers")
+    fix = "work with local files and folders, or connect to the network (through a proxy: set HTTPS_PROXY)"
+    return Check("hub", "warn", "huggingface.co does not answer", fix)

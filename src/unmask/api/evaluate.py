@@ -1,0 +1,113 @@
+"""How well a run predicts text that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unmask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The score of one run.
+
+    Attributes:
+        run: The run's name.
+        process: Its process.
+        bits_per_byte: Nats of all tokens, end-of-text included, / ln 2 / UTF-8 bytes.
+        bound: ``exact``, ``upper bound``, or ``exact for ...``.
+        interval: 95 % bootstrap interval over documents; ``None`` for a single one.
+        bytes: Bytes scored.
+        documents: Documents scored.
+        tokens: Tokens scored.
+        draws: Network calls a window behind a bound.
+        window: Bytes of a window.
+        source: Where the text comes from.
+        split: The part of it.
+        corpus_fingerprint: Of that text.
+        notes: What to know about the text.
+    """
+
+    run: str
+    process: str
+    bits_per_byte: float
+    bound: str
+    interval: tuple[float, float] | None
+    bytes: int
+    documents: int
+    tokens: int
+    draws: int
+    window: int
+    source: str
+    split: str
+    corpus_fingerprint: str
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return dict(self.__dict__)
+
+
+def evaluate(
+    run: str | Path | Run,
+    *,
+    source: str | None = None,
+    documents: int = 200,
+    draws: int = 8,
+    likelihood: Literal["default", "duel"] = "default",
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score a run in bits per byte.
+
+    Args:
+        run: A run folder, a Hub name or an opened run.
+        source: Text to score; default the valid split of the run's own corpus. Documents it was trained on are dropped.
+        documents: Most documents, chosen by their content and the seed.
+        draws: Network calls a window where the likelihood is a bound.
+        likelihood: ``default``, what the process says; ``duel``, exact for the sampler that unmasks the surest token
+            first (as many network calls as tokens).
+        seed: Of the choice, the bound's noise and the bootstrap.
+        progress: Called with (windows done, windows in all).
+
+    Raises:
+        Error: no such run, no text, or no such likelihood.
+    """
+    from unmask.compare.held_out import held_out
+    from unmask.evaluation.bits import bits_per_byte
+    from unmask.evaluation.windows import common_window
+
+    opened = run if isinstance(run, Run) else Run.open(run)
+    text = held_out([opened], source, documents, seed)
+    model = opened.model()
+    window = common_window(text.texts, [opened.tokenizer], [int(model.config.max_position_embeddings)])
+    score = bits_per_byte(
+        model,
+        opened.process,
+        opened.tokenizer,
+        text.texts,
+        window=window,
+        draws=draws,
+        seed=seed,
+        likelihood=likelihood,
+        progress=progress,
+    )
+    return Evaluation(
+        run=opened.name,
+        process=opened.process.name,
+        bits_per_byte=score.value,
+        bound=score.bound,
+        interval=score.interval,
+        bytes=score.bytes,
+        documents=score.documents,
+        tokens=score.tokens,
+        draws=score.draws,
+        window=window,
+        source=text.source,
+        split=text.split,
+        corpus_fingerprint=text.fingerprint,
+        notes=tuple(text.notes),
+    )

@@ -1,0 +1,162 @@
+"""Give a run to others: as a plain Hugging Face Llama folder, or as a folder that is ready for the Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from unmask.api.card import model_card
+from unmask.errors import Error, nearest
+from unmask.training.recipe import Recipe
+from unmask.training.run import MANIFEST, RECIPE, Run, write_json
+
+FORMATS = ("hub", "llama")
+_PRIVATE = ("checkpoints", "raw", "README.md")
+"""What a Hub folder leaves behind: what only resuming needs, and an older model card."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        path: The folder.
+        format: ``hub``, which ``unmask`` reads, or ``llama``, which ``transformers`` reads alone.
+        run: The run's name.
+        process: The run's process.
+        parameters: Parameters, tied ones once.
+        files: The files, relative to the folder.
+        bytes: Their size.
+    """
+
+    path: Path
+    format: str
+    run: str
+    process: str
+    parameters: int
+    files: tuple[str, ...]
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {**self.__dict__, "path": str(self.path), "files": list(self.files)}
+
+
+def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", "llama"] = "hub") -> Export:
+    """Write a run for others to use.
+
+    Args:
+        run: A run folder, a Hub name, or an opened run.
+        output: The folder to write; new or empty.
+        format: ``hub``: the run without its checkpoints, with a model card; ``unmask`` reads it anywhere. ``llama``: a
+            causal run as a Llama with equal logits, which ``transformers`` reads without ``unmask``.
+
+    Raises:
+        Error: unknown format, a run that is no Llama, or an output that holds something.
+    """
+    if format not in FORMATS:
+        raise Error(f"unknown format {format!r}.{nearest(format, FORMATS)} Choose from {', '.join(FORMATS)}.")
+    opened = run if isinstance(run, Run) else Run.open(run)
+    if format == "llama" and opened.process.visibility != "causal":
+        raise Error(
+            f"run {opened.name} is {opened.process.name}: it attends to both sides, which no Llama does. "
+            "Export it with --format hub."
+        )
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Error(f"{folder} is not an empty folder; give --output a new one.")
+    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        if format == "llama":
+            _write_llama(opened, partial)
+        else:
+            _write_hub(opened, partial)
+        public = _without_local_paths(opened.recipe)
+        (partial / "README.md").write_text(model_card(opened, public, format, folder.absolute().name), "utf-8")
+        os.replace(partial, folder)  # a reader never sees half a folder
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return Export(
+        path=folder,
+        format=format,
+        run=opened.name,
+        process=opened.process.name,
+        parameters=opened.manifest["parameters"],
+        files=tuple(path.relative_to(folder).as_posix() for path in files),
+        bytes=sum(path.stat().st_size for path in files),
+    )
+
+
+def _write_hub(run: Run, folder: Path) -> None:
+    for path in run.path.iterdir():
+        if path.name in _PRIVATE or path.name.startswith(".") or path.suffix == ".partial":
+            continue
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name)
+        else:
+            shutil.copy(path, folder / path.name)
+    public = _without_local_paths(run.recipe)
+    (folder / RECIPE).write_text(public.to_yaml(), encoding="utf-8")
+    names = {"corpus": _public_name(run.manifest["corpus"]), "tokenizer": _public_name(run.manifest["tokenizer"])}
+    write_json(folder / MANIFEST, {**run.manifest, **names})
+    adopted = folder / "tokenizer" / "unmask_tokenizer.json"
+    state = json.loads(adopted.read_text("utf-8"))
+    adopted.write_text(json.dumps({**state, "name": _public_name(state["name"])}, indent=2) + "\n", "utf-8")
+
+
+def _public_name(source: str) -> str:
+    """Return a source's name without the folders of this machine."""
+    return source if source.startswith("hf:") else Path(source).name or source
+
+
+def _without_local_paths(recipe: Recipe) -> Recipe:
+    data = recipe.data
+    names = {
+        "source": _public_name(data.source),
+        "valid": _public_name(data.valid) if data.valid else None,
+        "tokenizer": _public_name(data.tokenizer),
+    }
+    return recipe.model_copy(update={"data": data.model_copy(update=names)})
+
+
+def _write_llama(run: Run, folder: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+    from transformers import GenerationConfig, PreTrainedTokenizerFast
+
+    from unmask.models.llama import to_llama
+    from unmask.models.transformer import Transformer
+
+    ours = run.model("cpu")
+    if not isinstance(ours, Transformer):
+        raise Error(f"run {run.name} has the backbone {run.recipe.backbone.name}, which is no Llama; use --format hub.")
+    tokenizer = run.tokenizer
+    llama = to_llama(ours)
+    ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
+    llama.config.update(ids)
+    llama.generation_config = GenerationConfig(
+        **ids,
+        do_sample=True,
+        max_length=ours.config.max_position_embeddings,
+        suppress_tokens=[tokenizer.mask_id, tokenizer.bos_id, tokenizer.pad_id],  # no process predicts these
+    )
+    llama.save_pretrained(folder)
+    theirs = PreTrainedTokenizerFast.from_pretrained(run.path / "tokenizer")
+    bos = cast(str, theirs.bos_token)  # every text that the run has seen began with BOS
+    theirs.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{bos} $A", special_tokens=[(bos, tokenizer.bos_id)]
+    )
+    theirs.save_pretrained(folder)
+    plain = json.loads((run.path / "tokenizer" / "tokenizer_config.json").read_text("utf-8"))
+    plain |= {
+        "model_max_length": ours.config.max_position_embeddings,
+        "model_input_names": ["input_ids", "attention_mask"],  # generate() takes no others
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(plain, indent=2) + "\n", "utf-8")

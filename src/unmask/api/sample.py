@@ -1,0 +1,116 @@
+"""Write text with a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from unmask.api.infill import infill as infill
+from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
+from unmask.errors import Error
+from unmask.sampling import Request, canvas
+from unmask.sampling.infill import hand_over_space
+from unmask.training.run import Run
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """Texts that a run wrote.
+
+    Attributes:
+        run: The run's folder.
+        sampler: Name of the sampler.
+        settings: All its settings.
+        prompt: Given text before.
+        suffix: Given text behind.
+        texts: The whole texts, prompt and suffix included.
+        completions: What was written.
+        ended: For each text, whether the model ended it (or filled its canvas).
+        tokens: For each text, how many tokens were written.
+        steps: For each text, the steps taken.
+        forwards: For each text, the network calls it took part in.
+    """
+
+    run: str
+    sampler: str
+    settings: dict[str, Any]
+    prompt: str
+    suffix: str
+    texts: list[str]
+    completions: list[str]
+    ended: list[bool]
+    tokens: list[int]
+    steps: list[int]
+    forwards: list[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+def sample(
+    run: str | Path | Run,
+    prompt: str = "",
+    *,
+    suffix: str = "",
+    max_tokens: int | None = None,
+    n: int = 1,
+    sampler: str | None = None,
+    batch_size: int = 8,
+    trace: str | Path | None = None,
+    watch: Watch | None = None,
+    **settings: Unpack[SettingsOptions],
+) -> SampleResult:
+    """Write ``n`` texts.
+
+    Args:
+        run: A run folder, or an opened run.
+        prompt: Text before what is written.
+        suffix: Text behind it (masked runs).
+        max_tokens: Most tokens to write; default: what the context has room for.
+        n: How many texts; text i is the same whatever ``n`` is.
+        sampler: Name of a sampler; default: the recipe's, else the process's.
+        batch_size: Most texts in one network call; no text depends on it.
+        trace: Also write a trace file.
+        watch: Called at every step.
+        **settings: Fields of ``unmask.sampling.Settings``.
+
+    Raises:
+        Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
+            work, a prompt longer than the context.
+    """
+    run, chosen, resolved = resolve(run, sampler, settings)
+    if n < 1:
+        raise Error(f"n is {n}; ask for at least 1 text.")
+    tokenizer, model = run.tokenizer, run.model()
+    vocabulary = vocabulary_of(tokenizer, model)
+    before, leads = hand_over_space(prompt, vocabulary)
+    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(suffix)
+    context = model.config.max_position_embeddings
+    room = context - 1 - len(prefix_ids) - len(suffix_ids)
+    wanted = room if max_tokens is None else max_tokens
+    if wanted < 1 <= room:
+        raise Error(f"max_tokens is {max_tokens}; it must be at least 1.")
+    if wanted > room or room < 1:
+        given = f"a prompt of {len(prefix_ids)} tokens" + (f" and a suffix of {len(suffix_ids)}" if suffix_ids else "")
+        fix = f"; ask for at most {room} (--max-tokens)." if room > 0 else "; shorten the prompt."
+        more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
+        raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")
+    tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
+    requests = [Request(tokens, resolved, i, lead) for i in range(n)]
+    samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
+    texts = [tokenizer.decode(s.tokens) for s in samples]
+    return SampleResult(
+        run=str(run.path),
+        sampler=chosen.name,
+        settings=asdict(resolved),
+        prompt=prompt,
+        suffix=suffix,
+        texts=texts,
+        completions=[t.removeprefix(prompt).removesuffix(suffix) for t in texts],
+        ended=[s.ended for s in samples],
+        tokens=[len(s.written) for s in samples],
+        steps=[s.steps for s in samples],
+        forwards=[s.forwards for s in samples],
+    )

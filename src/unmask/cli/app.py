@@ -1,0 +1,116 @@
+"""The ``unmask`` command: its verbs, and how every failure ends in one line and an exit status.
+
+Exit status: 0 done, 1 the verb found a problem (``doctor``), 2 a mistake the user can mend, 130 Ctrl-C.
+``UNMASK_DEBUG=1`` shows the traceback behind a one-line error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from unmask import __version__
+from unmask.cli.console import note
+from unmask.cli.failures import explain
+from unmask.errors import Error, nearest
+
+# verb -> the function in unmask.cli.<verb>. These modules stay light: torch is imported inside the function.
+VERBS = {
+    "demo": "demo",
+    "doctor": "doctor",
+    "recipes": "recipes",
+    "train": "train",
+    "sample": "sample",
+    "infill": "infill",
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "export": "export",
+}
+# verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.
+GROUPS = {"data": "data_app"}
+# Defaults for the libraries below; what the user has set stays. Set before any of them is imported.
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "DATASETS_VERBOSITY": "error",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+class Verbs(TyperGroup):
+    """A group of commands that answers an unknown verb with the nearest one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb's command, as typer does.
+
+        Raises:
+            Error: no such verb.
+        """
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise Error(f"unknown verb {args[0]!r}.{nearest(args[0], self.commands)} See '{ctx.command_path} --help'.")
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"unmask {__version__}")
+        raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, sample and compare small language models that do more than write left to right."""
+
+
+def build_app() -> typer.Typer:
+    """Return the typer app with every verb registered."""
+    app = typer.Typer(cls=Verbs, name="unmask", pretty_exceptions_enable=False)
+    app.callback()(_root)
+    for verb, function in VERBS.items():
+        app.command(verb)(getattr(importlib.import_module(f"unmask.cli.{verb}"), function))
+    for verb, sub_app in GROUPS.items():
+        app.add_typer(getattr(importlib.import_module(f"unmask.cli.{verb}"), sub_app), name=verb, cls=Verbs)
+    return app
+
+
+def run(args: list[str]) -> int:
+    """Run one command line and return its exit status; failures are printed, not raised, unless they are bugs."""
+    command = typer.main.get_command(build_app())
+    try:
+        # Outside standalone mode the value is the verb's own or, after typer.Exit or Ctrl-C, the exit status.
+        status = command.main(args or ["--help"], prog_name="unmask", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        # The reader has left (`unmask ... | head`). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as failure:
+        line = explain(failure)
+        if line is None:
+            raise
+        if os.environ.get("UNMASK_DEBUG") == "1":
+            traceback.print_exception(failure)
+        if line:
+            note(f"error: {line}")
+        return 2
+    if status == 130:
+        note("interrupted.")
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    sys.exit(run(sys.argv[1:]))

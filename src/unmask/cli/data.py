@@ -1,0 +1,97 @@
+"""``unmask data``: look at a corpus, bring one here, change its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import note, print_json
+
+data_app = typer.Typer(no_args_is_help=True, help="Look at a corpus, bring one here, or change its format.")
+
+_SOURCE = (
+    "pydocs, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, "
+    "hf:owner/name[:config][@split], or several with commas."
+)
+_JSON = "Print one JSON object on stdout."
+
+
+@data_app.command("stats")
+def stats(
+    source: Annotated[str, typer.Argument(help=_SOURCE)],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Measure a tokenizer too: bytes, bpe, hf:owner/name, or a folder.")
+    ] = None,
+    vocab_size: Annotated[int, typer.Option(help="Vocabulary for bpe.")] = 4096,
+    valid: Annotated[str | None, typer.Option(help="A source that is the validation split.")] = None,
+    nfc: Annotated[bool, typer.Option("--nfc", help="Normalise to NFC.")] = False,
+    text_field: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
+    json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Count the documents, bytes and characters of a corpus, per split."""
+    from unmask.api.data import data_stats
+
+    note(f"reading {source} ...")
+    found = data_stats(
+        source,
+        tokenizer=tokenizer,
+        vocab_size=vocab_size,
+        valid=valid,
+        normalize="NFC" if nfc else None,
+        text_field=text_field,
+    )
+    if json:
+        print_json(found.to_dict())
+        return
+    corpus = found.corpus
+    print(f"source       {corpus['source']}")
+    print(f"fingerprint  {corpus['fingerprint']}")
+    print(f"{'split':<9}{'documents':>12}{'bytes':>16}{'characters':>16}")
+    for name, counts in [*corpus["splits"].items(), ("all", corpus)]:
+        print(f"{name:<9}{counts['documents']:>12,}{counts['bytes']:>16,}{counts['characters']:>16,}")
+    dropped = corpus["dropped"]
+    print(f"mean document {corpus['mean_document_bytes']:,.0f} bytes; ", end="")
+    print(f"dropped {dropped['duplicates']:,} duplicates, {dropped['empty']:,} empty")
+    if found.tokenizer:
+        figures = found.tokenizer
+        print(f"tokenizer {figures['name']} ({figures['fingerprint']}), vocabulary {figures['vocab_size']:,}: ", end="")
+        print(f"{figures['bytes_per_token']:.2f} bytes a token on the valid split")
+
+
+@data_app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="tinystories, tinyshakespeare, snakes-stories, pydocs, or any source.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a corpus that lies there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Bring a public corpus into a folder, as train and valid .jsonl.gz with a manifest of hashes."""
+    from unmask.api.data import data_fetch
+
+    note(f"fetching {name} ...")
+    fetched = data_fetch(name, output, force=force)
+    if json:
+        print_json(fetched.to_dict())
+        return
+    for file, facts in fetched.manifest["files"].items():
+        print(f"{output / file}  {facts['documents']:,} documents  sha256 {facts['sha256']}")
+
+
+@data_app.command("convert")
+def convert(
+    source: Annotated[str, typer.Argument(help=_SOURCE)],
+    output: Annotated[Path, typer.Argument(help="File to write; its suffix decides the format.")],
+    text_field: Annotated[str, typer.Option(help="Field that holds the text in the source.")] = "text",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that lies there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Write a corpus as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (uint8) file."""
+    from unmask.api.data import data_convert
+
+    converted = data_convert(source, output, text_field=text_field, force=force)
+    if json:
+        print_json(converted.to_dict())
+    else:
+        print(f"{converted.output}  {converted.documents:,} documents  {converted.bytes:,} bytes")

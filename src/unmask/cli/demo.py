@@ -1,0 +1,50 @@
+"""``unmask demo``: the main job in minutes, offline, on a laptop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unmask.cli.console import console, note, print_json
+
+if TYPE_CHECKING:
+    from unmask.training.run import Run
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="Folder for the two runs and the report.")] = Path(
+        "runs/demo"
+    ),
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", help="Override a key of both recipes: section.key=value.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a left-to-right and a masked model on Python's own documentation, let both write, and compare them."""
+    from unmask.api.demo import demo as show
+    from unmask.api.writing import Watch
+    from unmask.cli.canvas import Canvas
+
+    @contextmanager
+    def watch(run: Run) -> Iterator[Watch]:
+        with Canvas(console, lambda i: run.tokenizer.decode_bytes([i]), pause=0.1) as canvas:
+            yield canvas.show
+
+    note("Two models with the same parameters, on the documentation installed with Python. A few minutes on two cores.")
+    result = show(output, overrides=option or [], say=note, watch=watch)
+    if json:
+        print_json(result.to_dict())
+        return
+    from rich.console import Console
+
+    from unmask.compare.tables import tables, to_rich
+
+    out = Console(width=None if console.is_terminal else 160)
+    out.print(to_rich(tables(result.comparison)[0]))
+    print(f"report: {result.report}")
+    print(f"next:   unmask sample {result.masked} --prompt 'Return the' --watch")
+    print(f"        unmask infill {result.masked} 'Return the ____ of the ____.'")

@@ -1,0 +1,54 @@
+"""``unmask evaluate``: bits per byte of text that a run was not trained on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import console, note, print_json
+from unmask.errors import Error
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run folder, or a Hub name.")],
+    source: Annotated[
+        str | None, typer.Option("--source", help="Text to score; default the held-out part of the run's corpus.")
+    ] = None,
+    documents: Annotated[int, typer.Option("--documents", help="Most documents to score.")] = 200,
+    draws: Annotated[int, typer.Option("--draws", help="Network calls a window, where the number is a bound.")] = 8,
+    likelihood: Annotated[
+        str, typer.Option("--likelihood", help="default, or duel: exact for surest-first unmasking, many calls.")
+    ] = "default",
+    seed: Annotated[int, typer.Option("--seed", help="Of the documents chosen and of the bound.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Score a run in bits per byte of held-out text."""
+    if likelihood not in ("default", "duel"):
+        raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
+    from unmask.api.evaluate import evaluate as score
+
+    with console.status("scoring") as status:
+        result = score(
+            run,
+            source=source,
+            documents=documents,
+            draws=draws,
+            likelihood="duel" if likelihood == "duel" else "default",
+            seed=seed,
+            progress=lambda done, total: status.update(f"scoring: {done} of {total} windows"),
+        )
+    for text in result.notes:
+        note(f"note: {text}")
+    if json:
+        print_json(result.to_dict())
+        return
+    sign = "at most " if result.bound == "upper bound" else ""
+    kind = f"upper bound, {result.draws} draws" if result.bound == "upper bound" else result.bound
+    print(f"{result.run}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
+    if result.interval:
+        print(f"95 % interval over documents: {result.interval[0]:.4f} to {result.interval[1]:.4f}")
+    print(
+        f"{result.documents} documents, {result.bytes:,} bytes of {result.source} ({result.split}, "
+        f"fingerprint {result.corpus_fingerprint}), windows of {result.window} bytes"
+    )

@@ -1,0 +1,29 @@
+"""``unmask export``: give a run to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from unmask.cli.console import note, print_json
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="A run folder, or a Hub name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; new or empty.")],
+    format: Annotated[
+        str, typer.Option("--format", help="hub: for unmask, with a model card; llama: a causal run for transformers.")
+    ] = "hub",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Write a run as a Hub-ready folder, or as a plain Hugging Face Llama."""
+    from unmask.api.export import export as write
+
+    result = write(run, output, format=cast(Literal["hub", "llama"], format))
+    if json:
+        print_json(result.to_dict())
+    else:
+        print(f"{result.path}: {result.run} as {result.format}, {len(result.files)} files, {result.bytes:,} bytes")
+        note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")

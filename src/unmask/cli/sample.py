@@ -1,0 +1,119 @@
+"""``unmask sample``: write text with a run, watch it being written, record it, play a record."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli.canvas import Canvas
+from unmask.cli.console import console, note, print_json
+from unmask.errors import Error
+
+Sampler = Annotated[str | None, typer.Option("--sampler", help="autoregressive | ancestral | confidence.")]
+Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
+BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
+Steps = Annotated[int | None, typer.Option(help="Steps from all open to none (masked samplers).")]
+Seed = Annotated[int | None, typer.Option(help="Same seed, same text.")]
+Temperature = Annotated[float | None, typer.Option(help="0 takes the most probable token.")]
+TemperatureEnd = Annotated[float | None, typer.Option(help="Temperature of the last step, reached linearly.")]
+TopK = Annotated[int | None, typer.Option(help="Draw among the k most probable tokens; 0: all.")]
+TopP = Annotated[float | None, typer.Option(help="Draw among the fewest tokens that hold this probability.")]
+IgnoreEos = Annotated[bool, typer.Option("--ignore-eos", help="Never end the text before its canvas is full.")]
+Reveal = Annotated[str | None, typer.Option(help="cosine | linear: how many words each step decides.")]
+ConfidenceNoise = Annotated[float | None, typer.Option(help="Noise on the order of positions.")]
+ConfidenceStop = Annotated[float | None, typer.Option(help="Fill all at once when every position is surer than this.")]
+ConfidenceOf = Annotated[str | None, typer.Option(help="drawn | peak: what orders the positions.")]
+Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def sample(
+    run: Annotated[str | None, typer.Argument(help="Run folder; not needed with --replay.")] = None,
+    prompt: Annotated[str, typer.Option(help="Text before what is written.")] = "",
+    suffix: Annotated[str, typer.Option(help="Text behind what is written (masked runs).")] = "",
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: what fits.")] = None,
+    n: Number = 1,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    temperature: Temperature = None,
+    temperature_end: TemperatureEnd = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    ignore_eos: IgnoreEos = False,
+    reveal: Reveal = None,
+    confidence_noise: ConfidenceNoise = None,
+    confidence_stop: ConfidenceStop = None,
+    confidence_of: ConfidenceOf = None,
+    batch_size: BatchSize = 8,
+    trace: Trace = None,
+    watch: Watch = False,
+    replay: Annotated[Path | None, typer.Option(help="Play a recorded trace instead.")] = None,
+    json: Json = False,
+) -> None:
+    """Write text with a run. What is left out comes from the run's recipe."""
+    if replay is not None:
+        _play(replay, json)
+        return
+    if run is None:
+        raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
+    from unmask.api.sample import sample as write
+    from unmask.training.run import Run
+
+    opened = Run.open(run)
+    with ExitStack() as stack:
+        canvas = stack.enter_context(Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]))) if watch else None
+        result = write(
+            opened,
+            prompt,
+            suffix=suffix,
+            max_tokens=max_tokens,
+            n=n,
+            sampler=sampler,
+            batch_size=batch_size,
+            trace=trace,
+            watch=canvas.show if canvas else None,
+            steps=steps,
+            seed=seed,
+            temperature=temperature,
+            temperature_end=temperature_end,
+            top_k=top_k,
+            top_p=top_p,
+            ignore_eos=ignore_eos or None,
+            reveal=reveal,
+            confidence_noise=confidence_noise,
+            confidence_stop=confidence_stop,
+            confidence_of=confidence_of,
+        )
+    if trace is not None:
+        note(f"trace: {trace} (play it with: unmask sample --replay {trace})")
+    if json:
+        print_json(result.to_dict())
+    else:
+        print_texts(result.texts)
+
+
+def print_texts(texts: list[str]) -> None:
+    """Print texts on stdout, numbered if there are several."""
+    for number, text in enumerate(texts, 1):
+        print(f"[{number}] {text}" if len(texts) > 1 else text)
+
+
+def _play(path: Path, json: bool) -> None:
+    """Show a recorded trace; no run is needed."""
+    from unmask.sampling.trace import read_trace
+
+    trace = read_trace(path)
+    if not trace.whole:
+        note(f"the trace {path} is cut short; playing its {len(trace.frames)} whole frames.")
+    with Canvas(console, lambda i: trace.strings.get(i, b""), pause=0.08) as canvas:
+        for which, frame in trace.frames:
+            canvas.show(which, frame)
+    if json:
+        print_json({"replay": path, "whole": trace.whole, "header": trace.header, "texts": trace.texts()})
+    else:
+        print_texts(trace.texts())

@@ -1,0 +1,58 @@
+"""``unmask train``: a recipe becomes a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import note, print_json
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A packaged recipe (see 'unmask recipes') or a YAML file.")],
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", help="Override a key: section.key=value. Repeat as needed.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run, to the same weights.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved recipe and its cost, and stop.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a model. Ctrl-C saves; --resume goes on to the weights an uninterrupted run would have."""
+    from unmask.api import train as api
+
+    if dry_run:
+        plan = api.plan(recipe, option or [])
+        cost = {
+            "parameters": plan.parameters,
+            "training_flops_per_token": plan.training_flops_per_token,
+            "tokens": plan.tokens,
+            "training_flops": plan.training_flops_per_token * plan.tokens,
+            "memory_bytes": plan.memory_bytes,
+            "vocab_size": plan.vocab_size,
+        }
+        if json:
+            print_json({"recipe": plan.recipe.model_dump(), **cost})
+            return
+        print(plan.recipe.to_yaml())
+        print(f"parameters        {plan.parameters:,}")
+        print(f"tokens            {plan.tokens:,}")
+        print(f"training FLOPs    {plan.training_flops_per_token:.3g} a token, {cost['training_flops']:.3g} in all")
+        print(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
+        return
+    run = api.train(recipe, option or [], output, resume)
+    manifest = run.manifest
+    if json:
+        print_json({"run": str(run.path), **manifest})
+    note(
+        f"{manifest['status']}: {run.path} ({manifest['steps']} steps, {manifest['tokens_seen']:,} tokens, "
+        f"{manifest['tok_per_s']:,.0f} tok/s)"
+    )
+    if manifest["status"] == "interrupted":
+        note(f"continue with: unmask train {run.path / 'recipe.yaml'} --output {run.path} --resume")
+        raise typer.Exit(130)
+    note(f"next: unmask sample {run.path}   unmask evaluate {run.path}")

@@ -1,0 +1,124 @@
+"""Each run samples text in several ways; each is timed and its text measured: speed never stands without quality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from unmask.compare.rows import TextRow
+from unmask.errors import Error, nearest
+from unmask.evaluation.judge import Judge
+from unmask.evaluation.latency import Latency, measure_latency
+from unmask.evaluation.text import real_like, text_quality
+from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
+from unmask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Way:
+    """A sampler and its settings."""
+
+    sampler: str
+    settings: Settings
+
+    @property
+    def steps(self) -> int | None:
+        """Steps, ``None`` where the sampler has none."""
+        return self.settings.steps if "steps" in SAMPLERS.get(self.sampler).uses else None
+
+
+def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
+    """Return how a run is sampled: its own sampler at each number of steps; unbiased ``ancestral`` at the most.
+
+    More steps than tokens are left out.
+
+    Raises:
+        Error: the recipe's sampler section names an unknown setting, or a step count is below 1.
+    """
+    given = dict(run.recipe.sampler.model_extra or {})
+    known = [field.name for field in fields(Settings)]
+    for key in given:
+        if key not in known:
+            raise Error(f"unknown recipe key sampler.{key}.{nearest(key, known)}")
+    own = Way(run.recipe.sampler.name or run.process.sampler, Settings(**given))
+    if own.steps is None:
+        return [own]
+    counts = sorted({min(count, length) for count in steps})
+    swept = [Way(own.sampler, replace(own.settings, steps=count)) for count in counts]
+    if own.sampler == "ancestral":
+        return swept
+    return [*swept, Way("ancestral", Settings(steps=counts[-1], temperature=own.settings.temperature))]
+
+
+def vocabulary_of(run: Run) -> Vocabulary:
+    """Return the special tokens of a run."""
+    tokenizer = run.tokenizer
+    return Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+
+
+def write_texts(run: Run, model: Any, way: Way, *, length: int, samples: int, seed: int) -> list[str]:
+    """Sample texts from nothing but BOS; a text may end before ``length`` tokens."""
+    vocabulary = vocabulary_of(run)
+    settings = replace(way.settings, seed=seed)
+    requests = [fill_request([], length, vocabulary, settings, index=index) for index in range(samples)]
+    done = generate(
+        model, SAMPLERS.get(way.sampler)(), requests, vocabulary, batch_size=32, visibility=run.process.visibility
+    )
+    return [run.tokenizer.decode(sample.written) for sample in done]
+
+
+def time_way(
+    run: Run,
+    model: Any,
+    way: Way,
+    *,
+    length: int,
+    batches: Sequence[int],
+    repeats: int,
+    seconds: float,
+    say: Callable[[str], None],
+) -> list[Latency]:
+    """Time one way to sample at each batch size."""
+    cells = []
+    for batch in batches:
+        say(f"timing {run.name}: {way.sampler}{'' if way.steps is None else f' {way.steps} steps'}, batch {batch}")
+        cells.append(
+            measure_latency(
+                model,
+                SAMPLERS.get(way.sampler)(),
+                way.settings,
+                vocabulary_of(run),
+                run.tokenizer.decode,
+                length=length,
+                batch=batch,
+                repeats=repeats,
+                seconds=seconds,
+            )
+        )
+    return cells
+
+
+def measure_text(
+    name: str,
+    texts: list[str],
+    real: Sequence[str],
+    judges: Sequence[Judge],
+    *,
+    way: Way | None = None,
+    latency: Sequence[Latency] = (),
+    shown: int = 4,
+) -> TextRow:
+    """Measure texts beside real text cut to the same number of words, text by text."""
+    matched = real_like(texts, real)
+    return TextRow(
+        name=name,
+        sampler=way.sampler if way else "",
+        steps=way.steps if way else None,
+        quality=text_quality(texts),
+        real=text_quality(matched),
+        judges={judge.name: judge.bits(texts) for judge in judges},
+        real_judges={judge.name: judge.bits(matched) for judge in judges},
+        texts=texts[:shown],
+        latency=list(latency),
+    )

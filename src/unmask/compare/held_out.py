@@ -1,0 +1,137 @@
+"""The text that all rivals are scored on, and the proof that none of them was trained on it.
+
+Which documents are taken depends on their content and the seed alone (the smallest keyed hashes), not on their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from unmask.data.corpus import Corpus, documents, load_corpus
+from unmask.data.sources import open_source
+from unmask.errors import Error
+from unmask.training.run import Run
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out documents.
+
+    Attributes:
+        texts: The documents.
+        source: Where they come from.
+        split: ``valid``, or ``all`` for a source that is no run's corpus.
+        fingerprint: The corpus's fingerprint; for a source that is no run's corpus, that of the documents taken.
+        notes: What the reader has to know about their choice.
+    """
+
+    texts: list[str]
+    source: str
+    split: str
+    fingerprint: str
+    notes: list[str]
+
+
+def corpus_of(run: Run) -> Corpus:
+    """Open the corpus that a run was trained on."""
+    data = run.recipe.data
+    return load_corpus(
+        data.source,
+        valid=data.valid,
+        valid_fraction=data.valid_fraction,
+        judge_fraction=data.judge_fraction,
+        normalize=data.normalize,
+        text_field=data.text_field,
+    )
+
+
+def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, seed: int = 0) -> HeldOut:
+    """Choose the documents that the runs are scored on.
+
+    Args:
+        runs: The rivals. The first one's corpus is the default.
+        source: Another source of text; all of its documents are held out.
+        count: How many documents at most.
+        seed: Of the choice.
+
+    Raises:
+        Error: no documents, or every one of them was trained on by a rival.
+    """
+    if count < 1:
+        raise Error(f"documents is {count}; it must be at least 1.")
+    data = runs[0].recipe.data
+    notes: list[str] = []
+    corpora: dict[str, Corpus] = {}
+    if source is None or source == data.source:
+        corpus = corpus_of(runs[0])
+        trained = runs[0].manifest.get("corpus_fingerprint")
+        if corpus.fingerprint != trained:
+            notes.append(
+                f"the corpus {corpus.source} has changed since {runs[0].name} was trained "
+                f"({trained} then, {corpus.fingerprint} now)."
+            )
+        corpora[corpus.fingerprint] = corpus
+        name, split, fingerprint = corpus.source, "valid", corpus.fingerprint
+        chosen = _smallest(documents(corpus.split("valid")), count, seed)
+    else:
+        name, split = source, "all"
+        chosen = _smallest(open_source(source, data.text_field).documents(), count, seed)
+        fingerprint = hashlib.sha256(b"".join(sorted(chosen))).hexdigest()[:12]
+    if not chosen:
+        raise Error(f"{name} holds no documents to score. Give a source with text in it.")
+    kept = _drop_trained(chosen, runs, fingerprint if split == "valid" else None, notes)
+    return HeldOut(kept, name, split, fingerprint, notes)
+
+
+def _digest(text: str, seed: int | None = None) -> bytes:
+    """Hash a text as the corpus does (blank ends do not matter), keyed by the seed for the choice."""
+    key = b"" if seed is None else str(seed).encode()
+    return hashlib.blake2b(text.strip().encode(), digest_size=16, key=key).digest()
+
+
+def _smallest(texts: Iterable[str], count: int, seed: int) -> dict[bytes, str]:
+    """Return ``count`` documents, each once, by the smallest keyed hash; the keys are their plain hashes."""
+    seen: set[bytes] = set()
+
+    def fresh() -> Iterable[tuple[bytes, str]]:
+        for text in texts:
+            key = _digest(text, seed)
+            if text.strip() and key not in seen:
+                seen.add(key)
+                yield key, text
+
+    return {_digest(text): text for _, text in heapq.nsmallest(count, fresh(), key=lambda pair: pair[0])}
+
+
+def _drop_trained(chosen: dict[bytes, str], runs: Sequence[Run], safe: str | None, notes: list[str]) -> list[str]:
+    """Drop documents that a rival trained on. The corpus ``safe`` is split by content: its parts do not overlap."""
+    checked: set[tuple[str, str]] = set()
+    for run in runs:
+        key = (str(run.manifest.get("corpus_fingerprint")), run.recipe.data.split)
+        if key in checked or key[0] == safe:
+            continue
+        checked.add(key)
+        try:
+            corpus = corpus_of(run)
+        except Error as error:
+            notes.append(f"could not check whether {run.name} was trained on the held-out text: {error}")
+            continue
+        if corpus.fingerprint != key[0]:
+            notes.append(
+                f"the corpus {corpus.source} has changed since {run.name} was trained; "
+                "the check for overlap uses today's."
+            )
+        known = {
+            digest for text in documents(corpus.split(run.recipe.data.split)) if (digest := _digest(text)) in chosen
+        }
+        if known:
+            notes.append(
+                f"{len(known)} of {len(chosen)} held-out documents were dropped: {run.name} was trained on them."
+            )
+            chosen = {digest: text for digest, text in chosen.items() if digest not in known}
+        if not chosen:
+            raise Error(f"{run.name} was trained on every held-out document. Give another text with --source.")
+    return list(chosen.values())

@@ -1,0 +1,168 @@
+"""The pictures of a report as SVG data URIs. Colours are Okabe and Ito's; shapes and line styles tell apart as well."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from unmask.compare.rows import Comparison, Row
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+GREY = "#666666"
+
+
+def pictures(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """Return (title, description for those who cannot see it, data URI) of each picture that has something to show."""
+    found = [
+        ("Bits per byte", _describe_bits(comparison), _bits(comparison)),
+        ("Training loss", "Loss of each run against training tokens.", _curves(comparison)),
+        (
+            "Speed and quality",
+            "Tokens a second against the judge's bits per byte of the text, one point a way to sample.",
+            _trade(comparison),
+        ),
+    ]
+    return [(title, text, _uri(figure)) for title, text, figure in found if figure is not None]
+
+
+def _axes(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _look(number: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": LINES[number % len(LINES)],
+    }
+
+
+def _bits(comparison: Comparison) -> Figure:
+    """A dot a run with its interval, a hollow one for bounds; controls as grey lines of the same list."""
+    controls = [c for c in comparison.controls if c.bits_per_byte is not None]
+    entries: Sequence[tuple[str, float, tuple[float, float] | None, str, str]] = [
+        *(
+            (row.name, row.bits_per_byte, row.interval, row.bound, COLOURS[number % len(COLOURS)])
+            for number, row in enumerate(comparison.rows)
+        ),
+        *((c.name, c.bits_per_byte or 0.0, c.interval, c.bound, GREY) for c in controls),
+    ]
+    figure, axes = _axes(0.9 + 0.34 * len(entries))
+    for place, (_, value, interval, bound, colour) in enumerate(entries):
+        low, high = interval or (value, value)
+        face = colour if bound == "exact" else "white"
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(value, place, marker="o", color=colour, markerfacecolor=face, markersize=7)
+        sign = "≤ " if bound == "upper bound" else ""
+        axes.annotate(f"{sign}{value:.2f}", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=9)
+    axes.set_yticks(range(len(entries)), [entry[0] for entry in entries])
+    axes.set_ylim(len(entries) - 0.5, -0.5)
+    axes.set_xlim(0, 1.12 * max(entry[1] for entry in entries))
+    axes.set_xlabel("bits per byte (hollow: upper bound; grey: control)")
+    return figure
+
+
+def _describe_bits(comparison: Comparison) -> str:
+    return "; ".join(f"{row.name}: {row.bits_per_byte:.2f} ({row.bound})" for row in comparison.rows) + "."
+
+
+def _curves(comparison: Comparison) -> Figure | None:
+    figure, axes = _axes(3.6)
+    drawn = False
+    for number, (name, rows) in enumerate(comparison.curves.items()):
+        look = _look(number)
+        train = [(row["tokens"], row["loss"]) for row in rows if "loss" in row]
+        valid = [(row["tokens"], row["valid_nats_per_token"]) for row in rows if "valid_nats_per_token" in row]
+        if train:
+            axes.plot(
+                *zip(*train, strict=True),
+                color=look["color"],
+                linestyle=look["linestyle"],
+                linewidth=1,
+                alpha=0.6,
+                label=f"{name}: training loss",
+            )
+        if valid:
+            axes.plot(*zip(*valid, strict=True), **look, linewidth=1.5, markersize=6, label=f"{name}: held out")
+        drawn = drawn or bool(train or valid)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("training tokens")
+    axes.set_ylabel("nats a token")
+    axes.legend(fontsize=8, frameon=False)
+    return figure if drawn else None
+
+
+def _trade(comparison: Comparison) -> Figure | None:
+    """Throughput at the middle batch against the first judge, with real text as a line."""
+    judges = list(comparison.rows[0].generation[0].judges)
+    batches = [cell.batch for cell in comparison.rows[0].generation[0].latency]
+    if not judges or not batches:
+        return None
+    judge, batch = _sharpest(comparison, judges), batches[len(batches) // 2]
+    figure, axes = _axes(3.8)
+    for number, row in enumerate(comparison.rows):
+        points = _points(row, judge, batch)
+        look = _look(number)
+        axes.plot(
+            [p[0] for p in points],
+            [p[1] for p in points],
+            color=look["color"],
+            marker=look["marker"],
+            linestyle="none",
+            label=row.name,
+        )
+        for speed, bits, label in points:
+            axes.annotate(label, (speed, bits), (5, 4), textcoords="offset points", fontsize=8)
+    real = next((c.text.judges[judge] for c in comparison.controls if c.name == "real text" and c.text), None)
+    if real is not None:
+        axes.axhline(real, color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            "real text", (0.01, real), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color=GREY
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.2, y=0.15)
+    axes.set_xlabel(f"tokens a second, batch {batch}")
+    axes.set_ylabel(f"bits per byte under the {judge}")
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _sharpest(comparison: Comparison, judges: list[str]) -> str:
+    """Return the judge to which real text is the most likely: it knows the most about such text."""
+    real = next(c.text.judges for c in comparison.controls if c.name == "real text" and c.text is not None)
+    return min(judges, key=lambda judge: real[judge] or float("inf"))
+
+
+def _points(row: Row, judge: str, batch: int) -> list[tuple[float, float, str]]:
+    points = []
+    for text in row.generation:
+        bits = text.judges[judge]
+        speed = next((cell.tokens_per_second for cell in text.latency if cell.batch == batch), None)
+        if bits is not None and speed is not None:
+            points.append((speed, bits, text.sampler if text.steps is None else f"{text.sampler} {text.steps}"))
+    return points
+
+
+def _uri(figure: Figure) -> str:
+    """Render without pyplot and without global state that a caller would notice."""
+    out = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "unmask", "svg.fonttype": "path"}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,73 @@
+"""Write a comparison: ``report.html`` (self-contained), ``table.md`` and ``compare.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from unmask.compare.pictures import pictures
+from unmask.compare.rows import Comparison
+from unmask.compare.tables import tables, to_markdown
+from unmask.errors import Error
+
+
+def write_report(comparison: Comparison, folder: Path) -> None:
+    """Write the three files into ``folder``, over those of an earlier comparison.
+
+    Raises:
+        Error: ``folder`` is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise Error(f"--output {folder} is a file; give a folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(_finite(comparison.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "compare.json").write_text(content + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(to_text(comparison), encoding="utf-8")
+    (folder / "report.html").write_text(to_html(comparison), encoding="utf-8")
+
+
+def to_text(comparison: Comparison) -> str:
+    """Render as markdown."""
+    warnings = "".join(f"- warning: {warning}\n" for warning in comparison.warnings)
+    return f"{warnings}\n" * bool(warnings) + "\n".join(to_markdown(table) for table in tables(comparison))
+
+
+def to_html(comparison: Comparison) -> str:
+    """Render as one page without any external resource. Every text in it is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = files("unmask.compare") / "templates" / "report.html"
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        comparison=comparison,
+        headline=headline(comparison),
+        tables=tables(comparison),
+        pictures=pictures(comparison),
+    )
+
+
+def headline(comparison: Comparison) -> str:
+    """Say the result in a sentence, kinds of numbers kept apart."""
+    parts = []
+    for row in comparison.rows:
+        kind = "at most " if row.bound == "upper bound" else ""
+        parts.append(f"{row.name} needs {kind}{row.bits_per_byte:.2f} bits for a byte of text it never saw")
+    control = next((c for c in comparison.controls if c.name == "order-5 n-gram"), None)
+    ending = (
+        ""
+        if control is None or control.bits_per_byte is None
+        else f" An order-5 n-gram needs {control.bits_per_byte:.2f}."
+    )
+    return "; ".join(parts) + "." + ending
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

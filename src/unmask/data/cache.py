@@ -1,0 +1,82 @@
+"""The cache folder, and building a folder in it so that an interrupted build leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unmask.errors import Error
+
+_STALE_SECONDS = 24 * 3600
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: ``$UNMASK_CACHE``, else ``$XDG_CACHE_HOME/unmask``, else ``~/.cache/unmask``."""
+    if own := os.environ.get("UNMASK_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unmask"
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into one line with the fix.
+
+    Raises:
+        Error: no space left, or no permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Error(
+                f"no disk space left while writing to {folder}. Free some space, or set UNMASK_CACHE to a larger disk."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise Error(f"cannot write to {folder} ({error.strerror}). Set UNMASK_CACHE to another.") from error
+        raise
+
+
+def built(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return ``folder``, calling ``build`` on an empty folder beside it first when it does not exist yet.
+
+    The new folder is renamed into place when ``build`` returned; when it raises, whatever it wrote is removed.
+
+    Args:
+        folder: Where the finished result lies.
+        build: Writes the result into the folder that it is given.
+
+    Raises:
+        Error: the disk is full or not writable.
+    """
+    if folder.is_dir():
+        return folder
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(folder.parent)
+        aside = Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent))
+        try:
+            build(aside)
+            try:
+                aside.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process finished the same work first
+                    raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what killed processes left; a day is longer than any build."""
+    for left in parent.glob(".building-*"):
+        try:
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:
+            continue

@@ -1,0 +1,203 @@
+"""Files to documents: .txt, .jsonl, .jsonl.gz, .parquet and .npy, read as streams.
+
+A ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file has one document a line or row, in its text field. A ``.txt`` (or a
+``.npy`` of UTF-8 bytes, 1-D uint8) is one document up to ``LONG`` characters; a longer one is cut at paragraph borders
+(else at line ends, else at spaces) into passages of about ``PASSAGE`` characters, so that it can be split by document.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from unmask.errors import Error
+
+SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet", ".npy")
+LONG = 16_384
+PASSAGE = 4_096
+_CHUNK = 1 << 20
+_PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")
+
+
+def file_format(path: Path) -> str | None:
+    """Return the suffix in ``SUFFIXES`` that ``path`` ends with, or None."""
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+
+
+def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
+    """Yield the documents of one file, in its order.
+
+    Args:
+        path: A file with one of ``SUFFIXES``.
+        text_field: The field or column that holds the text, for .jsonl and .parquet.
+
+    Raises:
+        Error: missing, empty, binary, damaged or non-UTF-8 file, a bad line, or no such field; the file is named.
+    """
+    form = file_format(path)
+    if form is None:
+        raise Error(f"{path} is no text file that unmask reads. Use one of {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise Error(f"no file {path}. Check the path.")
+    try:
+        if path.stat().st_size == 0:
+            raise Error(f"{path} is empty. Give a file with text in it.")
+        if form in (".txt", ".npy"):
+            yield from _passages(read_raw(path))
+        elif form == ".parquet":
+            yield from _parquet(path, text_field)
+        else:
+            yield from _json_lines(path, form, text_field)
+    except PermissionError as error:
+        raise Error(f"{path} may not be read (permission denied). Change its permissions.") from error
+
+
+def read_raw(path: Path) -> Iterator[str]:
+    """Yield the text of a .txt or .npy in pieces, unchanged but for a byte order mark.
+
+    Raises:
+        Error: as :func:`read_documents`.
+    """
+    return _decoded(_array_chunks(path) if file_format(path) == ".npy" else _file_chunks(path), path)
+
+
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _array_chunks(path: Path) -> Iterator[bytes]:
+    import numpy as np
+
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise Error(f"{path} is no NumPy file ({error}). Save a 1-D uint8 array with numpy.save.") from error
+    if array.ndim != 1 or array.dtype != np.uint8:
+        raise Error(f"{path} holds {array.dtype} of shape {array.shape}. Use a 1-D uint8 array of UTF-8 bytes.")
+    for start in range(0, len(array), _CHUNK):
+        yield array[start : start + _CHUNK].tobytes()
+
+
+def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
+    """Decode strictly, dropping a byte order mark at the start."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    seen = 0
+    for chunk in chunks:
+        if b"\0" in chunk:
+            raise Error(f"{path} is binary (a zero byte at offset {seen + chunk.index(0)}). Give a UTF-8 text file.")
+        seen += len(chunk)
+        try:
+            text = decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, seen - len(error.object) + error.start) from error
+        yield text.removeprefix("\ufeff") if seen == len(chunk) else text
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, seen - len(error.object) + error.start) from error
+
+
+def _not_utf8(path: Path, offset: int) -> Error:
+    return Error(f"{path} is not UTF-8 (byte offset {offset}). Convert it: iconv -f LATIN1 -t UTF-8 {path.name}.")
+
+
+def _passages(chunks: Iterable[str]) -> Iterator[str]:
+    """Yield one document, or, beyond ``LONG`` characters, passages of about ``PASSAGE``."""
+    held = ""
+    long = False
+    for chunk in chunks:
+        held += chunk
+        long = long or len(held) > LONG
+        start = 0
+        while len(held) - start > LONG:
+            end, following = _border(held, start)
+            yield held[start:end]
+            start = following
+        held = held[start:]
+    while long and len(held) > PASSAGE:
+        end, following = _border(held, 0)
+        yield held[:end]
+        held = held[following:]
+    if held:
+        yield held
+
+
+def _border(text: str, start: int) -> tuple[int, int]:
+    """Return (end of the passage from ``start``, start of the next one)."""
+    limit = min(start + LONG, len(text))
+    if paragraph := _PARAGRAPH.search(text, start + PASSAGE, limit):
+        return paragraph.start(), paragraph.end()
+    if limit == len(text):
+        return limit, limit  # the rest of the file is short enough
+    for mark in ("\n", " "):
+        near = text.find(mark, start + PASSAGE, limit)
+        if near >= 0:
+            return near, near + 1
+    return limit, limit
+
+
+def _json_lines(path: Path, form: str, text_field: str) -> Iterator[str]:
+    number = 0
+    try:
+        with gzip.open(path, "rb") if form == ".jsonl.gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _line_text(line, f"{path}, line {number}", text_field)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Error(f"{path} is damaged after line {number} ({error}). Fetch or compress it again.") from error
+
+
+def _line_text(line: bytes, where: str, text_field: str) -> str:
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Error(f"{where} is not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Error(f'{where} is not JSON ({error}). Write one object a line: {{"text": "..."}}.') from error
+    if not isinstance(record, dict):
+        raise Error(f'{where} is not a JSON object. Write one object a line: {{"text": "..."}}.')
+    if text_field not in record:
+        found = ", ".join(sorted(record)) or "none"
+        raise Error(f"{where} has no field {text_field!r} (fields: {found}). Set the text field to the right one.")
+    return checked_text(record[text_field], where, text_field)
+
+
+def _parquet(path: Path, text_field: str) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path)
+        if text_field not in table.schema_arrow.names:
+            found = ", ".join(table.schema_arrow.names) or "none"
+            raise Error(f"{path} has no column {text_field!r} (columns: {found}). Set the text field to the right one.")
+        row = 0
+        for batch in table.iter_batches(columns=[text_field], batch_size=1024):
+            for value in batch.column(0).to_pylist():
+                row += 1
+                yield checked_text(value, f"{path}, row {row}", text_field)
+    except pa.ArrowException as error:
+        raise Error(f"{path} is not a readable Parquet file ({error}). Write it again.") from error
+
+
+def checked_text(value: object, where: str, text_field: str) -> str:
+    """Return ``value`` if it is a string that UTF-8 can hold.
+
+    Raises:
+        Error: another type, or a lone surrogate; ``where`` names the place.
+    """
+    if not isinstance(value, str):
+        raise Error(f"{where}: the field {text_field!r} is {type(value).__name__}, not text. Give it a string.")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise Error(f"{where}: a lone surrogate at character {error.start} is not text. Remove it.") from error
+    return value

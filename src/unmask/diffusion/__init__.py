@@ -1,0 +1,1 @@
+"""The processes that corrupt text, their schedules, losses and likelihoods."""

@@ -1,0 +1,58 @@
+"""Left to right: what is hidden is always the future. The likelihood is exact by the chain rule.
+
+loss = 1/(B (T-1)) sum over predictable positions of -log p(x_p | x_<p).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from unmask.data.batch import Batch
+from unmask.diffusion.likelihood import Likelihood, causal_nats, token_nats, without
+from unmask.diffusion.process import PROCESSES, Corrupted, Network, ProcessOptions, visible_segments
+from unmask.diffusion.state import State, Visibility
+from unmask.errors import Error
+
+
+class CausalOptions(ProcessOptions):
+    """The causal process has no options of its own."""
+
+
+@PROCESSES.add("causal")
+class Causal:
+    """Next-token prediction."""
+
+    name = "causal"
+    visibility: Visibility = "causal"
+    sampler = "autoregressive"
+    Options = CausalOptions
+
+    def __init__(self, options: CausalOptions, mask_id: int) -> None:
+        self.options = options
+        self.mask_id = mask_id
+
+    def check(self, config: Any) -> None:
+        """Raise Error unless hidden state p-1 predicts token p; at p it would have seen its answer."""
+        if config.output_shift != 1:
+            raise Error("process causal needs backbone.output_shift=1: with 0 the network sees the token it predicts.")
+
+    def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
+        """Return the clean text under causal visibility."""
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        state = State(batch.tokens, "causal", segments=segments, valid=valid)
+        return Corrupted(state, batch.tokens, batch.predictable.float())
+
+    def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
+        """Return the mean nats a token."""
+        corrupted = self.corrupt(batch, seed, progress)
+        at = batch.predictable
+        logits = without(model(corrupted.state, at=at).logits, self.mask_id)
+        rows, length = at.shape
+        return {"loss": token_nats(logits, batch.tokens[at]).sum() / (rows * (length - 1))}
+
+    def likelihood(self, model: Network, batch: Batch, draws: int = 1, seed: int = 0) -> Likelihood:
+        """Return the exact nats of each row; ``draws`` and ``seed`` have nothing to do here."""
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        return Likelihood(causal_nats(model, batch, segments, valid, self.mask_id), "exact", 1)

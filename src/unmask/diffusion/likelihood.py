@@ -1,0 +1,180 @@
+"""Likelihoods of discrete text: exact, or an upper bound on the nats that says so.
+
+Letters: B batch, T tokens, V vocabulary, K draws.
+
+* ``causal_nats``: the chain rule, exact.
+* ``masked_bound``: the negative ELBO of masked diffusion. For a text of n tokens it equals
+  E_k[ n/k * sum over a random k-subset of -log p(token | rest) ], k uniform in 1..n (Ou et al. 2024, arXiv 2406.03736;
+  Nie et al. 2025, arXiv 2502.09992), which is the continuous-time bound with the count of hidden tokens integrated
+  exactly. The K draws of k are spread evenly over 1..n: an unbiased estimate of an upper bound whose
+  spread shrinks with K.
+* ``duel_nats``: exact for the sampler that unmasks in a deterministic order (DUEL, arXiv 2603.01367): the order may
+  depend on the tokens revealed so far and on the model, never on hidden ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from unmask.data.batch import Batch
+from unmask.diffusion.noise import Noise
+from unmask.diffusion.state import State
+from unmask.errors import Error
+
+if TYPE_CHECKING:
+    from unmask.diffusion.process import Network
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Nats of each row of a batch.
+
+    Attributes:
+        nats: -log p of all predictable tokens of the row, end-of-text included.
+        bound: ``exact``, ``upper bound``, or ``exact for sampler X``.
+        draws: Network calls a row that a bound was averaged over (1 where exact).
+    """
+
+    nats: Float[Tensor, " B"]
+    bound: str
+    draws: int
+
+
+def token_nats(logits: Float[Tensor, "n V"], targets: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return -log p(target), in float32 whatever the network computes in."""
+    return F.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def without(logits: Float[Tensor, "n V"], token: int) -> Float[Tensor, "n V"]:
+    """Take a token (the mask) out of the distribution: it is never predicted."""
+    return logits.index_fill(1, torch.tensor([token], device=logits.device), -torch.inf)
+
+
+def row_sums(values: Float[Tensor, " n"], at: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
+    """Sum values of asked positions by row, in float64."""
+    full = torch.zeros(at.shape, dtype=torch.float64, device=at.device)
+    full[at] = values.double()
+    return full.sum(1)
+
+
+def causal_nats(
+    model: Network, batch: Batch, segments: Int[Tensor, "B T"] | None, valid: Bool[Tensor, "B T"] | None, mask_id: int
+) -> Float[Tensor, " B"]:
+    """Return the exact nats of each row by the chain rule."""
+    at = batch.predictable
+    state = State(batch.tokens, "causal", segments=segments, valid=valid)
+    return row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
+
+
+def masked_bound(
+    model: Network, batch: Batch, segments: Tensor | None, valid: Tensor | None, mask_id: int, draws: int, seed: int
+) -> Float[Tensor, " B"]:
+    """Return an unbiased estimate of an upper bound on the nats of each row, from K network calls."""
+    if draws < 1:
+        raise Error(f"draws is {draws}; a bound needs at least 1.")
+    predictable = batch.predictable
+    count = predictable.sum(1)
+    noise = Noise(seed, batch.order)
+    start = noise.uniform("bound-offset", 1)[:, 0]
+    total = torch.zeros(len(count), dtype=torch.float64, device=count.device)
+    for draw in range(draws):
+        share = torch.remainder(start + draw / draws, 1.0)
+        hidden = (torch.floor(share * count).long() + 1).clamp(max=count.clamp(min=1))
+        at = _random_subset(noise.fold(torch.full_like(count, draw)), predictable, hidden)
+        state = State(
+            batch.tokens.masked_fill(at, mask_id),
+            "bidirectional",
+            segments=segments,
+            valid=valid,
+            t=hidden / count.clamp(min=1),
+        )
+        nats = row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
+        total += nats * count / hidden
+    return total / draws
+
+
+def _random_subset(noise: Noise, among: Bool[Tensor, "B T"], size: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+    """Choose ``size`` of the allowed positions of each row, uniformly."""
+    keys = noise.uniform("subset", among.shape[1]).masked_fill(~among, 2.0)
+    rank = keys.argsort(1).argsort(1)
+    return (rank < size[:, None]) & among
+
+
+Order = Callable[[Float[Tensor, "n V"], Int[Tensor, " n"]], Float[Tensor, " n"]]
+
+
+def _peak(logits: Float[Tensor, "n V"], column: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return logits.float().log_softmax(-1).amax(-1)
+
+
+def _margin(logits: Float[Tensor, "n V"], column: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    best = logits.float().softmax(-1).topk(2, dim=-1).values
+    return best[:, 0] - best[:, 1]
+
+
+def _entropy(logits: Float[Tensor, "n V"], column: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    log_p = logits.float().log_softmax(-1)
+    return (log_p.exp() * log_p.clamp(min=-1e30)).sum(-1)
+
+
+def _left_to_right(logits: Float[Tensor, "n V"], column: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return -column.float()
+
+
+ORDERS: dict[str, Order] = {
+    "peak": _peak,
+    "margin": _margin,
+    "entropy": _entropy,
+    "left-to-right": _left_to_right,
+}
+"""Deterministic unmasking orders: the largest score is revealed first."""
+
+
+def duel_nats(
+    model: Network,
+    batch: Batch,
+    segments: Tensor | None,
+    valid: Tensor | None,
+    mask_id: int,
+    order: str = "peak",
+    per_step: int = 1,
+) -> Float[Tensor, " B"]:
+    """Return the exact nats of each row under the sampler that unmasks in a deterministic order.
+
+    Args:
+        model: The network.
+        batch: The texts.
+        segments: Document pieces, or ``None`` where they say nothing.
+        valid: Which positions hold tokens, or ``None`` for all.
+        mask_id: Id of the mask.
+        order: A key of :data:`ORDERS`.
+        per_step: Tokens revealed, independently of each other, by one network call.
+
+    Raises:
+        Error: unknown order, or ``per_step`` below 1.
+    """
+    if order not in ORDERS:
+        raise Error(f"unknown order {order!r}; choose from {', '.join(ORDERS)}.")
+    if per_step < 1:
+        raise Error(f"per_step is {per_step}; it must be at least 1.")
+    hidden = batch.predictable
+    count = hidden.sum(1).clamp(min=1)
+    total = torch.zeros(len(count), dtype=torch.float64, device=count.device)
+    while bool(hidden.any()):
+        tokens = batch.tokens.masked_fill(hidden, mask_id)
+        state = State(tokens, "bidirectional", segments=segments, valid=valid, t=hidden.sum(1) / count)
+        logits = without(model(state, at=hidden).logits, mask_id)
+        score = torch.full(hidden.shape, -torch.inf, device=hidden.device)
+        score[hidden] = ORDERS[order](logits, hidden.nonzero()[:, 1])
+        best = score.argsort(dim=1, descending=True, stable=True)[:, :per_step]
+        reveal = torch.zeros_like(hidden).scatter(1, best, True) & hidden
+        total += row_sums(token_nats(logits[reveal[hidden]], batch.tokens[reveal]), reveal)
+        hidden = hidden & ~reveal
+    return total

@@ -1,0 +1,141 @@
+"""Masked (absorbing) diffusion: each token is hidden with probability r(t), and the network restores the hidden ones.
+
+Known tokens are carried over and the mask is never predicted (Sahoo et al. 2024, arXiv 2406.07524), so the loss
+
+    E_t [ w(t) sum over hidden p of -log p(x_p | visible) ],   w = r'(t) / r(t) for the ELBO, 1 for plain cross-entropy
+
+needs logits at hidden positions only. Plain cross-entropy has less variance and is the better teacher
+(arXiv 2602.15014); the bound is what evaluation reports. Small budgets never leave the unigram plateau without help;
+two options that end it:
+
+* a mask-rate curriculum: the largest t grows from ``curriculum_start`` to 1;
+* a causal warm start: the first ``causal_warmup`` of the steps train left to right with the same weights, whose output
+  is shifted by one (hidden state p-1 predicts token p) before and after.
+
+Letters: B batch, T tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from unmask.data.batch import Batch
+from unmask.diffusion.causal import Causal, CausalOptions
+from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, token_nats, without
+from unmask.diffusion.noise import Noise
+from unmask.diffusion.process import PROCESSES, Corrupted, Network, ProcessOptions, visible_segments
+from unmask.diffusion.schedules import get_schedule, slope
+from unmask.diffusion.state import State, Visibility
+from unmask.diffusion.times import Times, spread
+from unmask.errors import Error
+
+
+class MaskedOptions(ProcessOptions):
+    """Options of the masked process."""
+
+    schedule: str = "linear"
+    """``linear``, ``cosine``, ``polynomial:POWER`` or ``package.module:function``."""
+    weighting: Literal["ce", "elbo"] = "ce"
+    """Training weight of a hidden token: 1, or the ELBO's r'(t)/r(t)."""
+    times: Literal["uniform", "bell"] = "uniform"
+    """Distribution of t."""
+    bell_center: float = -0.5
+    """Logit of the bell's median."""
+    bell_width: float = Field(1.2, gt=0)
+    """Spread of the bell in logits."""
+    curriculum_start: float | None = Field(None, gt=0, le=1)
+    """Largest t at the start of masked training; it grows linearly to 1. ``None``: no curriculum."""
+    curriculum_span: float = Field(1.0, gt=0, le=1)
+    """Share of masked training over which the largest t grows."""
+    causal_warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the steps trained left to right first."""
+
+
+@PROCESSES.add("masked")
+class Masked:
+    """Masked diffusion, with a curriculum and a causal warm start as options."""
+
+    name = "masked"
+    visibility: Visibility = "bidirectional"
+    sampler = "confidence"
+    Options = MaskedOptions
+
+    def __init__(self, options: MaskedOptions, mask_id: int) -> None:
+        self.options = options
+        self.mask_id = mask_id
+        self.schedule = get_schedule(options.schedule)
+        self.times = Times(options.times, options.bell_center, options.bell_width)
+        self.warm = Causal(CausalOptions(isolate_documents=options.isolate_documents), mask_id)
+        self.expected_rate = lru_cache(maxsize=8)(self._expected_rate)
+
+    def check(self, config: Any) -> None:
+        """Raise Error if a causal warm start meets a network whose output is not shifted."""
+        if self.options.causal_warmup and config.output_shift != 1:
+            raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
+
+    def upper(self, progress: float) -> float:
+        """Return the largest t at this share of training."""
+        start, warm = self.options.curriculum_start, self.options.causal_warmup
+        if start is None:
+            return 1.0
+        done = (progress - warm) / ((1 - warm) * self.options.curriculum_span)
+        return start + (1 - start) * min(max(done, 0.0), 1.0)
+
+    def warming(self, progress: float) -> bool:
+        """Tell whether this part of training is the causal warm start."""
+        return progress < self.options.causal_warmup
+
+    def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
+        """Hide each predictable token with probability r(t)."""
+        if self.warming(progress):
+            return self.warm.corrupt(batch, seed, progress)
+        times = replace(self.times, upper=self.upper(progress))
+        t = times.draw(spread(seed, batch.order))
+        rate = self.schedule(t)
+        predictable = batch.predictable
+        chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
+        hidden = (chance < rate[:, None]) & predictable
+        weight = torch.ones_like(t)
+        if self.options.weighting == "elbo":
+            weight = slope(self.schedule, t) / rate / times.density(t)
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        actual = hidden.sum(1) / predictable.sum(1).clamp(min=1)
+        state = State(
+            batch.tokens.masked_fill(hidden, self.mask_id), "bidirectional", segments=segments, valid=valid, t=actual
+        )
+        return Corrupted(state, batch.tokens, hidden * weight[:, None].float())
+
+    def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
+        """Return the weighted nats: a hidden token (``ce``) or a token (``elbo``), normalised by a constant."""
+        if self.warming(progress):
+            return self.warm.loss(model, batch, seed, progress)
+        corrupted = self.corrupt(batch, seed, progress)
+        at = corrupted.weights > 0
+        logits = without(model(corrupted.state, at=at).logits, self.mask_id)
+        rows, length = at.shape
+        expected = self.expected_rate(self.upper(progress)) if self.options.weighting == "ce" else 1.0
+        nats = token_nats(logits, batch.tokens[at]) * corrupted.weights[at]
+        return {"loss": nats.sum() / (rows * (length - 1) * expected)}
+
+    def _expected_rate(self, upper: float) -> float:
+        """Return the expected share of hidden tokens, the constant that makes plain CE a mean over hidden tokens."""
+        u = (torch.arange(4096, dtype=torch.float64) + 0.5) / 4096
+        return float(self.schedule(replace(self.times, upper=upper).draw(u)).mean())
+
+    def likelihood(self, model: Network, batch: Batch, draws: int = 8, seed: int = 0) -> Likelihood:
+        """Return an upper bound on the nats of each row from ``draws`` network calls."""
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed)
+        return Likelihood(nats, "upper bound", draws)
+
+    def duel(self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1) -> Likelihood:
+        """Return the exact nats of each row for the sampler that unmasks in a deterministic order."""
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        nats = duel_nats(model, batch, segments, valid, self.mask_id, order, per_step)
+        return Likelihood(nats, f"exact for order {order}, {per_step} a step", 1)

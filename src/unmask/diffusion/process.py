@@ -1,0 +1,96 @@
+"""A process corrupts text and says what a network must predict; left-to-right is one process among others.
+
+A process touches the network only by calling it, and makes the same number of calls on every rank. Its noise derives
+from (seed, example), so that a run resumes bit-exactly and N ranks equal one.
+
+Letters: B batch, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from unmask.data.batch import Batch
+from unmask.diffusion.likelihood import Likelihood
+from unmask.diffusion.state import Prediction, State, Visibility
+from unmask.registry import Registry
+
+
+class Network(Protocol):
+    """Anything that answers a state: our networks, a DDP wrapper, an oracle in a test."""
+
+    def __call__(self, state: State, at: Any = None) -> Prediction:
+        """Return logits [n, V] at the asked positions."""
+        ...
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """What a process makes of a clean batch.
+
+    Attributes:
+        state: What the network sees.
+        targets: The clean tokens.
+        weights: Weight of each position's cross-entropy; 0 where nothing is asked.
+    """
+
+    state: State
+    targets: Int[Tensor, "B T"]
+    weights: Float[Tensor, "B T"]
+
+
+class ProcessOptions(BaseModel):
+    """Options that a recipe gives to a process. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    isolate_documents: bool = True
+    """No attention across the documents packed into one block."""
+
+
+class Process(Protocol):
+    """The contract that every registered process keeps (see the contract tests).
+
+    Attributes:
+        name: Its name in recipes.
+        visibility: What its finished model may see.
+        sampler: Name of the sampler that its runs use by default.
+    """
+
+    name: str
+    visibility: Visibility
+    sampler: str
+
+    def check(self, config: Any) -> None:
+        """Raise Error if a network of this configuration cannot learn this process."""
+        ...
+
+    def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
+        """Corrupt a batch; ``progress`` in [0, 1] is the share of training that is done (curricula read it)."""
+        ...
+
+    def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
+        """Return ``loss`` to minimise, normalised by a constant, and named parts to log."""
+        ...
+
+    def likelihood(self, model: Network, batch: Batch, draws: int = 8, seed: int = 0) -> Likelihood:
+        """Return the nats of each row: exact, or a labelled upper bound."""
+        ...
+
+
+PROCESSES: Registry[Any] = Registry("process")
+"""Name -> class with an ``Options`` model and a constructor ``(options, mask_id)``."""
+
+
+def visible_segments(batch: Batch, isolate: bool) -> tuple[Tensor | None, Tensor | None]:
+    """Return (segments, valid) for a state: ``None`` where they say nothing, so that attention needs no mask."""
+    if isolate and bool((batch.segments != batch.segments[:, :1]).any()):
+        return batch.segments, None  # padding is segment 0: it sees itself alone, and nobody sees it
+    if not isolate and not bool(batch.valid.all()):
+        return None, batch.valid
+    return None, None

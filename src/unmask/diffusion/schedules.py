@@ -1,0 +1,93 @@
+"""Mask-rate schedules: the share r(t) of hidden tokens at time t, from r(0) = 0 to r(1) = 1.
+
+A likelihood bound does not depend on the schedule (Kingma et al. 2021, arXiv 2107.00630; Sahoo et al. 2024, arXiv
+2406.07524); the gradient's variance and a sampler's steps do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unmask.errors import Error
+from unmask.registry import Registry
+
+Schedule = Callable[[Float[Tensor, " N"]], Float[Tensor, " N"]]
+SCHEDULES: Registry[Schedule] = Registry("schedule")
+
+
+@SCHEDULES.add("linear")
+def linear(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """r(t) = t."""
+    return t
+
+
+@SCHEDULES.add("cosine")
+def cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """r(t) = 1 - cos(pi t / 2): few hidden tokens for most of the time."""
+    return 1 - torch.cos(math.pi * t / 2)
+
+
+def polynomial(power: float) -> Schedule:
+    """Return r(t) = t ** power."""
+
+    def schedule(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        return t**power
+
+    return schedule
+
+
+def get_schedule(name: str) -> Schedule:
+    """Return a schedule by name.
+
+    Args:
+        name: ``linear``, ``cosine``, ``polynomial:POWER``, or ``package.module:function`` for one of the user's own, a
+            differentiable function of a float64 tensor.
+
+    Raises:
+        Error: no such schedule, or it does not rise from 0 to 1.
+    """
+    head, _, tail = name.partition(":")
+    if head == "polynomial":
+        try:
+            power = float(tail)
+        except ValueError:
+            power = math.nan
+        if not 0 < power < math.inf:
+            raise Error(f"schedule {name!r} needs a positive power, such as polynomial:2.")
+        return polynomial(power)
+    if not tail:
+        return SCHEDULES.get(name)
+    try:
+        schedule: Schedule = getattr(importlib.import_module(head), tail)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Error(f"schedule {name!r} cannot be imported ({error}); give it as package.module:function.") from error
+    _check(name, schedule)
+    return schedule
+
+
+def _check(name: str, schedule: Schedule) -> None:
+    """Refuse what does not rise from 0 to 1, NaN included, or has no derivative."""
+    t = torch.linspace(0, 1, 101, dtype=torch.float64)
+    try:
+        rate = schedule(t)
+        rises = abs(float(rate[0])) <= 1e-3 and abs(float(rate[-1]) - 1) <= 1e-3 and bool((rate.diff() >= 0).all())
+        slope(schedule, t[1:-1])
+    except Exception as error:  # the user's own code may raise anything
+        raise Error(
+            f"schedule {name!r} fails ({error}); it must be a differentiable function of a float64 tensor of times."
+        ) from error
+    if not rises:
+        raise Error(f"schedule {name!r} must rise from r(0) = 0 to r(1) = 1 without falling.")
+
+
+def slope(schedule: Schedule, t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Return dr/dt, by automatic differentiation, so that any user's schedule has one."""
+    with torch.enable_grad():
+        point = t.detach().requires_grad_()
+        return torch.autograd.grad(schedule(point).sum(), point)[0]

@@ -1,0 +1,173 @@
+"""Bits per byte: the one number that compares models of any tokenizer.
+
+    BPB = (nats of all tokens, end-of-text included) / ln 2 / (UTF-8 bytes of the raw text)
+
+Documents are cut into the same windows of bytes for all rivals (see ``windows``). A bidirectional model is told how
+many tokens a window has, and so where a document ends, which a left-to-right model has to pay for. So a bidirectional
+model's documents pay ln(context - 1) nats more: the place of their end under a uniform prior. Without that its bound
+could fall below the entropy of the text.
+
+Letters: B batch, T tokens, V vocabulary, N documents, K draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unmask.data.batch import Batch
+from unmask.diffusion.likelihood import Likelihood
+from unmask.errors import Error
+from unmask.evaluation.bootstrap import interval
+from unmask.evaluation.windows import Encoder, cut_all
+
+Reals = NDArray[np.float64]
+
+
+class Scorer(Encoder, Protocol):
+    """What scoring needs of a tokenizer."""
+
+    pad_id: int
+    bos_id: int
+    eos_id: int
+
+
+@dataclass(frozen=True)
+class BitsPerByte:
+    """A score and what it is made of.
+
+    Attributes:
+        value: Bits per byte.
+        bound: ``exact``, ``upper bound``, or ``exact for ...``: kinds that are never mixed.
+        interval: 95 % bootstrap interval over documents; ``None`` for a single document.
+        bytes: UTF-8 bytes of the raw text.
+        documents: Number of documents (N).
+        tokens: Tokens scored, end-of-text included.
+        nats: Nats in all, ``length_nats`` included.
+        length_nats: The part that a bidirectional model pays for where its documents end.
+        draws: Network calls a window that a bound was averaged over.
+        window: Bytes of a window.
+        per_document: Nats and bytes of each document, each [N].
+    """
+
+    value: float
+    bound: str
+    interval: tuple[float, float] | None
+    bytes: int
+    documents: int
+    tokens: int
+    nats: float
+    length_nats: float
+    draws: int
+    window: int
+    per_document: tuple[Reals, Reals]
+
+
+def bits_per_byte(
+    model: Any,
+    process: Any,
+    tokenizer: Scorer,
+    texts: Sequence[str],
+    *,
+    window: int,
+    draws: int = 8,
+    seed: int = 0,
+    batch_size: int | None = None,
+    likelihood: Literal["default", "duel"] = "default",
+    end: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> BitsPerByte:
+    """Score a model on documents.
+
+    Args:
+        model: A network of ours, on its device.
+        process: The process it was trained with: it says what its likelihood is.
+        tokenizer: The model's tokenizer.
+        texts: Documents.
+        window: Bytes of a window, see :func:`unmask.evaluation.windows.common_window`.
+        draws: Network calls a window for a bound (K).
+        seed: Of the bound's noise and of the bootstrap.
+        batch_size: Windows a batch; by default as many as keep the logits near 128 MB.
+        likelihood: ``default``, what the process says; ``duel``, exact for deterministic unmasking (a call a token).
+        end: Whether end-of-text is scored. Texts that were cut off at a token budget have none.
+        progress: Called with (windows done, windows in all).
+
+    Raises:
+        Error: no text; a window that does not fit the context; ``duel`` with a process that has none.
+    """
+    windows = cut_all(texts, window)
+    if not sum(w.bytes for w in windows):
+        raise Error("there is no text to score: every document is empty.")
+    context = int(model.config.max_position_embeddings)
+    rows = []
+    for piece, ids in zip(windows, tokenizer.encode_batch([w.text for w in windows]), strict=True):
+        rows.append([tokenizer.bos_id, *ids, *([tokenizer.eos_id] if piece.last and end else [])])
+    longest = max(map(len, rows))
+    if longest > context:
+        raise Error(
+            f"a window of {window} bytes takes {longest} tokens, but the context is {context}; use a smaller window."
+        )
+    score = _scorer(process, likelihood, draws, seed)
+    size = batch_size or max(1, (1 << 25) // (longest * int(model.config.vocab_size)))
+    nats = np.zeros(len(rows))
+    done, kind, calls = 0, "", 0
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for index, batch in _batches(rows, tokenizer, size):
+                result = score(model, batch.to(model.device))
+                nats[index] = result.nats.double().cpu().numpy()
+                kind, calls, done = result.bound, result.draws, done + len(index)
+                if progress is not None:
+                    progress(done, len(rows))
+    finally:
+        model.train(was_training)
+    told = np.array([w.last and end and process.visibility == "bidirectional" for w in windows]) * math.log(context - 1)
+    document = np.array([w.document for w in windows])
+    per_nats = np.bincount(document, nats + told, minlength=len(texts)).astype(np.float64)
+    per_bytes = np.bincount(document, [w.bytes for w in windows], minlength=len(texts)).astype(np.float64)
+    total, size_bytes = float(per_nats.sum()), int(per_bytes.sum())
+    return BitsPerByte(
+        value=total / math.log(2) / size_bytes,
+        bound=kind,
+        interval=interval(per_nats, per_bytes, seed=seed),
+        bytes=size_bytes,
+        documents=len(texts),
+        tokens=sum(len(row) - 1 for row in rows),
+        nats=total,
+        length_nats=float(told.sum()),
+        draws=calls,
+        window=window,
+        per_document=(per_nats, per_bytes),
+    )
+
+
+def _scorer(process: Any, likelihood: str, draws: int, seed: int) -> Callable[[Any, Batch], Likelihood]:
+    if likelihood == "default":
+        return lambda model, batch: process.likelihood(model, batch, draws=draws, seed=seed)
+    if likelihood != "duel":
+        raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
+    if not hasattr(process, "duel"):
+        raise Error(f"process {process.name} has no duel likelihood (its own is what it is); use --likelihood default.")
+    return lambda model, batch: process.duel(model, batch)
+
+
+def _batches(rows: list[list[int]], tokenizer: Scorer, size: int) -> Iterator[tuple[NDArray[np.intp], Batch]]:
+    """Yield batches of windows of like length, the longest first (so that a lack of memory shows at once)."""
+    by_length = np.argsort([-len(row) for row in rows], kind="stable")
+    for start in range(0, len(rows), size):
+        index = by_length[start : start + size]
+        longest = len(rows[index[0]])
+        tokens = torch.full((len(index), longest), tokenizer.pad_id, dtype=torch.int64)
+        segments = torch.zeros_like(tokens)
+        for place, row in enumerate(index):
+            tokens[place, : len(rows[row])] = torch.tensor(rows[row])
+            segments[place, : len(rows[row])] = 1
+        yield index, Batch(tokens, segments, torch.from_numpy(index.astype(np.int64)), tokenizer.bos_id)

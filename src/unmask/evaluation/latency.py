@@ -1,0 +1,126 @@
+"""How long a text takes: latency and throughput of a sampler, measured so that rivals did equal work.
+
+Every text has the same number of tokens (the sampler may not end it early) and no prompt, so only written tokens are
+counted and all of them were decided by the model. One generation warms up; then the median and the 90th percentile
+of the repeats are taken.
+
+Letters: B batch, R repeats.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from unmask.sampling import Request, Sample, Sampler, Settings, Vocabulary, fill_request, generate
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One cell: a sampler, its settings, a batch.
+
+    Attributes:
+        batch: Texts at once (B).
+        median: Median seconds from request to all texts done.
+        p90: 90th percentile of the same.
+        tokens: Tokens written by one generation, all texts together.
+        tokens_per_second: ``tokens`` / ``median``.
+        bytes_per_second: The same in UTF-8 bytes, which compares across tokenizers.
+        forwards: Network calls of one generation.
+        repeats: Timed generations (R).
+        warm: Whether an untimed generation came first; one that takes longer than the limit is the measure itself.
+    """
+
+    batch: int
+    median: float
+    p90: float
+    tokens: int
+    tokens_per_second: float
+    bytes_per_second: float
+    forwards: int
+    repeats: int
+    warm: bool
+
+    def to_dict(self) -> dict[str, float | int | bool]:
+        """Return the cell by name."""
+        return asdict(self)
+
+
+def measure_latency(
+    model: Any,
+    sampler: Sampler,
+    settings: Settings,
+    vocabulary: Vocabulary,
+    decode: Callable[[tuple[int, ...]], str],
+    *,
+    length: int,
+    batch: int,
+    repeats: int = 5,
+    seconds: float = 10.0,
+    seed: int = 0,
+) -> Latency:
+    """Time the generation of ``batch`` texts of ``length`` tokens.
+
+    Args:
+        model: A network in eval mode.
+        sampler: An entry of SAMPLERS, constructed.
+        settings: How to sample; the end of text is ignored, whatever they say.
+        vocabulary: The special tokens.
+        decode: Token ids to text, for bytes per second.
+        length: Tokens of a text, BOS not counted.
+        batch: Texts at once (B).
+        repeats: Most timed generations (R).
+        seconds: No new repeat starts after this time; a first run that takes longer is the measure itself.
+        seed: Of the texts; each repeat writes others.
+    """
+    settings = replace(settings, ignore_eos=True, seed=seed)
+
+    def once(turn: int) -> tuple[float, list[Sample]]:
+        requests: list[Request] = [
+            fill_request([], length, vocabulary, settings, index=turn * batch + row) for row in range(batch)
+        ]
+        _synchronize(model)
+        start = time.perf_counter()
+        samples = generate(model, sampler, requests, vocabulary, batch_size=batch)
+        _synchronize(model)
+        return time.perf_counter() - start, samples
+
+    with _count_calls(model) as calls:
+        first, samples = once(0)
+    times: list[float] = []
+    began = time.perf_counter()
+    if first <= seconds:
+        while len(times) < repeats and (not times or time.perf_counter() - began < seconds):
+            taken, samples = once(len(times) + 1)
+            times.append(taken)
+    timed = times or [first]
+    tokens = sum(len(sample.written) for sample in samples)
+    size = sum(len(decode(sample.written).encode()) for sample in samples)
+    median, p90 = (float(np.quantile(timed, q)) for q in (0.5, 0.9))
+    return Latency(batch, median, p90, tokens, tokens / median, size / median, calls[0], len(timed), bool(times))
+
+
+@contextmanager
+def _count_calls(model: torch.nn.Module) -> Iterator[list[int]]:
+    """Yield a list whose one number is how often the network was called."""
+    calls = [0]
+
+    def hook(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        calls[0] += 1
+
+    handle = model.register_forward_hook(hook)
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def _synchronize(model: Any) -> None:
+    if torch.device(model.device).type == "cuda":
+        torch.cuda.synchronize(model.device)

@@ -1,0 +1,1 @@
+"""The networks, and only they: no loss, no noise, no files."""

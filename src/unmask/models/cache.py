@@ -1,0 +1,73 @@
+"""A key-value cache whose rows advance on their own, so that requests of other lengths share a batch.
+
+Letters: L layers, B rows, H key heads, T capacity in tokens, n new tokens, E head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+@dataclass
+class KVCache:
+    """Keys and values of the tokens that were read so far.
+
+    Attributes:
+        keys: Keys after the rotary embedding.
+        values: Values.
+        lengths: Tokens read in each row; a row's next token goes there.
+    """
+
+    keys: Float[Tensor, "L B H T E"]
+    values: Float[Tensor, "L B H T E"]
+    lengths: Int[Tensor, " B"]
+
+    @classmethod
+    def empty(cls, layers: int, rows: int, heads: int, capacity: int, width: int, like: Tensor) -> KVCache:
+        """Return a cache without tokens, with ``like``'s dtype and device."""
+        shape = (layers, rows, heads, capacity, width)
+        lengths = torch.zeros(rows, dtype=torch.int64, device=like.device)
+        return cls(like.new_zeros(shape), like.new_zeros(shape), lengths)
+
+    def write(
+        self, layer: int, keys: Float[Tensor, "B H n E"], values: Float[Tensor, "B H n E"], at: Int[Tensor, "B n"]
+    ) -> None:
+        """Store the keys and values of one layer at positions ``at``; what lies beyond the capacity is dropped."""
+        capacity = self.keys.shape[3]
+        rows = torch.arange(at.shape[0], device=at.device)[:, None]
+        inside = at < capacity
+        if bool(inside.all()):
+            self.keys[layer][rows, :, at] = keys.transpose(1, 2).to(self.keys.dtype)
+            self.values[layer][rows, :, at] = values.transpose(1, 2).to(self.values.dtype)
+            return
+        row, column = inside.nonzero(as_tuple=True)
+        self.keys[layer][row, :, at[row, column]] = keys.transpose(1, 2)[row, column].to(self.keys.dtype)
+        self.values[layer][row, :, at[row, column]] = values.transpose(1, 2)[row, column].to(self.values.dtype)
+
+    def visible(self, at: Int[Tensor, "B n"], upto: int) -> Bool[Tensor, "B 1 n T"]:
+        """Return which of the first ``upto`` cached positions each new token may attend to: itself and the past."""
+        return (torch.arange(upto, device=at.device)[None, None, :] <= at[:, :, None])[:, None]
+
+    def rows(self, index: Int[Tensor, " b"]) -> KVCache:
+        """Return the cache of some rows."""
+        return KVCache(self.keys[:, index], self.values[:, index], self.lengths[index])
+
+    @staticmethod
+    def stack(caches: Sequence[KVCache]) -> KVCache:
+        """Join caches row-wise; shorter ones are padded to the largest capacity."""
+        capacity = max(c.keys.shape[3] for c in caches)
+
+        def joined(parts: list[Tensor]) -> Tensor:
+            return torch.cat([pad(p, (0, 0, 0, capacity - p.shape[3])) for p in parts], dim=1)
+
+        return KVCache(
+            joined([c.keys for c in caches]),
+            joined([c.values for c in caches]),
+            torch.cat([c.lengths for c in caches]),
+        )

@@ -1,0 +1,103 @@
+"""The configuration that every network of ours shares, and the transformer's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from unmask.errors import Error
+
+
+class TransformerConfig(PretrainedConfig):
+    """Sizes and switches of the transformer. The names are Hugging Face Llama's.
+
+    Args:
+        vocab_size: Number of token ids, specials included (V).
+        hidden_size: Width (D).
+        num_hidden_layers: Blocks.
+        num_attention_heads: Query heads.
+        num_key_value_heads: Key and value heads (grouped-query attention); default as many as query heads.
+        intermediate_size: Width of the SwiGLU layer; default 8/3 D rounded up to a multiple of 64.
+        max_position_embeddings: Longest context in tokens.
+        rope_theta: Base of the rotary embedding.
+        rms_norm_eps: Epsilon of RMSNorm.
+        dropout: Dropout on residual branches while training.
+        output_shift: 1: hidden state p-1 predicts token p (causal models, and masked ones warm-started from
+            them); 0: hidden state p predicts token p.
+        time_input: Add an embedding of the noise level t.
+        tie_word_embeddings: Share the input embedding with the output head.
+        initializer_range: Standard deviation of the initial weights.
+    """
+
+    model_type = "unmask-transformer"
+
+    def __init__(
+        self,
+        vocab_size: int = 260,
+        hidden_size: int = 128,
+        num_hidden_layers: int = 4,
+        num_attention_heads: int = 4,
+        num_key_value_heads: int | None = None,
+        intermediate_size: int | None = None,
+        max_position_embeddings: int = 128,
+        rope_theta: float = 10000.0,
+        rms_norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+        output_shift: int = 1,
+        time_input: bool = False,
+        tie_word_embeddings: bool = True,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.num_key_value_heads = num_key_value_heads or num_attention_heads
+        self.intermediate_size = intermediate_size or _swiglu_width(hidden_size)
+        self.max_position_embeddings = max_position_embeddings
+        self.rope_theta = rope_theta
+        self.rms_norm_eps = rms_norm_eps
+        self.dropout = dropout
+        self.output_shift = output_shift
+        self.time_input = time_input
+        self.initializer_range = initializer_range
+        _check(self)
+        super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
+
+
+def _swiglu_width(width: int) -> int:
+    """Return 8/3 of the width, rounded up to a multiple of 64."""
+    return -(-8 * width // 3 // 64) * 64 if isinstance(width, int) else 0
+
+
+_COUNTS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+
+
+def _check(config: TransformerConfig) -> None:
+    """Refuse shapes that cannot work, with the fix."""
+    width, heads, kv = config.hidden_size, config.num_attention_heads, config.num_key_value_heads
+    for name in _COUNTS:
+        value = getattr(config, name)
+        if not isinstance(value, int) or value < 1:
+            raise Error(f"backbone.{name} is {value!r}; it must be a whole number, at least 1.")
+    if not 0 <= config.dropout < 1:
+        raise Error(f"backbone.dropout is {config.dropout}; it must be at least 0 and below 1.")
+    if width % heads or (width // heads) % 2:
+        raise Error(
+            f"backbone.hidden_size {width} does not split into {heads} heads of an even width; "
+            f"make hidden_size a multiple of {2 * heads}."
+        )
+    if heads % kv:
+        raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")
+    if config.output_shift not in (0, 1):
+        raise Error(f"backbone.output_shift is {config.output_shift}; it must be 0 or 1.")

@@ -1,0 +1,31 @@
+"""The networks that a recipe can name, and ``AutoModel`` knowing them.
+
+A new network is one file, and one line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from unmask.models.config import TransformerConfig
+from unmask.models.transformer import Transformer
+from unmask.registry import Registry
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network class and the class of its configuration."""
+
+    model: type[PreTrainedModel]
+    config: type[PretrainedConfig]
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone")
+BACKBONES.add("transformer")(Backbone(Transformer, TransformerConfig))
+
+for _name in BACKBONES:
+    _backbone = BACKBONES.get(_name)
+    AutoConfig.register(_backbone.config.model_type, _backbone.config)
+    AutoModel.register(_backbone.config, _backbone.model)

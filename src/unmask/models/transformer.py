@@ -1,0 +1,258 @@
+"""One transformer for causal and bidirectional use: the same class, the same parameters, another visibility.
+
+Pre-norm blocks: x + Attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)); rotary positions (Su et al. 2021, arXiv 2104.09864),
+SwiGLU (Shazeer 2020, arXiv 2002.05202), RMSNorm (Zhang & Sennrich 2019, arXiv 1910.07467). With Llama's weights its
+logits are Llama's. The head runs on asked positions only.
+
+Letters: B batch, T tokens, D width, V vocabulary, H heads, E head width, n asked positions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from unmask.diffusion.state import Prediction, State
+from unmask.models.cache import KVCache
+from unmask.models.config import TransformerConfig
+
+Rotary = tuple[Float[Tensor, "B 1 T E"], Float[Tensor, "B 1 T E"]]
+
+
+def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
+    """Return cosine and sine of the rotary embedding in Llama's half-split layout."""
+    frequency = theta ** (-torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width)
+    angle = positions[:, None, :, None].float() * frequency
+    angle = torch.cat([angle, angle], dim=-1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Float[Tensor, "B H T E"], by: Rotary) -> Float[Tensor, "B H T E"]:
+    """Turn queries or keys by their positions."""
+    cos, sin = by
+    half = x.shape[-1] // 2
+    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
+    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)
+
+
+def attention_mask(state: State) -> Bool[Tensor, "B 1 T T"] | None:
+    """Return who may attend to whom, or ``None`` where visibility alone says it.
+
+    A padded position attends to itself, so that no softmax is empty.
+    """
+    if state.segments is None and state.valid is None:
+        return None
+    length = state.tokens.shape[1]
+    device = state.tokens.device
+    allowed = torch.ones(1, length, length, dtype=torch.bool, device=device)
+    if state.visibility == "causal":
+        allowed = allowed.tril()
+    if state.segments is not None:
+        allowed = allowed & (state.segments[:, :, None] == state.segments[:, None, :])
+    if state.valid is not None:
+        allowed = (allowed & state.valid[:, None, :]) | torch.eye(length, dtype=torch.bool, device=device)
+    return allowed[:, None]
+
+
+class Attention(nn.Module):
+    """Grouped-query self-attention through PyTorch's scaled dot product."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.heads = config.num_attention_heads
+        self.kv_heads = config.num_key_value_heads
+        self.width = config.hidden_size // self.heads
+        self.qkv = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=False)
+        self.out = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        by: Rotary,
+        mask: Bool[Tensor, "B 1 T T"] | None,
+        causal: bool,
+        cache: KVCache | None,
+        at: Int[Tensor, "B T"],
+    ) -> Float[Tensor, "B T D"]:
+        """Attend; with a cache, write the new keys and values at ``at`` and read all that is visible."""
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, self.heads + 2 * self.kv_heads, self.width).transpose(1, 2)
+        q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        q, k = rotate(q, by), rotate(k, by)
+        if cache is not None:
+            cache.write(self.layer, k, v, at)
+            upto = mask.shape[-1] if mask is not None else length
+            k, v = cache.keys[self.layer][:, :, :upto].to(q.dtype), cache.values[self.layer][:, :, :upto].to(q.dtype)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=self.kv_heads != self.heads
+        )
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
+
+
+class Block(GradientCheckpointingLayer):
+    """One pre-norm block."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.gate_up = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.dropout = config.dropout
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        by: Rotary,
+        mask: Bool[Tensor, "B 1 T T"] | None,
+        causal: bool,
+        cache: KVCache | None,
+        at: Int[Tensor, "B T"],
+    ) -> Float[Tensor, "B T D"]:
+        """Apply attention and SwiGLU, each behind its norm, each added to the residual."""
+        x = x + self._drop(self.attention(self.attention_norm(x), by, mask, causal, cache, at))
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self._drop(self.down(F.silu(gate) * up))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoidal features of the noise level through a small MLP (Ho et al. 2020, arXiv 2006.11239)."""
+
+    def __init__(self, width: int, features: int = 64) -> None:
+        super().__init__()
+        self.features = features
+        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 1 D"]:
+        """Embed t in (0, 1]."""
+        half = self.features // 2
+        frequency = torch.exp(-math.log(10000.0) * torch.arange(half, device=t.device) / half)
+        angle = 1000.0 * t.float()[:, None] * frequency
+        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))[:, None]
+
+
+class Transformer(PreTrainedModel):
+    """The denoiser (bidirectional) and the autoregressive model (causal) in one.
+
+    ``model(state, at=...)`` returns logits at the asked positions only. See :class:`State` and :class:`Prediction`.
+    """
+
+    config_class = TransformerConfig
+    config: TransformerConfig
+    base_model_prefix = ""
+    main_input_name = "state"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Block"]
+    _tied_weights_keys = {"head.weight": "embed.weight"}
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
+        self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.time = TimeEmbedding(config.hidden_size) if config.time_input else None
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        std = self.config.initializer_range
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=std)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.RMSNorm):
+            nn.init.ones_(module.weight)
+        elif isinstance(module, Block):  # residual branches start small (GPT-2's rule)
+            depth = math.sqrt(2 * self.config.num_hidden_layers)
+            nn.init.normal_(module.attention.out.weight, std=std / depth)
+            nn.init.normal_(module.down.weight, std=std / depth)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the token embedding."""
+        return self.embed
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replace the token embedding."""
+        self.embed = value
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """Return the output head."""
+        return self.head
+
+    def set_output_embeddings(self, value: nn.Linear) -> None:
+        """Replace the output head."""
+        self.head = value
+
+    def new_cache(self, rows: int, capacity: int) -> KVCache:
+        """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""
+        config = self.config
+        width = config.hidden_size // config.num_attention_heads
+        return KVCache.empty(
+            config.num_hidden_layers, rows, config.num_key_value_heads, capacity, width, self.embed.weight
+        )
+
+    def forward(
+        self,
+        state: State,
+        at: Bool[Tensor, "B T"] | None = None,
+        cache: KVCache | None = None,
+        return_hidden: bool = False,
+    ) -> Prediction:
+        """Predict clean tokens.
+
+        Args:
+            state: What the network sees. With a cache: only the *new* tokens of each row, right-padded (``valid``).
+            at: Positions whose logits are wanted, ``None``: all. Logits at p predict token p.
+            cache: A key-value cache (causal use, ``output_shift`` 1): it is advanced in place, and the answer is one
+                row
+                of logits [B, V] per text, for the token *after* its last new one.
+            return_hidden: Also return the final hidden states.
+
+        Returns:
+            Logits [n, V] in row-major order of ``at``.
+        """
+        tokens = state.tokens
+        batch, length = tokens.shape
+        causal = state.visibility == "causal"
+        if cache is not None:
+            positions = cache.lengths[:, None] + torch.arange(length, device=tokens.device)
+            upto = min(int(cache.lengths.max()) + length, cache.keys.shape[3])
+            mask = cache.visible(positions, upto)
+        else:
+            positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
+            mask = attention_mask(state)
+        x = self.embed(tokens)
+        if self.time is not None:
+            t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
+            x = x + self.time(t)
+        by = rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
+        for block in self.blocks:
+            x = block(x, by, mask, causal, cache, positions)
+        x = self.norm(x)
+        if cache is not None:
+            fed = torch.full_like(cache.lengths, length) if state.valid is None else state.valid.sum(1)
+            cache.lengths = cache.lengths + fed
+            last = x[torch.arange(batch, device=x.device), fed - 1]
+            return Prediction(self.head(last), x if return_hidden else None, cache)
+        rows, columns = _asked(at, batch, length, tokens.device)
+        asked = x[rows, (columns - self.config.output_shift).clamp(min=0)]
+        return Prediction(self.head(asked), x if return_hidden else None)
+
+
+def _asked(at: Tensor | None, batch: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    if at is not None:
+        rows, columns = at.nonzero(as_tuple=True)
+        return rows, columns
+    index = torch.arange(batch * length, device=device)
+    return index // length, index % length

@@ -1,0 +1,68 @@
+"""Ancestral sampling of masked diffusion: the reverse process on a grid of N times, each position on its own.
+
+From t to s < t an open position is decided with probability (t - s) / t (linear schedule; Sahoo et al. 2024,
+arXiv 2406.07524, eq. 7), so after N steps all are. *When* a position is decided does not depend on the model; with more
+steps than tokens most steps decide nothing, and then the network need not be asked (Zheng et al. 2024,
+arXiv 2409.02908).
+
+Letters: B rows, T positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+
+from unmask.diffusion.state import Visibility
+from unmask.sampling.decide import commit, propose
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, masked_view, started
+from unmask.sampling.state import Frame, SamplerState, frame, rows
+
+
+@SAMPLERS.add("ancestral")
+@dataclass(frozen=True)
+class Ancestral:
+    """Decide each open position with probability (t - s) / t.
+
+    Attributes:
+        skip: Ask the network only for rows that decide something in this step: same text, fewer calls.
+    """
+
+    skip: bool = True
+
+    name: ClassVar[str] = "ancestral"
+    visibility: ClassVar[Visibility] = "bidirectional"
+    uses: ClassVar[frozenset[str]] = frozenset(
+        {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos"}
+    )
+
+    def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+        """Return the opening state."""
+        return started(type(self), requests, vocabulary)
+
+    @torch.no_grad()
+    def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
+        """Go from t to s; at the last step everything open is decided."""
+        active = ~state.done
+        left = (state.setting("steps") - state.step).clamp(min=1)  # t = left / N, s = (left - 1) / N
+        chance = state.noise.uniform("reveal", state.tokens.shape[1])
+        chosen = state.open & (chance * left[:, None] < 1)
+        asked = chosen.any(1) if self.skip else active
+        after = state
+        if bool(asked.any()):
+            every = bool(asked.all())
+            index = asked.nonzero()[:, 0]
+            part = state if every else rows(state, index)
+            at = chosen if every else chosen[index]
+            view = masked_view(part)
+            logits = model(view, at=at[:, : view.tokens.shape[1]]).logits
+            drawn = propose(part, at, logits)
+            tokens = state.tokens.masked_scatter(chosen, drawn.token)
+            confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
+            after = commit(state, chosen, tokens, confidence)
+        after = replace(after, step=state.step + active, forwards=state.forwards + asked)
+        return after, frame(after, state)

@@ -1,0 +1,96 @@
+"""Left to right, one token a step, for causal models; the key-value cache's rows advance on their own.
+
+Letters: B rows, T positions, n new tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unmask.diffusion.state import State, Visibility
+from unmask.errors import Error
+from unmask.models.cache import KVCache
+from unmask.sampling.decide import commit, propose
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, started
+from unmask.sampling.state import Frame, SamplerState, frame
+
+
+@SAMPLERS.add("autoregressive")
+@dataclass(frozen=True)
+class Autoregressive:
+    """Draw the next token of each row.
+
+    Attributes:
+        use_cache: Keep keys and values of what was read. Without it each step reads the whole text again:
+            same text, slower.
+    """
+
+    use_cache: bool = True
+
+    name: ClassVar[str] = "autoregressive"
+    visibility: ClassVar[Visibility] = "causal"
+    uses: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "top_p", "seed", "ignore_eos"})
+
+    def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+        """Return the opening state.
+
+        Raises:
+            Error: given text after an open position.
+        """
+        state = started(type(self), requests, vocabulary)
+        seen_open = state.open.long().cumsum(1) > 0
+        if bool((state.fixed & state.valid & seen_open).any()):
+            raise Error(
+                "an autoregressive model writes left to right and cannot take a suffix or fill holes; "
+                "use a run of the masked process."
+            )
+        return state
+
+    @torch.no_grad()
+    def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
+        """Decide the first open position of each row."""
+        active = ~state.done
+        if not bool(active.any()):
+            return state, frame(state, state)
+        at = state.open & (state.open.long().cumsum(1) == 1)
+        cache = state.cache
+        if self.use_cache:
+            logits, cache = _read_new(model, state, at)
+        else:
+            logits = _read_all(model, state, at)
+        drawn = propose(state, at, logits)
+        tokens = state.tokens.masked_scatter(at, drawn.token)
+        confidence = state.confidence.masked_scatter(at, drawn.probability.to(state.confidence.dtype))
+        after = commit(state, at, tokens, confidence)
+        after = replace(after, step=state.step + active, forwards=state.forwards + active, cache=cache)
+        return after, frame(after, state)
+
+
+def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Float[Tensor, "n V"]:
+    """Return logits at the asked positions from the whole texts. What lies to the right is never attended to."""
+    length = int(at.nonzero()[:, 1].max()) + 1
+    logits: Tensor = model(State(state.tokens[:, :length], "causal"), at=at[:, :length]).logits
+    return logits
+
+
+def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], KVCache]:
+    """Return logits at the asked positions from the tokens that the cache has not seen, and the cache after them."""
+    if not hasattr(model, "new_cache"):
+        raise Error(f"{type(model).__name__} has no key-value cache; use Autoregressive(use_cache=False).")
+    old: KVCache = state.cache or model.new_cache(*state.tokens.shape)
+    cache = KVCache(old.keys, old.values, old.lengths.clone())  # the model advances the lengths of its cache
+    active = at.any(1)
+    target = torch.where(active, at.long().argmax(1), cache.lengths)
+    fresh = target - cache.lengths
+    column = torch.arange(int(fresh.max()), device=fresh.device)[None]
+    source: Int[Tensor, "B n"] = (cache.lengths[:, None] + column).clamp(max=state.tokens.shape[1] - 1)
+    view = State(state.tokens.gather(1, source), "causal", valid=column < fresh[:, None])
+    prediction = model(view, cache=cache)
+    return prediction.logits[active], prediction.cache

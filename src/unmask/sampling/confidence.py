@@ -1,0 +1,109 @@
+"""Confidence sampling: decide the positions that the model is surest of first (MaskGIT, Chang et al. 2022).
+
+Step i of N leaves floor(n gamma(i/N)) of the n positions open, with gamma(r) = cos(pi/2 r) or 1 - r, and decides at
+least one; so the last step fills whatever is left. Positions decided in one step are drawn independently of each other:
+fewer steps, less agreement. Source: arXiv 2202.04200, section 3.2.
+
+Letters: B rows, T positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unmask.diffusion.state import Visibility
+from unmask.sampling.decide import commit, propose
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, masked_view, started
+from unmask.sampling.state import Frame, SamplerState, frame, rows
+
+
+@SAMPLERS.add("confidence")
+@dataclass(frozen=True)
+class Confidence:
+    """Decide the surest positions of each row."""
+
+    name: ClassVar[str] = "confidence"
+    visibility: ClassVar[Visibility] = "bidirectional"
+    uses: ClassVar[frozenset[str]] = frozenset(
+        {
+            "steps",
+            "temperature",
+            "temperature_end",
+            "top_k",
+            "top_p",
+            "seed",
+            "ignore_eos",
+            "reveal",
+            "confidence_noise",
+            "confidence_stop",
+            "confidence_of",
+        }
+    )
+
+    def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+        """Return the opening state."""
+        return started(type(self), requests, vocabulary)
+
+    @torch.no_grad()
+    def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
+        """Draw at every open position, keep the surest."""
+        active = ~state.done
+        if not bool(active.any()):
+            return state, frame(state, state)
+        index = active.nonzero()[:, 0]
+        part = state if bool(active.all()) else rows(state, index)
+        view = masked_view(part)
+        logits = model(view, at=part.open[:, : view.tokens.shape[1]]).logits
+        drawn = propose(part, part.open, logits)
+
+        peaks = torch.tensor([s.confidence_of == "peak" for s in part.settings], device=part.tokens.device)
+        blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
+        probability = blank.masked_scatter(part.open, drawn.probability)
+        sure = torch.where(peaks[:, None], blank.masked_scatter(part.open, drawn.peak), probability)
+        kept = _surest(part, _scores(part, sure), _count(part, sure))
+
+        chosen = torch.zeros_like(state.open).index_copy(0, index, kept)
+        tokens = state.tokens.masked_scatter(state.open, drawn.token)
+        confidence = state.confidence.masked_scatter(state.open, drawn.probability.to(state.confidence.dtype))
+        after = commit(state, chosen, tokens, confidence)
+        after = replace(after, step=state.step + active, forwards=state.forwards + active)
+        return after, frame(after, state)
+
+
+def _count(state: SamplerState, sure: Float[Tensor, "B T"]) -> Int[Tensor, " B"]:
+    """Return how many positions each row decides now."""
+    share = ((state.step + 1) / state.setting("steps")).clamp(max=1)
+    linear = torch.tensor([s.reveal == "linear" for s in state.settings], device=share.device)
+    # 1e-9: cos(pi/2) is 6e-17 and not 0, and n * (1 - 1/n) may fall just short of n - 1.
+    keep_open = torch.where(linear, 1 - share, (share * (math.pi / 2)).cos()) * state.total
+    now = state.open.sum(1)
+    count = (now - (keep_open + 1e-9).floor().long()).clamp(min=1)
+    stop = [2.0 if s.confidence_stop is None else s.confidence_stop for s in state.settings]
+    least = sure.masked_fill(~state.open, torch.inf).amin(1)
+    return torch.where(least > torch.tensor(stop, dtype=least.dtype, device=least.device), now, count)
+
+
+def _scores(state: SamplerState, sure: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """Return log-confidence, with Gumbel noise that fades as the canvas fills."""
+    score = sure.log()
+    scale = state.setting("confidence_noise")
+    if bool((scale > 0).any()):
+        u = state.noise.uniform("confidence", score.shape[1]).clamp(min=2.0**-54)
+        share = state.open.sum(1) / state.total.clamp(min=1)
+        score = score + (scale * share)[:, None] * -(-u.log()).log()
+    return score
+
+
+def _surest(state: SamplerState, score: Float[Tensor, "B T"], count: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+    """Return the ``count`` open positions with the highest score of each row; the leftmost of equals."""
+    order = score.masked_fill(~state.open, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    place = torch.arange(order.shape[1], device=order.device)[None] < count[:, None]
+    return torch.zeros_like(state.open).scatter(1, order, place) & state.open

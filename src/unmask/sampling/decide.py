@@ -1,0 +1,108 @@
+"""Deciding positions: draw proposals, commit the chosen ones, end the text, let the user lock a word.
+
+Letters: B rows, T positions, V vocabulary, n asked positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unmask.errors import Error
+from unmask.models.cache import KVCache
+from unmask.sampling.categorical import Drawn, draw
+from unmask.sampling.state import SamplerState
+
+
+def lock(state: SamplerState, row: int, position: int, token: int) -> SamplerState:
+    """Return the state with a word that the user chose, between steps. It is never changed from then on.
+
+    Locking EOS ends the text there. A causal model reads the word again when it goes on; words after it stay.
+
+    Raises:
+        Error: a position outside the text or given by the user, a special token, or an end of text before given words.
+    """
+    vocabulary = state.vocabulary
+    if not (0 <= row < len(state.tokens) and 0 <= position < state.tokens.shape[1]) or not state.valid[row, position]:
+        raise Error(f"position {position} of row {row} is not part of the text.")
+    if state.fixed[row, position]:
+        raise Error(f"position {position} of row {row} was given by the user and cannot be changed.")
+    if token in (vocabulary.pad, vocabulary.bos, vocabulary.mask):
+        raise Error(f"token {token} is a special token and cannot be locked.")
+    chosen = torch.zeros_like(state.open)
+    chosen[row, position] = True
+    if token == vocabulary.eos and not may_end(state)[row, position]:
+        raise Error(f"the text cannot end at position {position}: given words follow.")
+    after = commit(state, chosen, torch.full_like(state.tokens, token), torch.ones_like(state.confidence))
+    cache = state.cache
+    if cache is not None:  # what was read from here on was read with the old word
+        lengths = cache.lengths.clone()
+        lengths[row] = lengths[row].clamp(max=position)
+        cache = KVCache(cache.keys, cache.values, lengths)
+    return replace(after, fixed=after.fixed | (chosen & after.valid), cache=cache)
+
+
+def may_end(state: SamplerState) -> Bool[Tensor, "B T"]:
+    """Return where the text may end: where no given word follows."""
+    given = (state.fixed & state.valid).long()
+    return given.flip(1).cumsum(1).flip(1) - given == 0
+
+
+def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Drawn:
+    """Draw a token at each asked position under the row's settings and noise.
+
+    Mask, BOS and padding are never drawn; neither is EOS where given words follow or the user said so.
+    """
+    row = at.nonzero()[:, 0]
+    vocabulary = state.vocabulary
+    forbidden = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
+    for special in (vocabulary.mask, vocabulary.bos, vocabulary.pad):
+        forbidden[:, special] = True
+    no_end = ~may_end(state) | state.setting("ignore_eos").bool()[:, None]
+    forbidden[:, vocabulary.eos] = no_end[at]
+    if vocabulary.spaced is not None and bool((lead := state.lead[at]).any()):
+        forbidden |= lead[:, None] & ~vocabulary.spaced
+    uniform = state.noise.uniform("token", at.shape[1])[at]
+    return draw(
+        logits,
+        uniform,
+        _temperature(state)[row],
+        state.setting("top_k").long()[row],
+        state.setting("top_p")[row],
+        forbidden,
+    )
+
+
+def _temperature(state: SamplerState) -> Float[Tensor, " B"]:
+    """Return this step's temperature of each row: linear from the first step to the last."""
+    start = state.setting("temperature")
+    if all(s.temperature_end is None for s in state.settings):
+        return start
+    ends = [s.temperature if s.temperature_end is None else s.temperature_end for s in state.settings]
+    end = torch.tensor(ends, dtype=torch.float64, device=start.device)
+    share = (state.step / (state.setting("steps") - 1).clamp(min=1)).clamp(max=1)
+    return start + (end - start) * share
+
+
+def commit(
+    state: SamplerState, chosen: Bool[Tensor, "B T"], tokens: Int[Tensor, "B T"], confidence: Float[Tensor, "B T"]
+) -> SamplerState:
+    """Decide the chosen positions; an end of text among them closes all that follows it.
+
+    What follows an end of text belongs to no text, and training never showed it: it is neither attended to nor decided.
+    """
+    vocabulary = state.vocabulary
+    written = torch.where(chosen, tokens, state.tokens)
+    ends = chosen & (written == vocabulary.eos)
+    closed = (ends.long().cumsum(1) - ends.long()) > 0
+    trust = torch.where(chosen, confidence.to(state.confidence.dtype), state.confidence)
+    return replace(
+        state,
+        tokens=written.masked_fill(closed, vocabulary.pad),
+        open=state.open & ~chosen & ~closed,
+        valid=state.valid & ~closed,
+        confidence=trust.masked_fill(closed, 0.0),
+    )

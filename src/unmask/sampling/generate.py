@@ -1,0 +1,147 @@
+"""``generate`` and ``frames``: thin loops over a sampler's start and step, in batches whose finished rows leave.
+
+Letters: B rows, T positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from unmask.diffusion.state import Visibility
+from unmask.errors import Error
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Sampler, check_visibility
+from unmask.sampling.state import Frame, SamplerState, frame, rows
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A finished text.
+
+    Attributes:
+        tokens: The whole text: BOS, given and written tokens, EOS where it ended.
+        written: The written tokens alone, without EOS.
+        confidence: The model's probability of each of ``tokens`` when it was chosen; 1 for given ones.
+        ended: True if the model ended the text, False if its canvas was full.
+        steps: Steps taken.
+        forwards: Network calls that this text took part in.
+    """
+
+    tokens: tuple[int, ...]
+    written: tuple[int, ...]
+    confidence: tuple[float, ...]
+    ended: bool
+    steps: int
+    forwards: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A moment of a batch: which requests its rows are, their state, and the frame of the step just taken."""
+
+    which: tuple[int, ...]
+    state: SamplerState
+    frame: Frame
+
+
+def ticks(
+    model: Any,
+    sampler: Sampler,
+    requests: Sequence[Request],
+    vocabulary: Vocabulary,
+    *,
+    batch_size: int = 8,
+    visibility: Visibility | None = None,
+) -> Iterator[Tick]:
+    """Yield every moment: the opening of each batch, then each step. The base of ``generate`` and ``frames``.
+
+    Requests of like length share a batch, so that little is padded; no result depends on it.
+
+    Args:
+        model: A network in eval mode. The state goes to its device.
+        sampler: An entry of SAMPLERS, constructed.
+        requests: What to write.
+        vocabulary: The special tokens.
+        batch_size: Most rows in one network call.
+        visibility: That of the process that trained the model, to be checked; ``None``: the caller has checked.
+
+    Raises:
+        Error: a sampler that cannot drive the model, a canvas longer than the context, unused settings.
+    """
+    if batch_size < 1:
+        raise Error(f"batch_size is {batch_size}; it must be at least 1.")
+    if visibility is not None:
+        check_visibility(sampler, visibility)
+    context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    longest = max((len(r.tokens) for r in requests), default=0)
+    if context is not None and longest > context:
+        raise Error(f"a canvas of {longest} tokens does not fit into the model's context of {context}; shorten it.")
+    parameter = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
+    device = "cpu" if parameter is None else parameter.device
+
+    order = sorted(range(len(requests)), key=lambda i: len(requests[i].tokens))
+    for first in range(0, len(order), batch_size):
+        which = tuple(order[first : first + batch_size])
+        state = sampler.start([requests[i] for i in which], vocabulary).to(device)
+        yield Tick(which, state, frame(state))
+        while not bool(state.done.all()):
+            if bool(state.done.any()):
+                stay = (~state.done).nonzero()[:, 0]
+                state, which = rows(state, stay), tuple(which[i] for i in stay.tolist())
+            state, now = sampler.step(model, state)
+            yield Tick(which, state, now)
+
+
+def generate(
+    model: Any,
+    sampler: Sampler,
+    requests: Sequence[Request],
+    vocabulary: Vocabulary,
+    *,
+    batch_size: int = 8,
+    visibility: Visibility | None = None,
+) -> list[Sample]:
+    """Return the finished texts in the order of the requests. Arguments and errors: :func:`ticks`."""
+    finished: dict[int, Sample] = {}
+    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
+        collect(tick, finished)
+    return [finished[i] for i in range(len(requests))]
+
+
+def frames(
+    model: Any,
+    sampler: Sampler,
+    requests: Sequence[Request],
+    vocabulary: Vocabulary,
+    *,
+    batch_size: int = 8,
+    visibility: Visibility | None = None,
+) -> Iterator[tuple[tuple[int, ...], Frame]]:
+    """Yield (numbers of the requests in the rows, frame) step by step. Arguments and errors: :func:`ticks`."""
+    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
+        yield tick.which, tick.frame
+
+
+def collect(tick: Tick, finished: dict[int, Sample]) -> None:
+    """Add the rows that are done at this moment to ``finished``, by request number."""
+    for row in tick.state.done.nonzero()[:, 0].tolist():
+        finished[tick.which[row]] = _sample(tick.state, row)
+
+
+def _sample(state: SamplerState, row: int) -> Sample:
+    valid = state.valid[row]
+    tokens = state.tokens[row][valid]
+    given = state.fixed[row][valid]
+    end = tokens == state.vocabulary.eos
+    return Sample(
+        tokens=tuple(tokens.tolist()),
+        written=tuple(tokens[~given & ~end].tolist()),
+        confidence=tuple(state.confidence[row][valid].tolist()),
+        ended=bool((end & ~given).any()),
+        steps=int(state.step[row]),
+        forwards=int(state.forwards[row]),
+    )

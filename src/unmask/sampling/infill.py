@@ -1,0 +1,162 @@
+"""Filling holes in a sentence: ``the ____ sat on ____``, with hole lengths given or chosen by likelihood.
+
+For a range of lengths every combination is filled (or, when there are too many, the same length in every hole), and the
+whole text with the fewest bits per byte under the model's own bound is kept. That is a choice by the model, not by
+truth: it leans to likely, common words, and a bound compares texts less sharply than an exact likelihood would.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from unmask.data.tokenizers import Tokenizer
+from unmask.errors import Error
+from unmask.sampling.generate import Sample
+from unmask.sampling.request import Request, Settings, Vocabulary, canvas
+
+MOST_LAYOUTS = 64
+"""Combinations of hole lengths that are tried; beyond, all holes get the same length."""
+
+Score = Callable[[list[tuple[int, ...]]], list[float]]
+"""Token ids of texts -> nats of each (exact, or an upper bound)."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A filled text.
+
+    Attributes:
+        sample: The text as the sampler left it.
+        lengths: Length of each hole in tokens.
+        fills: What was written into each hole.
+        text: The whole text.
+        bits_per_byte: Score of the whole text.
+    """
+
+    sample: Sample
+    lengths: tuple[int, ...]
+    fills: tuple[str, ...]
+    text: str
+    bits_per_byte: float
+
+
+@dataclass(frozen=True)
+class HoleRequest:
+    """A request, and where its holes are: (first position, position behind the last)."""
+
+    request: Request
+    spans: tuple[tuple[int, int], ...]
+
+
+def parse_holes(text: str, marker: str | None = None) -> list[str]:
+    """Return the pieces of text around the holes.
+
+    Args:
+        text: Holes are runs of two or more underscores.
+        marker: Another sign for a hole, exactly as it stands; underscores are then text.
+
+    Raises:
+        Error: no hole, or an empty marker.
+    """
+    if marker == "":
+        raise Error("the hole marker is empty; give some text, such as --hole '[]'.")
+    pieces = re.split(r"_{2,}", text) if marker is None else text.split(marker)
+    if len(pieces) < 2:
+        sign = "two or more underscores" if marker is None else repr(marker)
+        raise Error(f"the text has no hole; write {sign} where a word is missing.")
+    return pieces
+
+
+def parse_length(length: int | str) -> tuple[int, int]:
+    """Return the shortest and longest hole of ``4`` or ``"2-6"``.
+
+    Raises:
+        Error: neither a number nor a range, or an empty one.
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(length))
+    if not match:
+        raise Error(f"hole length {length!r} is neither a number of tokens nor a range such as 2-6.")
+    low, high = int(match[1]), int(match[2] or match[1])
+    if not 1 <= low <= high:
+        raise Error(f"hole length {length!r} must start at 1 or more and not end before it starts.")
+    return low, high
+
+
+def layouts(holes: int, low: int, high: int) -> list[tuple[int, ...]]:
+    """Return the combinations of hole lengths to try."""
+    span = range(low, high + 1)
+    if len(span) ** holes <= MOST_LAYOUTS:
+        return list(product(span, repeat=holes))
+    return [(n,) * holes for n in span]
+
+
+def spaced_tokens(tokenizer: Tokenizer, size: int | None = None) -> torch.Tensor | None:
+    """Return which tokens begin with a space; ``None`` if no word does, so that a space is its own token (bytes)."""
+    spaced = [tokenizer.decode_bytes([i])[:1] == b" " for i in range(tokenizer.vocab_size)]
+    if sum(spaced) < 2:
+        return None
+    return torch.tensor(spaced + [False] * ((size or 0) - len(spaced)))
+
+
+def hand_over_space(piece: str, vocabulary: Vocabulary) -> tuple[str, bool]:
+    """Take a single space off the end of a piece, to be written as the beginning of the word that follows.
+
+    A tokenizer of words has " cat" as one token; after a lone space the model would be where it never was in training.
+    """
+    if vocabulary.spaced is not None and piece.endswith(" "):
+        return piece[:-1], True
+    return piece, False
+
+
+def hole_requests(
+    pieces: Sequence[str],
+    lengths: Sequence[tuple[int, ...]],
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    settings: Settings,
+    index: int = 0,
+) -> list[HoleRequest]:
+    """Return one request for each combination of hole lengths."""
+    handed = [hand_over_space(piece, vocabulary) for piece in pieces[:-1]]
+    ids = tokenizer.encode_batch([*(piece for piece, _ in handed), pieces[-1]])
+    leading = [number for number, (_, space) in enumerate(handed) if space]
+    requests = []
+    for layout in lengths:
+        tokens, lead = canvas(ids, layout, vocabulary, leading)
+        spans, start = [], 1
+        for piece, length in zip(ids, layout, strict=False):
+            spans.append((start + len(piece), start + len(piece) + length))
+            start = spans[-1][1]
+        requests.append(HoleRequest(Request(tokens, settings, index, lead), tuple(spans)))
+    return requests
+
+
+def best_filling(
+    samples: Sequence[Sample], requests: Sequence[HoleRequest], tokenizer: Tokenizer, score: Score
+) -> Filling:
+    """Return the filled text with the fewest bits per byte; the shorter one of equals.
+
+    Args:
+        samples: Results of ``requests``, in their order.
+        requests: Different layouts of the same text.
+        tokenizer: Turns ids into text.
+        score: Gives the nats of whole texts.
+    """
+    nats = score([s.tokens for s in samples])
+    fillings = []
+    for sample, hole_request, n in zip(samples, requests, nats, strict=True):
+        text = tokenizer.decode(sample.tokens)
+        fills = []
+        for start, end in hole_request.spans:
+            fill = tokenizer.decode(sample.tokens[start:end])
+            fills.append(fill.removeprefix(" ") if start in hole_request.request.lead else fill)
+        lengths = tuple(end - start for start, end in hole_request.spans)
+        bits = n / math.log(2) / max(1, len(text.encode()))
+        fillings.append(Filling(sample, lengths, tuple(fills), text, bits))
+    return min(fillings, key=lambda f: (f.bits_per_byte, sum(f.lengths)))

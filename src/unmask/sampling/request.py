@@ -1,0 +1,171 @@
+"""What a user asks of a sampler: settings, a canvas with open positions, and the ids of the special tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal
+
+from unmask.errors import Error
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample. Each sampler says which of these it uses; a changed one that it does not use is refused.
+
+    Attributes:
+        steps: Steps from all open to none (masked samplers).
+        temperature: Softmax temperature; 0 takes the most probable token.
+        temperature_end: Temperature of the last step, reached linearly; ``None``: constant.
+        top_k: Draw among the k most probable tokens; 0: all.
+        top_p: Draw among the fewest tokens that hold this much probability; 1: all.
+        seed: Same seed, same text.
+        ignore_eos: Never end the text before its canvas is full.
+        reveal: How many positions are decided by step i of N: all but cos(pi/2 i/N) of them, or all but 1 - i/N.
+        confidence_noise: Scale of Gumbel noise on the log-confidence that orders positions, times the share still open.
+        confidence_stop: Fill everything at once when every open position is more confident than this; ``None``: never.
+        confidence_of: Order positions by the probability of the token drawn there, or by the peak probability *before*
+            drawing. With ``peak`` and no confidence noise the order is a function of what is visible, so the DUEL
+            likelihood (arXiv 2603.01367) is exactly this sampler's.
+    """
+
+    steps: int = 32
+    temperature: float = 1.0
+    temperature_end: float | None = None
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    ignore_eos: bool = False
+    reveal: Literal["cosine", "linear"] = "cosine"
+    confidence_noise: float = 0.0
+    confidence_stop: float | None = None
+    confidence_of: Literal["drawn", "peak"] = "drawn"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work.
+
+        Raises:
+            Error: which setting is wrong, and its range.
+        """
+        for wrong, text in (
+            (self.steps < 1, f"steps is {self.steps}; it must be at least 1."),
+            (not 0 <= self.temperature < float("inf"), f"temperature is {self.temperature}; it must be 0 or more."),
+            (
+                self.temperature_end is not None and not 0 <= self.temperature_end < float("inf"),
+                f"temperature_end is {self.temperature_end}; it must be 0 or more.",
+            ),
+            (self.top_k < 0, f"top_k is {self.top_k}; it must be 0 (all tokens) or more."),
+            (not 0 < self.top_p <= 1, f"top_p is {self.top_p}; it must be above 0 and at most 1."),
+            (not -(2**63) <= self.seed < 2**63, f"seed is {self.seed}; it must fit into 64 bits."),
+            (self.reveal not in ("cosine", "linear"), f"reveal is {self.reveal!r}; choose 'cosine' or 'linear'."),
+            (
+                not 0 <= self.confidence_noise < float("inf"),
+                f"confidence_noise is {self.confidence_noise}; it must be 0 or more.",
+            ),
+            (
+                self.confidence_stop is not None and not 0 <= self.confidence_stop <= 1,
+                f"confidence_stop is {self.confidence_stop}; it must be between 0 and 1.",
+            ),
+            (
+                self.confidence_of not in ("drawn", "peak"),
+                f"confidence_of is {self.confidence_of!r}; choose 'drawn' or 'peak'.",
+            ),
+        ):
+            if wrong:
+                raise Error(text)
+
+    def changed(self) -> list[str]:
+        """Return the names of the settings that differ from their defaults."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+
+
+def refuse_unused(sampler: str, uses: Collection[str], names: Collection[str]) -> None:
+    """Raise Error if one of the named settings means nothing to a sampler."""
+    for name in names:
+        if name not in uses:
+            raise Error(
+                f"the {sampler!r} sampler does not use {name}; leave it out. It uses: {', '.join(sorted(uses))}."
+            )
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ids of the special tokens, and which tokens begin with a space.
+
+    Attributes:
+        pad: Fills what lies behind the end of a text.
+        bos: First token of every text; never drawn.
+        eos: End of text.
+        mask: Stands at open positions; never drawn.
+        spaced: True for tokens that begin with a space. Needed only where a request has ``lead`` positions.
+    """
+
+    pad: int = 0
+    bos: int = 1
+    eos: int = 2
+    mask: int = 3
+    spaced: Bool[Tensor, " V"] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to write: a canvas that starts with BOS and holds the mask id at open positions.
+
+    Attributes:
+        tokens: The canvas.
+        settings: How to sample it.
+        index: Tells texts under one seed apart: text ``index`` of a request for n texts.
+        lead: Open positions whose token must begin with a space (the user's text had a space before the hole).
+    """
+
+    tokens: tuple[int, ...]
+    settings: Settings = field(default_factory=Settings)
+    index: int = 0
+    lead: frozenset[int] = frozenset()
+
+
+def canvas(
+    pieces: Sequence[Sequence[int]], holes: Sequence[int], vocabulary: Vocabulary, lead: Collection[int] = ()
+) -> tuple[tuple[int, ...], frozenset[int]]:
+    """Lay out BOS, then given pieces with holes between them.
+
+    Args:
+        pieces: Given token ids, one more than there are holes (empty ones are fine).
+        holes: Length of each hole in tokens.
+        vocabulary: The special tokens.
+        lead: Numbers of the holes whose first token must begin with a space.
+
+    Returns:
+        The canvas, and the positions that must begin with a space.
+
+    Raises:
+        Error: counts that do not fit, or a hole without room.
+    """
+    if len(pieces) != len(holes) + 1:
+        raise Error(f"{len(holes)} holes need {len(holes) + 1} pieces of text around them, not {len(pieces)}.")
+    tokens, leads = [vocabulary.bos, *pieces[0]], set()
+    for number, (hole, piece) in enumerate(zip(holes, pieces[1:], strict=True)):
+        if hole < 1:
+            raise Error(f"hole {number + 1} is {hole} tokens long; it must be at least 1.")
+        if number in lead:
+            leads.add(len(tokens))
+        tokens += [vocabulary.mask] * hole + list(piece)
+    return tuple(tokens), frozenset(leads)
+
+
+def fill_request(
+    prefix: Sequence[int],
+    max_tokens: int,
+    vocabulary: Vocabulary,
+    settings: Settings | None = None,
+    *,
+    suffix: Sequence[int] = (),
+    index: int = 0,
+) -> Request:
+    """Return the request for up to ``max_tokens`` tokens after a prefix and, where given, before a suffix."""
+    tokens, _ = canvas([prefix, suffix], [max_tokens], vocabulary)
+    return Request(tokens, settings or Settings(), index)

@@ -1,0 +1,73 @@
+"""The contract of a sampler: a pure ``start`` and a ``step`` that takes a state of many rows one step further."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from unmask.diffusion.process import Network
+from unmask.diffusion.state import State, Visibility
+from unmask.errors import Error
+from unmask.registry import Registry
+from unmask.sampling.request import Request, Vocabulary, refuse_unused
+from unmask.sampling.state import Frame, SamplerState, begin
+
+
+class Sampler(Protocol):
+    """What every registered sampler does (see the contract tests, which run over the registry).
+
+    Attributes:
+        name: Its name in recipes and on the command line.
+        visibility: What the model that it drives may see.
+        uses: The settings that mean something to it.
+    """
+
+    name: ClassVar[str]
+    visibility: ClassVar[Visibility]
+    uses: ClassVar[frozenset[str]]
+
+    def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+        """Return the state before the first step. No network is asked."""
+        ...
+
+    def step(self, model: Network, state: SamplerState) -> tuple[SamplerState, Frame]:
+        """Take every row that is not done one step further. A row's result does not depend on the other rows."""
+        ...
+
+
+SAMPLERS: Registry[type[Sampler]] = Registry("sampler")
+"""Name -> class; without arguments its constructor gives the usual sampler."""
+
+
+def started(sampler: type[Sampler], requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+    """Return the opening state after refusing settings that the sampler does not use."""
+    for request in requests:
+        refuse_unused(sampler.name, sampler.uses, request.settings.changed())
+    return begin(requests, vocabulary)
+
+
+def check_visibility(sampler: Sampler, visibility: Visibility) -> None:
+    """Raise Error if a sampler cannot drive a model of this visibility."""
+    if sampler.visibility == visibility:
+        return
+    if visibility == "causal":
+        raise Error(
+            f"the {sampler.name!r} sampler fills positions in any order, but this run's model was trained left to "
+            "right and never saw a mask; use the 'autoregressive' sampler."
+        )
+    raise Error(
+        f"the {sampler.name!r} sampler writes left to right, but this run's model was trained to fill masked positions;"
+        " use 'confidence' or 'ancestral'."
+    )
+
+
+def masked_view(state: SamplerState) -> State:
+    """Return what a bidirectional model sees: the canvas up to the longest text, and its actual noise level."""
+    length = int(state.valid.sum(1).max())
+    valid = state.valid[:, :length]
+    return State(
+        state.tokens[:, :length],
+        "bidirectional",
+        valid=None if bool(valid.all()) else valid,
+        t=state.masked_fraction,
+    )

@@ -1,0 +1,209 @@
+"""The state of a sampler: rows that stack and split, each with its own settings, noise and cache.
+
+A state is a value. A step makes a new one; only the key-value cache's storage is handed on, so a state that was stepped
+may be stepped again, but to follow two continuations of one state take ``rows`` of it first.
+
+Letters: B rows, T positions of the longest row, b chosen rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from unmask.diffusion.noise import Noise
+from unmask.errors import Error
+from unmask.models.cache import KVCache
+from unmask.sampling.request import Request, Settings, Vocabulary
+
+
+@dataclass(frozen=True)
+class SamplerState:
+    """B texts that are being written.
+
+    Attributes:
+        tokens: Ids; the mask id at open positions, the pad id behind the end.
+        open: Positions that are still undecided.
+        fixed: Positions that the user gave or locked.
+        lead: Positions whose token must begin with a space.
+        valid: Positions that belong to the text; False behind its end.
+        confidence: The model's probability of each token that it chose, when it chose it; 1 at fixed positions.
+        step: Steps that each row has taken.
+        forwards: Network calls that each row took part in.
+        total: Positions that were open at the start.
+        key: Noise key of each row.
+        settings: Settings of each row.
+        vocabulary: The special tokens, common to all rows.
+        cache: Keys and values of a causal model.
+    """
+
+    tokens: Int[Tensor, "B T"]
+    open: Bool[Tensor, "B T"]
+    fixed: Bool[Tensor, "B T"]
+    lead: Bool[Tensor, "B T"]
+    valid: Bool[Tensor, "B T"]
+    confidence: Float[Tensor, "B T"]
+    step: Int[Tensor, " B"]
+    forwards: Int[Tensor, " B"]
+    total: Int[Tensor, " B"]
+    key: Int[Tensor, " B"]
+    settings: tuple[Settings, ...]
+    vocabulary: Vocabulary
+    cache: KVCache | None = None
+
+    @property
+    def done(self) -> Bool[Tensor, " B"]:
+        """True for rows with nothing left to decide."""
+        return ~self.open.any(1)
+
+    @property
+    def noise(self) -> Noise:
+        """Noise of this step, each row's own."""
+        return Noise(0, self.key).fold(self.step)
+
+    @property
+    def masked_fraction(self) -> Float[Tensor, " B"]:
+        """The actual noise level: open positions / positions of the text without BOS."""
+        predictable = self.valid & (self.tokens != self.vocabulary.bos)
+        return self.open.sum(1) / predictable.sum(1).clamp(min=1)
+
+    def setting(self, name: str) -> Float[Tensor, " B"]:
+        """Return one numeric setting of each row, float64."""
+        values = [float(getattr(s, name)) for s in self.settings]
+        return torch.tensor(values, dtype=torch.float64, device=self.tokens.device)
+
+    def to(self, device: torch.device | str) -> SamplerState:
+        """Return the state on another device."""
+        moved: dict[str, Any] = {
+            f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
+        }
+        spaced = self.vocabulary.spaced
+        cache = self.cache
+        if cache is not None:
+            cache = KVCache(cache.keys.to(device), cache.values.to(device), cache.lengths.to(device))
+        vocabulary = replace(self.vocabulary, spaced=None if spaced is None else spaced.to(device))
+        return replace(self, **moved, vocabulary=vocabulary, cache=cache)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one step did: all that the terminal, page, server, trace and calibration read.
+
+    Attributes:
+        step: Steps that each row has taken.
+        tokens: Ids; the mask id at open positions.
+        committed: Decided positions of the text.
+        changed: Positions that this step decided or closed.
+        valid: Positions of the text.
+        confidence: As in the state.
+    """
+
+    step: Int[Tensor, " B"]
+    tokens: Int[Tensor, "B T"]
+    committed: Bool[Tensor, "B T"]
+    changed: Bool[Tensor, "B T"]
+    valid: Bool[Tensor, "B T"]
+    confidence: Float[Tensor, "B T"]
+
+
+def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+    """Return the state before the first step.
+
+    Raises:
+        Error: no request, a canvas without BOS, or ``lead`` positions without ``vocabulary.spaced``.
+    """
+    if not requests:
+        raise Error("there is nothing to sample: give at least one request.")
+    states = []
+    for request in requests:
+        if not request.tokens or request.tokens[0] != vocabulary.bos:
+            raise Error("a canvas must start with the BOS token.")
+        if request.lead and vocabulary.spaced is None:
+            raise Error("a canvas with lead positions needs vocabulary.spaced.")
+        if any(p >= len(request.tokens) or request.tokens[p] != vocabulary.mask for p in request.lead):
+            raise Error("lead positions must be open positions of the canvas.")
+        tokens = torch.tensor([request.tokens], dtype=torch.int64)
+        opened = tokens == vocabulary.mask
+        lead = torch.zeros_like(opened)
+        lead[0, sorted(request.lead)] = True
+        zero = torch.zeros(1, dtype=torch.int64)
+        states.append(
+            SamplerState(
+                tokens=tokens,
+                open=opened,
+                fixed=~opened,
+                lead=lead,
+                valid=torch.ones_like(opened),
+                confidence=(~opened).float(),
+                step=zero,
+                forwards=zero,
+                total=opened.sum(1),
+                key=Noise(request.settings.seed, zero + request.index).keys,
+                settings=(request.settings,),
+                vocabulary=vocabulary,
+            )
+        )
+    return stack(states)
+
+
+def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> SamplerState:
+    """Return some rows, copied, in the order of ``index``; a row may be taken twice (hypotheses)."""
+    at = torch.as_tensor(index, dtype=torch.int64, device=state.tokens.device)
+    picked: dict[str, Any] = {f.name: v[at] for f in fields(state) if isinstance(v := getattr(state, f.name), Tensor)}
+    settings = tuple(state.settings[i] for i in at.tolist())
+    return replace(state, **picked, settings=settings, cache=None if state.cache is None else state.cache.rows(at))
+
+
+def split(state: SamplerState) -> list[SamplerState]:
+    """Return each row as a state of its own."""
+    return [rows(state, [i]) for i in range(len(state.tokens))]
+
+
+def stack(states: Sequence[SamplerState]) -> SamplerState:
+    """Join states row-wise; shorter ones are padded.
+
+    Raises:
+        Error: nothing to stack, or vocabularies that differ.
+    """
+    if not states:
+        raise Error("there is no state to stack.")
+    first = states[0]
+    if any(s.vocabulary != first.vocabulary for s in states):
+        raise Error("states of different vocabularies cannot share a batch.")
+    length = max(s.tokens.shape[1] for s in states)
+    joined: dict[str, Any] = {}
+    for f in fields(first):
+        parts = [getattr(s, f.name) for s in states]
+        if not isinstance(parts[0], Tensor):
+            continue
+        if parts[0].ndim == 2:
+            fill = first.vocabulary.pad if f.name == "tokens" else 0
+            parts = [pad(p, (0, length - p.shape[1]), value=fill) for p in parts]
+        joined[f.name] = torch.cat(parts)
+    settings = tuple(s for state in states for s in state.settings)
+    return replace(first, **joined, settings=settings, cache=_stack_caches(states))
+
+
+def _stack_caches(states: Sequence[SamplerState]) -> KVCache | None:
+    """Join caches; a row that was not stepped yet gets an empty one."""
+    like = next((s.cache for s in states if s.cache is not None), None)
+    if like is None:
+        return None
+    layers, _, heads, _, width = like.keys.shape
+    return KVCache.stack(
+        [s.cache or KVCache.empty(layers, *(len(s.tokens), heads, s.tokens.shape[1], width), like.keys) for s in states]
+    )
+
+
+def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
+    """Return the frame of a state; ``before``, the state one step earlier, says what changed."""
+    changed = torch.zeros_like(state.open)
+    if before is not None:
+        changed = (state.tokens != before.tokens) | (state.open != before.open) | (state.valid != before.valid)
+    return Frame(state.step, state.tokens, state.valid & ~state.open, changed, state.valid, state.confidence)

@@ -1,0 +1,1 @@
+"""Training: from a validated recipe to a run folder."""

@@ -1,0 +1,76 @@
+"""The order of training examples: one endless stream of shuffled epochs, addressed by its global position.
+
+A position is (epoch, place in the epoch's permutation). Noise derives from it, so a run resumes bit-exactly, and N
+ranks that share the stream see what one rank would.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from unmask.data.batch import Batch
+from unmask.data.blocks import Blocks
+
+
+class Example(TypedDict):
+    """One block on its way to a batch."""
+
+    tokens: Tensor
+    segments: Tensor
+    order: Tensor
+
+
+class BlockStream(Dataset[Example]):
+    """Blocks addressed by global position.
+
+    Args:
+        blocks: The packed corpus.
+        total: Number of positions: steps times examples a step.
+        seed: Seed of the permutations.
+    """
+
+    def __init__(self, blocks: Blocks, total: int, seed: int) -> None:
+        self.blocks = blocks
+        self.total = total
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return self.total
+
+    def index(self, position: int) -> int:
+        """Return the block at a global position."""
+        epoch, place = divmod(position, len(self.blocks))
+        if epoch != self._epoch:
+            self._permutation = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
+            self._epoch = epoch
+        return int(self._permutation[place])
+
+    def __getitems__(self, positions: list[int]) -> list[Example]:
+        """Return the examples at some positions, read from disk in one go."""
+        tokens, segments = self.blocks.rows([self.index(p) for p in positions])
+        order = torch.tensor(positions, dtype=torch.int64)
+        return [Example(tokens=tokens[i], segments=segments[i], order=order[i]) for i in range(len(positions))]
+
+    def __getitem__(self, position: int) -> Example:
+        return self.__getitems__([position])[0]
+
+
+def collate(examples: list[Example]) -> dict[str, Tensor]:
+    """Stack examples into the tensors of a :class:`Batch`."""
+    return {
+        "tokens": torch.stack([e["tokens"] for e in examples]),
+        "segments": torch.stack([e["segments"] for e in examples]),
+        "order": torch.stack([e["order"] for e in examples]),
+    }
+
+
+def as_batch(inputs: dict[str, Tensor], bos: int) -> Batch:
+    """Return the batch that the collated tensors make."""
+    return Batch(inputs["tokens"], inputs["segments"], inputs["order"], bos)

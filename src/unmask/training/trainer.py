@@ -1,0 +1,131 @@
+"""``transformers.Trainer`` under a process: our loss, our bound as evaluation, checkpoints that are whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from unmask.data.batch import Batch
+from unmask.diffusion.process import Process
+from unmask.errors import Error
+from unmask.training import checkpoints
+from unmask.training.ema import EMA
+from unmask.training.order import as_batch
+
+
+class ProcessTrainer(Trainer):
+    """Train a network under a process.
+
+    Args:
+        model: The network.
+        args: Training arguments; ``output_dir`` is the folder in which checkpoints are written aside.
+        process: Says what the network sees and what it must predict.
+        bos: Id of BOS.
+        seed: Seed of the noise.
+        folder: Folder that finished checkpoints are moved to.
+        keep: Checkpoints to keep.
+        ema: The moving average, or ``None``.
+        total_steps: Optimiser steps of the whole run (curricula read it).
+        **trainer: Datasets, collator and callbacks, as ``transformers.Trainer`` takes them.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        args: TrainingArguments,
+        process: Process,
+        bos: int,
+        folder: Path,
+        keep: int,
+        ema: EMA | None,
+        **trainer: Any,
+    ) -> None:
+        super().__init__(model=model, args=args, **trainer)
+        self.process = process
+        self.bos = bos
+        self.folder = folder
+        self.keep = keep
+        self.ema = ema
+        self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
+        if ema is not None:
+            self.add_callback(_FollowWeights(ema))
+
+    def _batch(self, inputs: dict[str, Tensor]) -> Batch:
+        return as_batch(self._prepare_inputs(inputs), self.bos)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the process's loss at this point of training."""
+        progress = self.state.global_step / max(self.state.max_steps, 1)
+        loss = self.process.loss(model, self._batch(inputs), self.args.seed, progress)["loss"]
+        return (loss, {}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor, None, None]:
+        """Return the nats a token of held-out blocks: exact or a bound, as the process has it."""
+        batch = self._batch(inputs)
+        with torch.inference_mode():
+            nats = self.process.likelihood(model, batch, draws=4, seed=self.args.seed).nats
+        return (nats.sum() / batch.predictable.sum()).float(), None, None
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate the weights that the run will be used with: the average, if there is one."""
+        if self.ema is None:
+            return super().evaluate(*args, **kwargs)
+        network = self.accelerator.unwrap_model(self.model)
+        self.ema.swap(network)
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self.ema.swap(network)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Take one step; stop with a clear error as soon as the loss is not a number."""
+        loss = super().training_step(*args, **kwargs)
+        if not bool(torch.isfinite(loss)):
+            raise Error(
+                f"the loss is {float(loss)} at step {self.state.global_step + 1}; lower training.learning_rate or "
+                "set training.precision=fp32, then continue with --resume from the last checkpoint."
+            )
+        return loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Save weights and configuration, and no pickled arguments."""
+        if self.args.should_save:
+            network = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+            network.save_pretrained(output_dir or self.args.output_dir, state_dict=state_dict)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            name = f"checkpoint-{self.state.global_step}"
+            partial = Path(self.args.output_dir) / name
+            if self.ema is not None:
+                self.ema.save(partial)
+            checkpoints.seal(partial, self.folder / name)
+            checkpoints.prune(self.folder, self.keep)
+        self.accelerator.wait_for_everyone()
+
+
+class _FollowWeights(TrainerCallback):
+    def __init__(self, ema: EMA) -> None:
+        self.ema = ema
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: nn.Module, **kwargs: Any) -> None:
+        self.ema.update(getattr(model, "module", model), state.global_step)

@@ -1,0 +1,147 @@
+"""Every kind of file gives its documents, and a bad one is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmask.data import readers
+from unmask.data.readers import read_documents
+from unmask.data.sources import open_source
+from unmask.errors import Error
+
+
+def test_all_formats_give_the_same_documents(tmp_path: Path, lines: Callable[..., str]) -> None:
+    texts = ["one \u200d\r\n ", "two\n\nthree \U0001f468\u200d\U0001f469", "\u0301"]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    for path in (lines(texts, "a.jsonl"), lines(texts, "a.jsonl.gz"), str(tmp_path / "a.parquet")):
+        assert list(open_source(path).documents()) == texts
+
+
+def test_folders_globs_and_lists_are_read_in_sorted_order(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "sub/c.txt", "notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert list(open_source(str(tmp_path)).documents()) == ["a.txt", "b.txt", "sub/c.txt"]
+    assert list(open_source(str(tmp_path / "*.txt")).documents()) == ["a.txt", "b.txt"]
+    assert list(open_source(f"{tmp_path}/b.txt, {tmp_path}/a.txt").documents()) == ["b.txt", "a.txt"]
+
+
+@given(parts=st.lists(st.text("ab \n\r\u0928", max_size=60), max_size=40))
+@settings(deadline=None, max_examples=60)
+def test_passages_lose_nothing_but_white_space_at_their_borders(parts: list[str]) -> None:
+    text = "".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "LONG", 50)
+        patch.setattr(readers, "PASSAGE", 12)
+        passages = list(readers._passages(iter(parts)))
+        assert "".join("".join(passages).split()) == "".join(text.split())
+        assert all(len(passage) <= 50 for passage in passages)
+        if len(text) <= 50:
+            assert passages == ([text] if text else [])
+        whole = list(readers._passages(iter([text])))
+    assert whole == passages or len(text) > 50  # a short file is one document however it is read
+
+
+def test_a_long_text_is_cut_at_paragraphs_and_a_short_one_is_whole(tmp_path: Path) -> None:
+    paragraphs = [f"Paragraph {n}. " + "word " * 200 for n in range(60)]
+    (tmp_path / "long.txt").write_text("\n\n".join(paragraphs))
+    (tmp_path / "short.txt").write_text("a\n\nb\n")
+    np.save(tmp_path / "long.npy", np.frombuffer((tmp_path / "long.txt").read_bytes(), np.uint8))
+    passages = list(read_documents(tmp_path / "long.txt"))
+    assert 10 < len(passages) < 16
+    assert all(passage.startswith("Paragraph") for passage in passages)
+    assert list(read_documents(tmp_path / "short.txt")) == ["a\n\nb\n"]
+    assert list(read_documents(tmp_path / "long.npy")) == passages
+
+
+def test_a_byte_order_mark_is_no_text_and_a_character_may_lie_across_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_CHUNK", 4)
+    (tmp_path / "bom.txt").write_bytes(b"\xef\xbb\xbf" + "a\u0928\u092e\u0938\U0001f468".encode())
+    assert list(read_documents(tmp_path / "bom.txt")) == ["a\u0928\u092e\u0938\U0001f468"]
+
+
+def _gz(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+BAD = {
+    "empty.txt": (b"", "is empty"),
+    "binary.txt": (b"abc\0def", "is binary .a zero byte at offset 3"),
+    "latin.txt": ("abc caf\u00e9 d".encode("latin-1"), "not UTF-8 .byte offset 7"),
+    "cut.txt": ("caf\u00e9".encode()[:-1], "not UTF-8 .byte offset 3"),
+    "bad.jsonl": (b'{"text": "a"}\n{"text": \n', "bad.jsonl, line 2 is not JSON"),
+    "list.jsonl": (b'["a"]\n', "line 1 is not a JSON object"),
+    "field.jsonl": (b'\n{"body": "a", "id": 1}\n', "line 2 has no field 'text' .fields: body, id"),
+    "number.jsonl": (b'{"text": 3}\n', "line 1: the field 'text' is int"),
+    "surrogate.jsonl": (b'{"text": "a\\ud800"}\n', "line 1: a lone surrogate"),
+    "latin.jsonl": (b'{"text": "\xe9"}\n', "line 1 is not UTF-8"),
+    "notgz.jsonl.gz": (b'{"text": "a"}\n', "is damaged after line 0"),
+    "cut.jsonl.gz": (_gz('{"text": "a"}\n' * 9)[:-9], "is damaged after line"),
+    "bad.parquet": (b"PAR1 no", "not a readable Parquet"),
+    "bad.npy": (b"no array", "is no NumPy file"),
+    "what.doc": (b"a", "no text file that unmask reads. Use one of .txt"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_named_with_the_place_and_the_fix(tmp_path: Path, name: str) -> None:
+    data, message = BAD[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(Error, match=message) as caught:
+        list(open_source(str(tmp_path / name)).documents())
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_wrong_arrays_and_columns_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "floats.npy", np.zeros((2, 2)))
+    with pytest.raises(Error, match=r"holds float64 of shape \(2, 2\)"):
+        list(read_documents(tmp_path / "floats.npy"))
+    pq.write_table(pa.table({"body": ["a"]}), tmp_path / "a.parquet")
+    with pytest.raises(Error, match=r"no column 'text' \(columns: body\)"):
+        list(read_documents(tmp_path / "a.parquet"))
+    assert list(read_documents(tmp_path / "a.parquet", "body")) == ["a"]
+
+
+def test_missing_sources_are_answered_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "stories.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.md").write_text("x")
+    with pytest.raises(Error, match=r"Did you mean 'stories\.txt'"):
+        open_source(str(tmp_path / "storys.txt"))
+    with pytest.raises(Error, match="Did you mean 'pydocs'"):
+        open_source("pydoc")
+    with pytest.raises(Error, match="it holds nothing"):
+        open_source(str(tmp_path / "empty"))
+    with pytest.raises(Error, match=r"matches .*\*\.jsonl"):
+        open_source(str(tmp_path / "*.jsonl"))
+    with pytest.raises(Error, match="source is empty"):
+        open_source(" ,")
+
+
+def test_offline_a_hub_data_set_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(Error, match="cannot be reached"):
+        open_source("hf:roneneldan/TinyStories")
+    with pytest.raises(Error, match="no Hub name"):
+        open_source("hf:a b/c")
+
+
+def test_the_identity_of_files_changes_with_their_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    before = json.dumps(open_source(str(path)).identity)
+    assert json.dumps(open_source(str(path)).identity) == before
+    path.write_text("other")
+    assert json.dumps(open_source(str(path)).identity) != before

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+import torch
+
+from unmask.data.tokenizers import make_tokenizer
+from unmask.models.config import TransformerConfig
+from unmask.models.transformer import Transformer
+from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, fill_request
+from unmask.training.recipe import parse_recipe
+
+VOCABULARY = Vocabulary()  # pad 0, bos 1, eos 2, mask 3
+
+
+def _tiny(seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bool = False) -> Transformer:
+    """A random network whose predictions are far from uniform, so that a wrong context changes its words."""
+    torch.manual_seed(seed)
+    config = TransformerConfig(
+        vocab_size=vocab_size,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=context,
+        initializer_range=0.5,
+        time_input=time_input,
+    )
+    model = Transformer(config).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(0.3)
+    return model
+
+
+@pytest.fixture(scope="session")
+def model() -> Transformer:
+    return _tiny()
+
+
+@pytest.fixture(params=list(SAMPLERS))
+def sampler(request):
+    return SAMPLERS.get(request.param)()
+
+
+def _requests(sampler, count: int = 5, **settings) -> list[Request]:
+    """Requests of different lengths, seeds and, where the sampler can, suffixes."""
+    given = {"steps": 6, **settings} if "steps" in sampler.uses else settings
+    suffix = (7, 9) if sampler.visibility == "bidirectional" else ()
+    return [
+        fill_request(
+            tuple(range(5, 6 + 2 * i)),
+            9 + i,
+            VOCABULARY,
+            Settings(seed=i, **given),
+            suffix=suffix if i % 2 else (),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return _tiny
+
+
+@pytest.fixture
+def requests_for(sampler):
+    """Return a maker of requests that suit the sampler of the test."""
+
+    def make(count: int = 5, **settings) -> list[Request]:
+        return _requests(sampler, count, **settings)
+
+    return make
+
+
+TEXTS = ["the cat sat on the mat and the dog sat by the door. "] * 30 + ["a red boat under the old bridge. "] * 30
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """Return a maker of run folders with random networks: ``run_folder("masked")``."""
+    made = {}
+
+    def make(process: str = "masked", tokenizer: str = "bpe", **sampler):
+        key = (process, tokenizer, *sampler.items())
+        if key not in made:
+            folder = tmp_path_factory.mktemp("run") / f"{process}-run"
+            words = make_tokenizer(tokenizer, TEXTS, 300)
+            recipe = parse_recipe(
+                {
+                    "data": {"tokenizer": tokenizer, "vocab_size": 300, "length": 64},
+                    "process": {"name": process},
+                    "sampler": sampler,
+                }
+            )
+            _tiny(vocab_size=words.vocab_size).save_pretrained(folder)
+            words.save(folder / "tokenizer")
+            (folder / "recipe.yaml").write_text(recipe.to_yaml())
+            (folder / "run.json").write_text(json.dumps({"format": 1, "status": "finished"}))
+            made[key] = folder
+        return made[key]
+
+    return make

@@ -1,0 +1,229 @@
+"""The promises that every registered sampler keeps."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+
+from unmask.diffusion.state import Prediction, State
+from unmask.errors import Error
+from unmask.sampling import Settings, Vocabulary, fill_request, generate, lock, rows, split, stack, ticks
+
+VOCABULARY = Vocabulary()  # pad 0, bos 1, eos 2, mask 3
+
+
+def finish(sampler, model, state):
+    while not bool(state.done.all()):
+        state, _ = sampler.step(model, state)
+    return state
+
+
+def same(a, b) -> bool:
+    for f in fields(a):
+        x, y = getattr(a, f.name), getattr(b, f.name)
+        if isinstance(x, torch.Tensor):
+            if x.shape != y.shape or not torch.equal(x, y):
+                return False
+        elif f.name != "cache" and x != y:
+            return False
+    return True
+
+
+def test_same_seed_same_text_and_another_seed_another(model, sampler, requests_for):
+    requests = requests_for()
+    once = generate(model, sampler, requests, VOCABULARY)
+    assert once == generate(model, sampler, requests, VOCABULARY)
+    other = [replace(r, settings=replace(r.settings, seed=100 + i)) for i, r in enumerate(requests)]
+    assert [s.tokens for s in generate(model, sampler, other, VOCABULARY)] != [s.tokens for s in once]
+
+
+def test_texts_under_one_seed_differ_by_their_index(model, sampler):
+    request = fill_request([5], 12, VOCABULARY)
+    texts = generate(model, sampler, [replace(request, index=i) for i in range(4)], VOCABULARY)
+    assert len({t.tokens for t in texts}) == 4
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_batch_mates_order_and_padding_do_not_change_a_text(model, sampler, temperature, requests_for):
+    requests = requests_for(temperature=temperature)
+    alone = [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
+    together = generate(model, sampler, requests, VOCABULARY, batch_size=5)
+    backwards = generate(model, sampler, requests[::-1], VOCABULARY, batch_size=3)[::-1]
+    assert [s.tokens for s in together] == alone
+    assert [s.tokens for s in backwards] == alone
+
+
+def test_rows_keep_their_own_settings_in_one_batch(model, sampler, requests_for):
+    plain = requests_for(1)[0]
+    own = [
+        plain.settings,
+        replace(plain.settings, temperature=0.0),
+        replace(plain.settings, top_k=2),
+        replace(plain.settings, top_p=0.5, ignore_eos=True),
+        replace(plain.settings, temperature=3.0, seed=9),
+    ]
+    if sampler.name == "confidence":
+        own += [
+            replace(plain.settings, reveal="linear", confidence_of="peak"),
+            replace(plain.settings, confidence_noise=4.0),
+            replace(plain.settings, confidence_stop=0.2),
+            replace(plain.settings, steps=2, temperature_end=0.1),
+        ]
+    requests = [replace(plain, settings=s) for s in own]
+    together = [s.tokens for s in generate(model, sampler, requests, VOCABULARY, batch_size=len(own))]
+    assert together == [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
+    assert len(set(together)) > 1
+
+
+def test_states_stack_and_split_without_loss(model, sampler, requests_for):
+    state = sampler.start(requests_for(), VOCABULARY)
+    for _ in range(3):
+        assert same(stack(split(state)), state)
+        assert same(rows(rows(state, [4, 2, 0, 1, 3]), [2, 3, 1, 4, 0]), state)
+        state, _ = sampler.step(model, state)
+
+
+def test_requests_join_and_leave_between_steps(model, sampler, requests_for):
+    requests = requests_for()
+    alone = [finish(sampler, model, sampler.start([r], VOCABULARY)) for r in requests]
+    first = sampler.start(requests[:2], VOCABULARY)
+    for _ in range(2):
+        first, _ = sampler.step(model, first)
+    joined = stack([first, sampler.start(requests[2:], VOCABULARY)])
+    joined, _ = sampler.step(model, joined)
+    left, stayed = rows(joined, [1, 4]), rows(joined, [0, 2, 3])
+    ended = [*split(finish(sampler, model, left)), *split(finish(sampler, model, stayed))]
+    for number, state in zip([1, 4, 0, 2, 3], ended, strict=True):
+        length = len(requests[number].tokens)
+        assert torch.equal(state.tokens[:, :length], alone[number].tokens), f"request {number}"
+
+
+def test_given_words_never_change_and_special_tokens_are_never_written(model, sampler, requests_for):
+    requests = requests_for()
+    for tick in ticks(model, sampler, requests, VOCABULARY):
+        for row, number in enumerate(tick.which):
+            for position, token in enumerate(requests[number].tokens):
+                if token != VOCABULARY.mask:
+                    assert tick.frame.tokens[row, position] == token and tick.frame.committed[row, position]
+    for sample in generate(model, sampler, requests, VOCABULARY):
+        assert not {VOCABULARY.mask, VOCABULARY.pad, VOCABULARY.bos} & set(sample.written)
+        assert len(sample.confidence) == len(sample.tokens) and all(0 < c <= 1 for c in sample.confidence)
+
+
+def test_open_positions_only_close_and_frames_tell_what_changed(model, sampler, requests_for):
+    before = None
+    for tick in ticks(model, sampler, requests_for(1), VOCABULARY):
+        state, frame = tick.state, tick.frame
+        assert torch.equal(frame.committed, state.valid & ~state.open)
+        assert torch.equal(state.open, (state.tokens == VOCABULARY.mask) & state.valid)
+        if before is not None:
+            assert not bool((state.open & ~before.open).any())
+            assert torch.equal(frame.changed, (before.open & ~state.open) | (before.valid & ~state.valid))
+            kept = before.valid & ~before.open & state.valid
+            assert torch.equal(state.tokens[kept], before.tokens[kept])
+        before = state
+
+
+class EndsAt:
+    """A model that is certain of EOS at one position and of word 5 elsewhere."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.seen_after = False
+
+    def __call__(self, state, at=None):
+        columns = at.nonzero()[:, 1]
+        logits = torch.full((len(columns), 24), -50.0)
+        logits[:, 5] = 0.0
+        logits[columns == self.position] = -50.0
+        logits[columns == self.position, VOCABULARY.eos] = 0.0
+        valid = torch.ones_like(state.tokens, dtype=torch.bool) if state.valid is None else state.valid
+        ended = (state.tokens == VOCABULARY.eos).any(1)
+        self.seen_after |= bool(valid[ended, self.position + 1 :].any())
+        return Prediction(logits)
+
+
+def plain(sampler):
+    return type(sampler)(use_cache=False) if sampler.name == "autoregressive" else sampler
+
+
+def test_text_ends_at_the_end_of_text_and_nothing_behind_it_is_seen(sampler):
+    model = EndsAt(4)
+    requests = [replace(fill_request([6], 10, VOCABULARY), index=i) for i in range(6)]
+    for sample in generate(model, plain(sampler), requests, VOCABULARY):
+        assert sample.tokens == (1, 6, 5, 5, 2) and sample.ended and sample.written == (5, 5)
+    assert not model.seen_after
+
+
+def test_ignore_eos_fills_the_canvas(sampler):
+    request = fill_request([6], 5, VOCABULARY, Settings(ignore_eos=True))
+    (sample,) = generate(EndsAt(4), plain(sampler), [request], VOCABULARY)
+    assert len(sample.tokens) == 7 and not sample.ended and VOCABULARY.eos not in sample.tokens
+
+
+def test_temperature_zero_takes_the_most_probable_word(model, sampler):
+    requests = [fill_request([5, 6], 8, VOCABULARY, Settings(temperature=0.0, seed=s)) for s in range(3)]
+    for tick in ticks(model, sampler, requests[:1], VOCABULARY):
+        before = tick.state
+        if not bool(before.done.all()):
+            after, frame = sampler.step(model, before)
+            view = State(before.tokens, sampler.visibility, valid=before.valid)
+            logits = model(view, at=frame.changed & after.valid).logits.clone()
+            logits[:, [0, 1, 3]] = -torch.inf
+            assert torch.equal(after.tokens[frame.changed & after.valid], logits.argmax(-1))
+    if sampler.name != "ancestral":  # whose order is random whatever the temperature
+        assert len({s.tokens for s in generate(model, sampler, requests, VOCABULARY)}) == 1
+
+
+def test_a_locked_word_stays_and_what_follows_depends_on_it(model, sampler, requests_for):
+    state = sampler.start(requests_for(1, temperature=0.0, ignore_eos=True), VOCABULARY)
+    state, _ = sampler.step(model, state)
+    place = 2 if sampler.name == "autoregressive" else int(state.open[0].nonzero()[0])
+    ended = {}
+    for word in (10, 17):
+        locked = lock(rows(state, [0]), 0, place, word)
+        final = finish(sampler, model, locked)
+        assert final.tokens[0, place] == word and final.fixed[0, place]
+        ended[word] = final.tokens[0, place + 1 :].tolist()
+    assert ended[10] != ended[17]
+    with pytest.raises(Error, match="given by the user"):
+        lock(state, 0, 1, 10)
+    with pytest.raises(Error, match="special token"):
+        lock(state, 0, place, VOCABULARY.mask)
+    with pytest.raises(Error, match="not part of the text"):
+        lock(state, 0, 99, 10)
+
+
+def test_settings_that_mean_nothing_to_the_sampler_are_refused_by_name(sampler):
+    changed = {
+        "steps": 5,
+        "temperature_end": 0.5,
+        "reveal": "linear",
+        "confidence_noise": 1.0,
+        "confidence_stop": 0.9,
+        "confidence_of": "peak",
+        "top_k": 3,
+    }
+    for name, value in changed.items():
+        request = fill_request([5], 4, VOCABULARY, Settings(**{name: value}))
+        if name in sampler.uses:
+            sampler.start([request], VOCABULARY)
+        else:
+            with pytest.raises(Error, match=f"does not use {name}"):
+                sampler.start([request], VOCABULARY)
+
+
+def test_a_model_of_the_wrong_process_and_a_canvas_too_long_are_refused(model, sampler, requests_for):
+    wrong = "causal" if sampler.visibility == "bidirectional" else "bidirectional"
+    with pytest.raises(Error, match=sampler.name):
+        generate(model, sampler, requests_for(), VOCABULARY, visibility=wrong)
+    with pytest.raises(Error, match="101 tokens does not fit into the model's context of 64"):
+        generate(model, sampler, [fill_request([], 100, VOCABULARY)], VOCABULARY)
+
+
+def test_logits_that_are_not_numbers_are_refused(sampler, requests_for, tiny):
+    broken = tiny()
+    with torch.no_grad():
+        broken.head.weight.fill_(torch.nan)
+    with pytest.raises(Error, match="not finite"):
+        generate(broken, sampler, requests_for(1), VOCABULARY)

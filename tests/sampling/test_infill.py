@@ -1,0 +1,93 @@
+import math
+
+import pytest
+import torch
+
+from unmask.data.tokenizers import make_tokenizer
+from unmask.diffusion.state import Prediction
+from unmask.errors import Error
+from unmask.sampling import Ancestral, Settings, Vocabulary, generate
+from unmask.sampling.infill import (
+    best_filling,
+    hand_over_space,
+    hole_requests,
+    layouts,
+    parse_holes,
+    parse_length,
+    spaced_tokens,
+)
+
+
+def test_holes_are_runs_of_underscores_or_a_marker():
+    assert parse_holes("the ____ sat on __.") == ["the ", " sat on ", "."]
+    assert parse_holes("__init__ is a _name_", marker=None) == ["", "init", " is a _name_"]
+    assert parse_holes("call __init__ with [] and []", marker="[]") == ["call __init__ with ", " and ", ""]
+    for text, marker in (("no hole", None), ("____", "[]"), ("x", "")):
+        with pytest.raises(Error, match="hole"):
+            parse_holes(text, marker)
+
+
+def test_lengths_are_numbers_or_ranges():
+    assert parse_length(3) == (3, 3) and parse_length("4") == (4, 4) and parse_length(" 2 - 6 ") == (2, 6)
+    for wrong in ("", "a", "0", "0-3", "5-2", "-1", "2-", 1.5):
+        with pytest.raises(Error, match="hole length"):
+            parse_length(wrong)
+
+
+def test_every_combination_is_tried_until_there_are_too_many():
+    assert layouts(2, 1, 2) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert len(layouts(3, 1, 4)) == 64
+    assert layouts(4, 2, 5) == [(2,) * 4, (3,) * 4, (4,) * 4, (5,) * 4]
+
+
+class Knows:
+    """Certain of one text of bytes; its likelihood of a text is that of a spelling with 1 % errors."""
+
+    def __init__(self, truth: list[int]) -> None:
+        self.truth = truth
+
+    def __call__(self, state, at=None):
+        columns = at.nonzero()[:, 1].tolist()
+        logits = torch.zeros(len(columns), 260)
+        for i, column in enumerate(columns):
+            logits[i, self.truth[column] if column < len(self.truth) else 4] = 12.0
+        return Prediction(logits)
+
+    def score(self, texts):
+        return [
+            sum(0.01 if t < len(self.truth) and self.truth[t] == token else 5.5 for t, token in enumerate(text[1:], 1))
+            for text in texts
+        ]
+
+
+def test_the_hole_length_of_the_likeliest_text_is_chosen():
+    tokenizer = make_tokenizer("bytes", [], 0)
+    vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
+    model = Knows([vocabulary.bos, *tokenizer.encode("the cat sat on mats.")])
+    pieces = parse_holes("the ____ sat on ____.")
+    asked = hole_requests(pieces, layouts(2, 1, 5), tokenizer, vocabulary, Settings(steps=4))
+    samples = generate(model, Ancestral(), [a.request for a in asked], vocabulary)
+    best = best_filling(samples, asked, tokenizer, model.score)
+    assert best.text == "the cat sat on mats." and best.fills == ("cat", "mats") and best.lengths == (3, 4)
+    assert best.bits_per_byte == pytest.approx(20 * 0.01 / math.log(2) / 20)
+
+
+def test_a_word_tokenizer_writes_the_space_before_a_hole_as_part_of_the_word():
+    tokenizer = make_tokenizer("bpe", ["the cat sat on the mat. "] * 50, 300)
+    vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
+    assert hand_over_space("the ", vocabulary) == ("the", True)
+    assert hand_over_space("un", vocabulary) == ("un", False)
+    (asked,) = hole_requests(["the ", " on ", ""], [(1, 2)], tokenizer, vocabulary, Settings())
+    given = tokenizer.encode("the") + [3] + tokenizer.encode(" on") + [3, 3]
+    assert asked.request.tokens == (1, *given)
+    assert asked.spans == ((2, 3), (4, 6)) and asked.request.lead == {2, 4}
+    assert Vocabulary(spaced=spaced_tokens(make_tokenizer("bytes", [], 0))).spaced is None
+    assert hand_over_space("the ", Vocabulary()) == ("the ", False)
+
+
+def test_holes_side_by_side_keep_their_own_words():
+    tokenizer = make_tokenizer("bytes", [], 0)
+    model = Knows([1, *tokenizer.encode("abcd")])
+    (asked,) = hole_requests(["a", "", "d"], [(1, 1)], tokenizer, Vocabulary(), Settings(steps=2))
+    samples = generate(model, Ancestral(), [asked.request], Vocabulary())
+    assert best_filling(samples, [asked], tokenizer, model.score).fills == ("b", "c")

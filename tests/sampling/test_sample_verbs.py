@@ -1,0 +1,131 @@
+"""The public sample and infill, from Python and from the shell."""
+
+import json
+
+import pytest
+
+from unmask.api.infill import infill
+from unmask.api.sample import sample
+from unmask.errors import Error
+from unmask.training.run import Run
+
+
+@pytest.mark.parametrize("process", ["causal", "masked"])
+@pytest.mark.parametrize("tokenizer", ["bpe", "bytes"])
+@pytest.mark.parametrize("prompt", ["", "the cat", "the cat ", " ", "the \u0928\u092e"])
+def test_texts_begin_with_the_prompt_and_depend_on_the_seed_alone(run_folder, process, tokenizer, prompt):
+    run = Run.open(run_folder(process, tokenizer))
+    result = sample(run, prompt, max_tokens=8, n=3, seed=4)
+    assert result.sampler == {"causal": "autoregressive", "masked": "confidence"}[process]
+    assert len(result.texts) == 3 and all(t.startswith(prompt) for t in result.texts)
+    assert [prompt + c for c in result.completions] == result.texts
+    assert sample(run.path, prompt, max_tokens=8, n=1, seed=4).texts == result.texts[:1]
+    assert sample(run, prompt, max_tokens=8, n=3, seed=4, batch_size=1).texts == result.texts
+    assert sample(run, prompt, max_tokens=8, n=3, seed=5).texts != result.texts
+
+
+def test_a_suffix_is_kept_and_the_context_is_filled_by_default(run_folder):
+    result = sample(run_folder(), "the cat", suffix=" the mat.", sampler="ancestral")
+    assert result.texts[0].startswith("the cat") and result.texts[0].endswith(" the mat.")
+    assert result.tokens[0] > 40 and result.steps == [32]
+
+
+def test_the_recipe_says_how_to_sample_and_the_user_overrides_it(run_folder):
+    run = run_folder("masked", name="ancestral", steps=5, temperature=0.5)
+    result = sample(run, max_tokens=6)
+    assert result.sampler == "ancestral" and result.settings["steps"] == 5 and result.settings["temperature"] == 0.5
+    assert sample(run, max_tokens=6, steps=7).settings["steps"] == 7
+    assert sample(run, max_tokens=6, sampler="confidence").settings["temperature"] == 0.5
+    with pytest.raises(Error, match="does not use reveal"):
+        sample(run_folder("masked", name="ancestral", reveal="linear"))
+
+
+def test_infill_keeps_the_sentence_and_reports_its_choice(run_folder):
+    result = infill(run_folder(), "the ____ sat on ____.", length="1-3", n=2, steps=3)
+    for text, fills, lengths in zip(result.texts, result.fills, result.lengths, strict=True):
+        assert text == f"the {fills[0]} sat on {fills[1]}."
+        assert all(1 <= n <= 3 for n in lengths)
+    assert result.tried == 9 and result.bound == "upper bound" and all(b > 0 for b in result.bits_per_byte)
+    again = infill(run_folder(), "the ____ sat on ____.", length="1-3", n=2, steps=3, batch_size=3)
+    assert again.texts == result.texts
+
+
+def test_the_chosen_lengths_score_best_of_all(run_folder):
+    each = [infill(run_folder(), "the ____ sat", length=k, steps=3) for k in (1, 2, 3)]
+    free = infill(run_folder(), "the ____ sat", length="1-3", steps=3)
+    best = min(each, key=lambda r: r.bits_per_byte[0])
+    assert free.texts == best.texts and free.bits_per_byte[0] == pytest.approx(best.bits_per_byte[0], rel=1e-5)
+
+
+MISTAKES = [
+    (["sample"], "name a run folder"),
+    (["sample", "nowhere"], "nowhere"),
+    (["sample", "MASKED", "--steps", "0"], "steps is 0"),
+    (["sample", "MASKED", "--temperature", "-1"], "temperature is -1.0"),
+    (["sample", "MASKED", "--top-p", "0"], "top_p is 0.0"),
+    (["sample", "MASKED", "--n", "0"], "n is 0"),
+    (["sample", "MASKED", "--max-tokens", "0"], "max_tokens is 0"),
+    (["sample", "MASKED", "--batch-size", "0"], "batch_size is 0"),
+    (
+        ["sample", "MASKED", "--max-tokens", "64"],
+        "a prompt of 0 tokens and 64 to write do not fit into the context",
+    ),
+    (["sample", "MASKED", "--prompt", "x" * 99], "a prompt of 99 tokens, and at least 1 to write, do not fit"),
+    (["sample", "MASKED", "--sampler", "confidense"], "Did you mean 'confidence'"),
+    (["sample", "MASKED", "--sampler", "autoregressive"], "'autoregressive' sampler writes left to right"),
+    (["sample", "CAUSAL", "--sampler", "ancestral"], "'ancestral' sampler fills positions in any order"),
+    (["sample", "CAUSAL", "--steps", "9"], "'autoregressive' sampler does not use steps"),
+    (["sample", "CAUSAL", "--suffix", "x"], "suffix"),
+    (["sample", "MASKED", "--trace", "/nowhere/t.jsonl"], "cannot be written"),
+    (["sample", "--replay", "nowhere.jsonl"], "there is no trace"),
+    (["infill", "MASKED", "no hole"], "no hole"),
+    (["infill", "MASKED", "a ____", "--length", "x"], "hole length 'x'"),
+    (["infill", "MASKED", "a ____", "--length", "70"], "context is 64"),
+    (["infill", "MASKED", "a ____", "--draws", "0"], "draws is 0"),
+    (["infill", "CAUSAL", "a ____"], "cannot fill holes"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), MISTAKES, ids=[" ".join(a)[:40] for a, _ in MISTAKES])
+def test_a_mistake_is_one_line_that_says_what_to_do(cli, run_folder, args, message):
+    runs = {"MASKED": str(run_folder("masked")), "CAUSAL": str(run_folder("causal"))}
+    ran = cli(*[runs.get(a, a) for a in args])
+    assert ran.status == 2 and ran.out == ""
+    last = ran.err.splitlines()[-1]
+    assert last.startswith("error: ") and message in last and "Traceback" not in ran.err
+
+
+def test_sample_prints_one_json_object(cli, run_folder):
+    ran = cli(
+        *("sample", run_folder(), "--prompt", "the cat", "--steps", "4", "--sampler", "confidence"),
+        *("--seed", "3", "-n", "2", "--max-tokens", "6", "--top-k", "20", "--json", "--watch"),
+    )
+    assert ran.status == 0
+    result = json.loads(ran.out)
+    assert len(result["texts"]) == 2 and result["settings"]["top_k"] == 20 and result["steps"] == [4, 4]
+    assert cli("sample", run_folder(), "--max-tokens", "4").out.count("\n") >= 1
+
+
+def test_infill_prints_the_sentence_and_json(cli, run_folder):
+    ran = cli("infill", run_folder(), "the [] sat", "--hole", "[]", "--length", "2", "--steps", "2", "--json")
+    assert json.loads(ran.out)["lengths"] == [[2]]
+    ran = cli("infill", run_folder(), "the ____ sat", "--length", "2", "--steps", "2")
+    assert ran.out.startswith("the ") and "bits per byte (upper bound)" in ran.err
+
+
+def test_a_trace_is_played_without_the_run_and_shows_the_same_text(cli, run_folder, tmp_path):
+    trace = tmp_path / "trace.jsonl.gz"
+    options = ["--prompt", "the cat", "--max-tokens", "9", "-n", "2", "--trace", trace, "--watch"]
+    written = cli("sample", run_folder(), *options)
+    assert written.status == 0 and str(trace) in written.err
+    played = cli("sample", "--replay", trace)
+    assert played.status == 0 and played.out == written.out
+    steps = [line for line in written.err.splitlines() if " step " in line]
+    assert steps == [line for line in played.err.splitlines() if " step " in line]
+    assert "\u2591" in steps[0] and "\u2591" not in steps[-1]
+    assert json.loads(cli("sample", "--replay", trace, "--json").out)["whole"] is True
+
+
+def test_the_verbs_are_listed_without_importing_torch(python):
+    source = "import sys, unmask.cli.sample, unmask.cli.infill; print('torch' in sys.modules)"
+    assert python(source).out.strip() == "False"

@@ -1,0 +1,106 @@
+"""The documentation works: the README's code blocks run as they stand, and links, verbs and options exist.
+
+A README command must be quick: use a ``nano`` recipe and few steps. Commands that fetch or build the project itself
+(``git clone``, ``cd``, ``pip``, ``make`` ...) are checked without being run. Blocks run in order in one empty folder,
+so a later block may use what an earlier one wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from unmask.cli.app import build_app
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
+SET_UP = {"git", "cd", "pip", "make", "python3", ".", "source"}
+
+
+class Block(NamedTuple):
+    """One fenced code block."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    fences = re.finditer(r"^```(\w+)[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return [Block(page, text.count("\n", 0, fence.start()) + 1, fence[1], fence[2]) for fence in fences]
+
+
+def commands(block: Block) -> list[str]:
+    joined = block.code.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def name(block: Block) -> str:
+    return f"{block.page.name}:{block.line}"
+
+
+README = [block for page in PAGES if page.name == "README.md" for block in blocks(page)]
+RUNNABLE = [block for block in README if block.language in ("bash", "python")]
+SHELL = [block for page in PAGES for block in blocks(page) if block.language == "bash"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty folder beside a ``bin`` where ``unmask`` and ``python`` are those under test."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "bin").mkdir()
+    for tool, module in (("unmask", "-m unmask "), ("python", "")):
+        script = folder / "bin" / tool
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module}"$@"\n')
+        script.chmod(0o755)
+    (folder / "work").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("block", RUNNABLE, ids=name)
+def test_the_block_runs_as_it_stands(block, place):
+    if block.language == "python":
+        call = [sys.executable, "-c", block.code]
+    else:
+        lines = [line for line in commands(block) if shlex.split(line, comments=True)[0] not in SET_UP]
+        call = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+    path = f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        call, cwd=place / "work", env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{name(block)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", SHELL, ids=name)
+def test_every_command_names_targets_verbs_and_options_that_exist(block):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    group = typer.main.get_command(build_app())
+    for line in commands(block):
+        words = shlex.split(line, comments=True)
+        if words[0] == "make":
+            assert {word for word in words[1:] if "=" not in word and not word.startswith("-")} <= targets, line
+        if words[0] == "unmask":
+            command, rest = group, words[1:]
+            while rest and rest[0] in getattr(command, "commands", {}):
+                command, rest = command.commands[rest[0]], rest[1:]
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            used = {word.split("=")[0] for word in rest if word.startswith("--")} - {"--help"}
+            assert not hasattr(command, "commands") or not rest or rest[0].startswith("-"), f"no such verb: {line}"
+            assert used <= known, f"no such option: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
