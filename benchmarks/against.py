@@ -93,6 +93,10 @@ def compare(
                 say(f"{name}: turn {turn + 1} of {turns}")
                 for side in ("old", "new") if turn % 2 == 0 else ("new", "old"):
                     sides[side].append(measure(old if side == "old" else root, name, arguments))
+                    if "missing" in sides[side][-1]:
+                        break
+                if any("missing" in result for result in sides["old"] + sides["new"]):
+                    break
             found["benchmarks"][name] = _rows(sides["old"], sides["new"])
     return found
 

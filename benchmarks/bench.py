@@ -60,11 +60,11 @@ def _run(given: argparse.Namespace) -> int:
     names = given.only or list(MODULES)
     if given.against:
         return _against(given, names)
-    import torch
-
     from benchmarks.measure import Options, markdown, stamp, store
 
     if given.threads:
+        import torch
+
         torch.set_num_threads(given.threads)
     options = Options(given.quick, given.repeats, given.run)
     folder = given.results or (None if given.quick or given.json else RESULTS)

@@ -88,10 +88,10 @@ class Bench:
 def train(bench: Bench, process_name: str) -> bool:
     """Train a recipe from the prepared tokens, or go on with it; return whether it is finished."""
     from benchmarks.accelerator import measured_flops, peak_flops, training_flops
+    from benchmarks.parts import train_on
     from benchmarks.prepared import open_prepared
-    from unmask.training import train as training
     from unmask.training.recipe import load_recipe
-    from unmask.training.run import MANIFEST, RECIPE, Run, make_process, write_json
+    from unmask.training.run import MANIFEST, RECIPE, Run
 
     prepared = open_prepared(bench.data)
     folder = bench.runs / f"tinystories-{process_name}"
@@ -100,26 +100,12 @@ def train(bench: Bench, process_name: str) -> bool:
         run = Run.open(folder)
     else:
         recipe = load_recipe(folder / RECIPE) if resume else bench.recipe(process_name)
-        if recipe.data.length != prepared.info["length"]:
-            raise Error(
-                f"{bench.data} holds blocks of {prepared.info['length']} tokens, the recipe wants {recipe.data.length}."
-            )
-        blocks, valid = prepared.blocks("train"), prepared.blocks("valid")
-        process = make_process(recipe, prepared.tokenizer.mask_id)
-        model = training.make_model(recipe, prepared.tokenizer.vocab_size)
-        process.check(model.config)
-        folder.mkdir(parents=True, exist_ok=True)
-        # what `unmask train` does once the corpus is packed
-        arguments = training._arguments(recipe, folder)
-        manifest = training._manifest(recipe, model, prepared, prepared.tokenizer, blocks, arguments, process)
-        if not resume:
-            prepared.tokenizer.save(folder / "tokenizer")
-            (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-            write_json(folder / MANIFEST, manifest)
+        blocks = prepared.blocks("train")
+        if recipe.data.length != blocks.length:
+            raise Error(f"{bench.data} has blocks of {blocks.length} tokens, the recipe wants {recipe.data.length}.")
+        data = (prepared, prepared.tokenizer, blocks, prepared.blocks("valid"))
         with interrupted_after(bench.left):
-            run = training._train(
-                recipe, folder, resume, model, process, prepared.tokenizer, blocks, valid, arguments, manifest
-            )
+            run = train_on(recipe, folder, data, resume)
     manifest = run.manifest
     finished = manifest["status"] == "finished"
     model = run.model()
@@ -184,7 +170,7 @@ def speed(bench: Bench) -> bool:
     from benchmarks.measure import Spread, timed
     from benchmarks.prepared import open_prepared
     from unmask.data.batch import Batch
-    from unmask.training.precision import use_bf16
+    from unmask.training.hardware import use_bf16
     from unmask.training.run import make_process
     from unmask.training.train import make_model
 

@@ -6,18 +6,21 @@ Letters: B batch, T tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers import TrainerCallback
 
+from unmask.training import train as training
 from unmask.training.recipe import Recipe, load_recipe
-from unmask.training.train import make_model
+from unmask.training.run import Run
 
 BOS, EOS, SPECIALS = 1, 2, 4
-SMALL = ("stories-small-causal", "stories-small-masked")
 
 _QUICK = [
     "data={length: 24, vocab_size: 300}",
@@ -42,7 +45,7 @@ def network(recipe: Recipe, length: int | None = None) -> Any:
         sections = recipe.model_dump()
         sections["data"]["length"] = length
         recipe = Recipe.model_validate(sections)
-    return make_model(recipe, recipe.data.vocab_size)
+    return training.make_model(recipe, recipe.data.vocab_size)
 
 
 class SyntheticBlocks:
@@ -66,6 +69,8 @@ class SyntheticBlocks:
         tokens[:, :-1][starts[:, 1:]] = EOS
         starts[:, 0] = True
         tokens[starts] = BOS
+        self.length = length
+        self.bytes = 0
         self.tokens_array = torch.from_numpy(tokens)
         self.segments = torch.from_numpy(starts.cumsum(1))
 
@@ -76,3 +81,52 @@ class SyntheticBlocks:
         """Return (tokens, segments) of some blocks."""
         index = torch.tensor(indices)
         return self.tokens_array[index], self.segments[index]
+
+
+def train_on(
+    recipe: Recipe,
+    folder: Path,
+    data: tuple[Any, Any, Any, Any],
+    resume: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Run:
+    """Train as ``unmask train`` does, on tokens that are packed already.
+
+    Only the step from text to blocks is replaced; all that is measured is what users run.
+
+    Args:
+        recipe: What to train.
+        folder: The run folder.
+        data: Corpus (its name and fingerprint are recorded), tokenizer, training blocks, held-out blocks or ``None``.
+        resume: Continue from the newest checkpoint.
+        callbacks: Called after all of the Trainer's own.
+    """
+
+    def prepared(*arguments: Any, **more: Any) -> tuple[Any, Any, Any, Any]:
+        folder.mkdir(parents=True, exist_ok=True)
+        data[1].save(folder / "tokenizer")
+        return data
+
+    def trainer(**arguments: Any) -> Any:
+        made = made_by(**arguments)
+        for callback in callbacks:
+            made.add_callback(callback)
+        return made
+
+    made_by = training.ProcessTrainer
+    with patch.object(training, "_prepare", prepared), patch.object(training, "ProcessTrainer", trainer):
+        return training.train(recipe, folder, resume)
+
+
+class SyntheticCorpus:
+    """Stands for both the corpus and the tokenizer of synthetic blocks."""
+
+    source = name = "synthetic tokens"
+    fingerprint = "none"
+    pad_id, bos_id, eos_id, mask_id = range(SPECIALS)
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+
+    def save(self, folder: Path) -> None:
+        """There is nothing to save."""

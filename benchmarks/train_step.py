@@ -18,7 +18,7 @@ from benchmarks.plain import PlainTransformer, Style, causal_loss, masked_loss
 from unmask.data.batch import Batch
 from unmask.diffusion.process import Process
 from unmask.models.cost import parameter_count
-from unmask.training.precision import use_bf16
+from unmask.training.hardware import use_bf16
 from unmask.training.recipe import Recipe
 from unmask.training.run import make_process
 

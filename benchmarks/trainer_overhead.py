@@ -7,7 +7,6 @@ progress line, logging.
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,18 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import TrainerCallback
 
 from benchmarks.measure import Goal, Options, Result, Row, say, timed
-from benchmarks.parts import BOS, SyntheticBlocks, network, small
-from benchmarks.train_step import MASK, PLAIN_MASKED, bare_step
-from unmask.training.ema import EMA
-from unmask.training.monitor import Interrupt, Metrics, ProgressLine
-from unmask.training.order import BlockStream, collate
+from benchmarks.parts import SyntheticBlocks, SyntheticCorpus, network, small, train_on
+from benchmarks.train_step import PLAIN_MASKED, bare_step
 from unmask.training.run import make_process
-from unmask.training.train import _arguments
-from unmask.training.trainer import ProcessTrainer
 
 
 class Turns(TrainerCallback):
@@ -60,29 +53,13 @@ def side_by_side(options: Options, ema: bool, turns: int, steps: int) -> tuple[l
         f"training.ema={'0.999' if ema else 'null'}",
     ]
     recipe = small("masked", options.quick, [*PLAIN_MASKED, *extra])
-    process = make_process(recipe, MASK)
-    model = network(recipe)
     rows = recipe.training.per_device_train_batch_size
     blocks = SyntheticBlocks(64 * rows, recipe.data.length, recipe.data.vocab_size, 5 * recipe.data.length)
-    clocks = Turns(bare_step(recipe, process, copy.deepcopy(model), blocks, recipe.training.max_steps))
+    corpus = SyntheticCorpus(recipe.data.vocab_size)
+    process = make_process(recipe, corpus.mask_id)
+    clocks = Turns(bare_step(recipe, process, network(recipe), blocks, recipe.training.max_steps))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        metrics = Metrics(folder / "metrics.jsonl", rows * (recipe.data.length - 1))
-        trainer = ProcessTrainer(
-            model=model,
-            args=_arguments(recipe, folder),
-            process=process,
-            bos=BOS,
-            folder=folder / "checkpoints",
-            keep=1,
-            ema=EMA(model, recipe.training.ema) if recipe.training.ema else None,
-            train_dataset=BlockStream(blocks, recipe.training.max_steps * rows, recipe.seed),
-            data_collator=collate,
-            callbacks=[metrics, ProgressLine("trainer", metrics), Interrupt()],
-        )
-        trainer.remove_callback(transformers.PrinterCallback)
-        trainer.add_callback(clocks)  # the last one: all that the Trainer does comes before
-        trainer.train()
+        train_on(recipe, Path(name) / "run", (corpus, corpus, blocks, None), callbacks=[clocks])
     return tuple(  # type: ignore[return-value]
         [sum(seconds[i : i + steps]) for i in range(warm, len(seconds), steps)]
         for seconds in (clocks.trainer_seconds, clocks.bare_seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
-import os
 import random
 import shutil
 import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,34 @@ ROOT = Path(__file__).resolve().parent.parent
 WORDS = "the cat sat on a mat and saw one small bird sing in the old tree by the river".split()
 
 
-def bench(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"benchmarks.{module}", "--quick", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def bench():
+    """Run a benchmark script in this process."""
+
+    def call(script: str, *arguments: object) -> Ran:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = importlib.import_module(f"benchmarks.{script}").main(["--quick", *map(str, arguments)])
+        return Ran(status, out.getvalue(), err.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT)
+        yield call
+
+
+@pytest.fixture(scope="module")
+def results(bench, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    done = bench("bench", "--results", folder)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    ran = bench("bench", "--results", folder)
+    assert ran.status == 0, ran.err
+    return ran.out, {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 
 
 def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
@@ -52,53 +71,53 @@ def test_rivals_have_the_same_parameters_and_samplers_write_the_same_text(result
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_against_measures_the_other_tree_and_says_what_is_not_there(tmp_path):
-    old = tmp_path / "repository"
-    shutil.copytree(ROOT / "src", old / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    sampler = old / "src" / "unmask" / "sampling" / "ancestral.py"
-    sampler.write_text(
-        sampler.read_text(encoding="utf-8").replace("class Ancestral", "class Forebear"), encoding="utf-8"
-    )
+def test_against_measures_the_other_tree_and_says_what_is_not_there(bench, tmp_path):
+    from benchmarks.against import compare
+
+    repository = tmp_path / "repository"
+    shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
 
     def git(*arguments: str) -> None:
-        subprocess.run(["git", "-C", str(old), "-c", "user.name=t", "-c", "user.email=t@t", *arguments], check=True)
+        subprocess.run(
+            ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@t", *arguments], check=True
+        )
 
     git("init", "--quiet")
     git("add", ".")
-    git("commit", "--quiet", "--message", "old")
-    program = (
-        "import json; from pathlib import Path; from benchmarks.against import compare; "
-        "names, quick = ['startup', 'ancestral_skip'], ['--quick', '--repeats', '1']; "
-        f"print(json.dumps(compare('HEAD', names, 1, quick, Path({str(old)!r}))))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["benchmarks"]
-    assert {row["case"] for row in found["startup"]} == {"python alone", "import unmask", "unmask --help"}
-    assert all(row["old time / new"] > 0 for row in found["startup"])
-    assert "not there" in found["ancestral_skip"][0]["verdict"]
-    assert not list((old / ".git" / "worktrees").glob("*"))
+    git("commit", "--quiet", "--message", "before there was a command line")
+    command_line = repository / "src" / "unmask" / "cli" / "app.py"
+    kept = command_line.read_text(encoding="utf-8")
+    command_line.write_text("", encoding="utf-8")
+    git("commit", "--quiet", "--all", "--message", "no command line")
+    command_line.write_text(kept, encoding="utf-8")
+    quick = ["--quick", "--repeats", "1"]
+    rows = compare("HEAD~1", ["startup"], 1, quick, repository)["benchmarks"]["startup"]
+    assert {row["case"] for row in rows} == {"python alone", "import unmask", "unmask --help"}
+    assert all(row["old time / new"] > 0 for row in rows)
+    (row,) = compare("HEAD", ["startup"], 1, quick, repository)["benchmarks"]["startup"]
+    assert "not there in the old source" in row["verdict"]
+    assert not list((repository / ".git").glob("worktrees/*"))
 
 
-def test_a_revision_that_does_not_exist_is_one_line(tmp_path):
-    done = bench("bench", "--against", "no-such-revision", "--only", "startup", "--results", tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.strip().count("\n") == 0 and "give a revision" in done.stderr
+def test_a_revision_that_does_not_exist_is_one_line(bench, tmp_path):
+    ran = bench("bench", "--against", "no-such-revision", "--only", "startup", "--results", tmp_path)
+    assert ran.status == 2
+    assert ran.err.strip().count("\n") == 0 and "give a revision" in ran.err
 
 
-def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(tmp_path):
+def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(bench, tmp_path):
     rng = random.Random(0)
     text = tmp_path / "text.jsonl"
     documents = ({"text": " ".join(rng.choices(WORDS, k=60))} for _ in range(200))
     text.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
     places = ["--data", tmp_path / "tokens", "--runs", tmp_path / "runs", "--results", tmp_path / "results"]
-    done = bench("bench_gpu", "--piece", "prepare", "--source", text, *places)
-    assert done.returncode == 0, done.stderr
+    ran = bench("bench_gpu", "--piece", "prepare", "--source", text, *places)
+    assert ran.status == 0, ran.err
     text.unlink()
     late = bench("bench_gpu", "--piece", "speed", "--minutes", "0.1", *places)
-    assert late.returncode == 3 and "call again" in late.stderr
-    done = bench("bench_gpu", *places)
-    assert done.returncode == 0, done.stderr
+    assert late.status == 3 and "call again" in late.err
+    ran = bench("bench_gpu", *places)
+    assert ran.status == 0, ran.err
     tables = json.loads((tmp_path / "results" / "gpu.json").read_text())["tables"]
     for name, bound in (("causal", "exact"), ("masked", "upper bound")):
         (row,) = tables[f"training {name}"]

@@ -23,7 +23,7 @@ def make_batch(rows: int = 8, length: int = 16, seed: int = 0, order: int = 0, r
     segments = torch.ones_like(tokens)
     if ragged:
         for row in range(rows):
-            border, end = 3 + row % 5, length - row % 4
+            border, end = 3 + row % 5, length - row // 2 % 6
             tokens[row, border - 1], tokens[row, border] = EOS, BOS
             segments[row, border:] = 2
             tokens[row, end:] = PAD

@@ -198,3 +198,28 @@ def test_real_interrupt_and_kill_lose_nothing_that_was_saved(tiny: Tiny, tmp_pat
     else:
         with pytest.raises(Error, match="--resume"):
             Run.open(tmp_path / "run")
+
+
+def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
+    whole = [
+        "training.per_device_train_batch_size=8",
+        "backbone.dropout=0",
+        "training.optim=sgd",
+        "training.max_steps=4",
+    ]
+    train(tiny("nano-masked", *whole), tmp_path / "one")
+    recipe = tiny("nano-masked", "training.per_device_train_batch_size=4", *whole[1:])
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, tmp_path / "script.py", tmp_path / "recipe.yaml", tmp_path / "two", "new"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Run.open(tmp_path / "two").manifest["world_size"] == 2
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=1e-4, atol=1e-6)

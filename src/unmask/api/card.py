@@ -113,8 +113,8 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 def _limits(run: Run, recipe: Recipe) -> str:
     lines = [
-        "It is small and was trained on one corpus: it knows nothing else, states falsehoods fluently, and carries over "
-        "what that text holds, its biases and names included. It follows no instructions and has not been aligned.",
+        "It is small and was trained on one corpus: it knows nothing else, states falsehoods fluently, and carries "
+        "over what that text holds, its biases and names included. It follows no instructions and is not aligned.",
         f"It reads at most {recipe.data.length} tokens.",
     ]
     if run.process.visibility == "bidirectional":

@@ -151,18 +151,20 @@ def _train(recipe: str, folder: Path, overrides: list[str], say: Callable[[str],
 
 
 def held_out_sentences(run: Run, count: int = 4) -> list[tuple[str, str]]:
-    """Return plain held-out sentences, each with a copy in which two words are holes."""
+    """Return plain sentences that the training text does not hold, each with a copy in which two words are holes."""
     from unmask.compare.held_out import corpus_of
 
+    corpus = corpus_of(run)
+    trained = "\n".join(corpus.split("train")["text"])
     found = []
-    for text in corpus_of(run).split("valid")["text"]:
+    for text in corpus.split("valid")["text"]:
         for sentence in re.split(r"(?<=[.!?])\s+", text):
             words = sentence.split(" ")
             if not (9 <= len(words) <= 14 and re.fullmatch(r"[A-Z][A-Za-z ,'-]+\.", sentence)):
                 continue
             hidden = (len(words) // 3, 2 * len(words) // 3)
             holes = ["____" if i in hidden else word for i, word in enumerate(words)]
-            if all(words[i].isalpha() for i in hidden):
+            if all(words[i].isalpha() for i in hidden) and sentence not in trained:
                 found.append((sentence, " ".join(holes)))
                 break
         if len(found) == count:

@@ -27,6 +27,7 @@ from unmask.evaluation.bootstrap import paired_interval
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.windows import cut
 from unmask.models.cost import parameter_count
+from unmask.training.hardware import device_name
 from unmask.training.run import Run
 
 
@@ -171,7 +172,7 @@ def compare(
             "bytes": scores[0].bytes,
             "window": window,
         },
-        setup=_setup(command, seed, draws, samples, size, judges, models[0]),
+        setup=_setup(command, seed, draws, samples, size, judges),
         curves={name: run.metrics() for name, run in zip(names, opened, strict=True)},
         folder=str(folder),
     )
@@ -229,14 +230,11 @@ def _row(
     )
 
 
-def _setup(
-    command: str, seed: int, draws: int, samples: int, length: int, judges: Sequence[Judge], model: Any
-) -> dict[str, Any]:
-    device = torch.device(model.device)
+def _setup(command: str, seed: int, draws: int, samples: int, length: int, judges: Sequence[Judge]) -> dict[str, Any]:
     return {
         "command": command,
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}",
+        "device": device_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "seed": seed,

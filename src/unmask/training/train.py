@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel, TrainingArguments, set_seed
 
 from unmask import __version__
 from unmask.data.blocks import Blocks, pack
-from unmask.data.corpus import Corpus, load_corpus
+from unmask.data.corpus import Corpus, documents, load_corpus
 from unmask.data.tokenizers import Tokenizer, load_tokenizer, make_tokenizer
 from unmask.diffusion.process import Process
 from unmask.errors import Error
@@ -24,9 +25,9 @@ from unmask.models.cost import forward_flops, parameter_count, training_memory
 from unmask.models.registry import BACKBONES
 from unmask.training import checkpoints
 from unmask.training.ema import EMA
+from unmask.training.hardware import device_name, use_bf16
 from unmask.training.monitor import Interrupt, Metrics, ProgressLine
 from unmask.training.order import BlockStream, collate
-from unmask.training.precision import use_bf16
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import FORMAT, MANIFEST, RECIPE, Run, make_process, write_json
 from unmask.training.trainer import ProcessTrainer
@@ -97,7 +98,9 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
     defaults = {
         "report_to": "none",
         "optim": "adamw_torch_fused",
+        "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
+        "use_cpu": not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         "per_device_eval_batch_size": recipe.training.per_device_train_batch_size,
         "save_strategy": "steps",
         "eval_strategy": "steps" if recipe.training.valid_blocks else "no",
@@ -120,7 +123,22 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         raise Error(f"the training section is not valid: {' '.join(str(error).split())}") from error
 
 
-def _prepare(recipe: Recipe, folder: Path, resume: bool) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
+Prepared = tuple[Corpus, Tokenizer, Blocks, Blocks | None]
+
+
+def _prepare_or_clean(recipe: Recipe, folder: Path, fresh: bool) -> Prepared:
+    """Prepare the data; if a fresh run's data cannot be prepared, leave nothing behind."""
+    created = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _prepare(recipe, folder, fresh)
+    except BaseException:
+        if fresh:
+            shutil.rmtree(folder if created else folder / "tokenizer", ignore_errors=True)
+        raise
+
+
+def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> Prepared:
     data = recipe.data
     corpus = load_corpus(
         data.source,
@@ -131,11 +149,11 @@ def _prepare(recipe: Recipe, folder: Path, resume: bool) -> tuple[Corpus, Tokeni
         text_field=data.text_field,
     )
     split = corpus.split(data.split)
-    if resume:
-        tokenizer = load_tokenizer(folder / "tokenizer")
-    else:
-        tokenizer = make_tokenizer(data.tokenizer, (row["text"] for row in split), data.vocab_size)
+    if fresh:
+        tokenizer = make_tokenizer(data.tokenizer, documents(split), data.vocab_size)
         tokenizer.save(folder / "tokenizer")
+    else:
+        tokenizer = load_tokenizer(folder / "tokenizer")
     valid = pack(corpus.split("valid"), tokenizer, data.length) if recipe.training.valid_blocks else None
     return corpus, tokenizer, pack(split, tokenizer, data.length), valid
 
@@ -167,27 +185,21 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
         Error: the user's mistakes; nothing that was saved is lost.
     """
     transformers.utils.logging.disable_progress_bar()  # our own line says what goes on
-    _check_folder(folder, resume)
+    leads = int(os.environ.get("RANK", "0")) == 0
+    if leads:
+        _check_folder(folder, resume)
     if resume:
         recipe = load_recipe(folder / RECIPE)
     plan(recipe)  # refuses impossible shapes before any data is touched
-    created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        corpus, tokenizer, blocks, valid = _prepare(recipe, folder, resume)
-    except BaseException:
-        if not resume:
-            shutil.rmtree(folder / "tokenizer", ignore_errors=True)
-        if created:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    arguments = _arguments(recipe, folder)
+    with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
+        corpus, tokenizer, blocks, valid = _prepare_or_clean(recipe, folder, fresh=leads and not resume)
     process = make_process(recipe, tokenizer.mask_id)
     model = make_model(recipe, tokenizer.vocab_size)
     process.check(model.config)
-    arguments = _arguments(recipe, folder)
-    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     manifest = _manifest(recipe, model, corpus, tokenizer, blocks, arguments, process)
-    if not resume:
+    if leads and not resume:
+        (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         write_json(folder / MANIFEST, {**manifest, "status": "running"})
     return _train(recipe, folder, resume, model, process, tokenizer, blocks, valid, arguments, manifest)
 
@@ -213,6 +225,8 @@ def _train(
         checkpoint, problems = checkpoints.newest(stored)
         for problem in problems:
             print(f"warning: {problem}; using {checkpoint.name if checkpoint else 'the start'}", file=sys.stderr)
+    held_out = min(recipe.training.valid_blocks, len(valid)) if valid else 0
+    arguments.per_device_eval_batch_size = max(1, min(arguments.per_device_eval_batch_size, held_out))
     ema = EMA(model, recipe.training.ema) if recipe.training.ema else None
     if ema is not None and checkpoint is not None:
         ema.load(checkpoint)
@@ -225,12 +239,11 @@ def _train(
         keep=recipe.training.save_total_limit,
         ema=ema,
         train_dataset=BlockStream(blocks, arguments.max_steps * rows, recipe.seed),
-        eval_dataset=BlockStream(valid, min(recipe.training.valid_blocks, len(valid)), recipe.seed) if valid else None,
+        eval_dataset=BlockStream(valid, held_out, recipe.seed) if valid else None,
         data_collator=collate,
         callbacks=[metrics, ProgressLine(recipe.name, metrics), interrupt],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    began = time.time()
     with interrupt:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     step = trainer.state.global_step
@@ -240,7 +253,7 @@ def _train(
         "tokens_seen": round(step * metrics.tokens_per_step),
         "tok_per_s": round(metrics.tokens_per_second, 1),
         "train_seconds": round(metrics.seconds, 1),
-        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began)),
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
     }
     if trainer.is_world_process_zero():
         _save_weights(trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False), ema, folder)
@@ -285,7 +298,7 @@ def _manifest(
         "blocks": len(blocks),
         "train_bytes": blocks.bytes,
         "precision": "bf16" if arguments.bf16 else "fp32",
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "device": device_name(),
         "threads": torch.get_num_threads(),
         "world_size": arguments.world_size,
         "versions": {
@@ -295,13 +308,3 @@ def _manifest(
             "python": platform.python_version(),
         },
     }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -1,0 +1,35 @@
+"""What this machine is called, and whether bf16 is worth it on it: supported is not the same as fast."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+
+def device_name() -> str:
+    """Return the name of the GPU, or of the processor where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def fast_bf16() -> bool:
+    """Tell whether bf16 matrix products beat float32 here: on a GPU that has them, on a CPU with AMX tiles."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if torch.backends.mps.is_available():
+        return False
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def use_bf16(precision: str) -> bool:
+    """Resolve a recipe's ``training.precision``."""
+    return fast_bf16() if precision == "auto" else precision == "bf16"
