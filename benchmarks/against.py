@@ -118,9 +118,11 @@ def _rows(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str
         low, high = min(faster), max(faster)
         noise = max((max(s) - min(s)) / Spread.of(s).median for s in (before, now))
         verdict = "no change beyond the noise"
-        if len(faster) > 1 and high < 1 - NOISE:
+        if len(faster) == 1:
+            verdict = "one turn: no verdict"
+        elif high < 1 - NOISE:
             verdict = "SLOWER"
-        elif len(faster) > 1 and low > 1 + NOISE:
+        elif low > 1 + NOISE:
             verdict = "faster"
         rows.append(
             {
@@ -129,7 +131,7 @@ def _rows(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str
                 "new": f"{number(Spread.of(now).median)} {unit}",
                 "old time / new": ratio.median,
                 "range": f"{number(low)} to {number(high)}",
-                "noise": f"{100 * noise:.1f} %",
+                "noise": f"{100 * noise:.1f} %" if len(faster) > 1 else None,
                 "verdict": verdict,
             }
         )

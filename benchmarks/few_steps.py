@@ -30,12 +30,13 @@ def run(options: Options) -> Result:
     if trained.process.visibility != "bidirectional":
         raise Error(f"{options.run} is a left-to-right run; {NAME} needs a masked one.")
     model = trained.model("cpu")
-    tokens = min(16 if options.quick else 256, model.config.max_position_embeddings - 1)
+    context = int(model.config.max_position_embeddings)
+    tokens = min(16 if options.quick else 256, context - 1)
     many = tokens if options.quick else 256
     few = 4 if options.quick else 16
     notes = []
-    if tokens < 256:
-        notes.append(f"texts of {tokens} tokens, not 256: the context of {trained.name} is {tokens + 1}")
+    if context < 257:
+        notes.append(f"texts of {tokens} tokens, not 256: the context of {trained.name} is {context}")
     ways = {
         f"confidence, {few} steps": ("confidence", Settings(steps=few)),
         f"ancestral, {many} steps": ("ancestral", Settings(steps=many)),

@@ -54,7 +54,7 @@ def test_bf16_that_is_slower_than_float32_is_said(monkeypatch):
         pytest.skip("about CPUs")
     monkeypatch.setattr(module, "_product_seconds", lambda dtype: 4.0 if dtype == torch.bfloat16 else 1.0)
     check = find("bf16")
-    assert_problem(check, "warn", "bf16=false")
+    assert_problem(check, "warn", "training.precision=fp32")
     assert "0.25x" in check.detail
 
 

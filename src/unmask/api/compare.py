@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from unmask.data.sources import open_source
 from unmask.errors import Error
 from unmask.training.run import Run
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 JUDGE = "judge-nano"
 """Recipe of the judge that ``auto`` trains."""
+_FEWEST_BYTES = 16
+"""Bytes for each position of the judge's blocks; less text would not fill a few blocks."""
 
 
 def compare(
@@ -66,11 +69,20 @@ def compare(
     for name, values in (("steps", steps), ("batches", batches)):
         if not values or min(values) < 1:
             raise Error(f"{name} must be numbers of at least 1, got {list(values)}.")
+    for name, count in (("documents", documents), ("draws", draws), ("samples", samples), ("length", length)):
+        if count is not None and count < 1:
+            raise Error(f"{name} is {count}; it must be at least 1.")
+    if Path(output).is_file():
+        raise Error(f"--output {output} is a file; give a folder.")
+    if source is not None:
+        open_source(source)
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
     if not opened:
         raise Error("there is nothing to compare; name at least one run.")
     chosen: Run | Literal["n-gram", "none"]
     if judge == "auto":
+        for run in opened:
+            run.model("cpu")  # damaged weights are refused before a judge is trained
         chosen = _auto_judge(opened[0], say)
     elif judge == "none":
         chosen = "none"
@@ -119,6 +131,10 @@ def _auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]
     steps = max(50, min(recipe.training.max_steps, round(6 * tokens / per_step)))
     training = recipe.training.model_copy(update={"max_steps": steps})
     recipe = recipe.model_copy(update={"data": data, "training": training})
+    sizes = {name: corpus.stats()["splits"][name]["bytes"] for name in ("judge", "valid")}
+    if min(sizes.values()) < _FEWEST_BYTES * data.length:
+        say(f"no AR judge: its text is too short ({sizes['judge']} bytes to train on, {sizes['valid']} held out)")
+        return "n-gram"
     key = hashlib.sha256(f"{corpus.fingerprint} {recipe.to_yaml()}".encode()).hexdigest()[:12]
     folder = cache_folder() / "judges" / f"{corpus.fingerprint}-{key}"
     if not folder.is_dir():

@@ -17,7 +17,7 @@ from unmask.errors import Error
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
-    from unmask.api.writing import SettingsOptions, Watch
+    from unmask.api.writing import Watch
     from unmask.compare.rows import Comparison
 
 PROMPT = "Return the"
@@ -102,13 +102,14 @@ def demo(
         say(f"  original   {original}")
         say("")
     say("Free writing by the masked model, all positions open at first, decided step by step:")
-    free: SettingsOptions = {"temperature": 0.8, "seed": 1}
     with watch(runs["masked"]) as show:
-        masked_text = sample(runs["masked"], PROMPT, max_tokens=60, steps=30, watch=show, **free).texts[0]
+        masked_text = sample(
+            runs["masked"], PROMPT, max_tokens=60, steps=30, temperature=0.8, seed=1, watch=show
+        ).texts[0]
     say(f"  {_flat(masked_text)}")
     say("")
     say("Free writing from left to right:")
-    causal_text = sample(runs["causal"], PROMPT, max_tokens=60, **free).texts[0]
+    causal_text = sample(runs["causal"], PROMPT, max_tokens=60, temperature=0.8, seed=1).texts[0]
     say(f"  {_flat(causal_text)}")
     say("")
     say("This is what a few minutes of two cores buy: words and phrases, not sense. More steps buy more.")

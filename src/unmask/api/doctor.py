@@ -111,11 +111,12 @@ def _bf16() -> Check:
     if torch.cuda.is_available():
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Check("bf16", "ok", "native on this GPU")
-        return Check("bf16", "warn", "this GPU only emulates it", "train with -o training.bf16=false")
+        return Check("bf16", "warn", "this GPU only emulates it", "train with -o training.precision=fp32")
     ratio = _product_seconds(torch.float32) / _product_seconds(torch.bfloat16)
     detail = f"a 512 x 512 matrix product runs at {ratio:.2g}x the speed of float32"
     if ratio < 1:
-        return Check("bf16", "warn", f"works on this CPU but is slow: {detail}", "train with -o training.bf16=false")
+        fix = "train with -o training.precision=fp32"
+        return Check("bf16", "warn", f"works on this CPU but is slow: {detail}", fix)
     return Check("bf16", "ok", detail)
 
 

@@ -69,6 +69,7 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
+    opened.model("cpu")  # nobody is given a run that does not load
     partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

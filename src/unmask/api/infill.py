@@ -91,15 +91,17 @@ def infill(
         raise Error(f"n is {n}; ask for at least 1 text.")
     tokenizer, model = run.tokenizer, run.model()
     vocabulary = vocabulary_of(tokenizer, model)
-    tried = layouts(len(pieces) - 1, low, high)
-    asked = [r for i in range(n) for r in hole_requests(pieces, tried, tokenizer, vocabulary, resolved, i)]
-    requests = [a.request for a in asked]
-    longest, context = max(len(r.tokens) for r in requests), model.config.max_position_embeddings
-    if longest > context:
+    holes, context = len(pieces) - 1, model.config.max_position_embeddings
+    (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, resolved)
+    longest = len(narrow.request.tokens) + holes * (high - 1)
+    if longest > context:  # before any layout is made: a range may be of any size
         raise Error(
             f"the text with its holes is {longest} tokens long (1 is BOS) and the context is {context}; "
             "shorten the text or the holes (--length)."
         )
+    tried = layouts(holes, low, high)
+    asked = [r for i in range(n) for r in hole_requests(pieces, tried, tokenizer, vocabulary, resolved, i)]
+    requests = [a.request for a in asked]
     samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
     score = RunScore(run, model, batch_size, draws)
     best: list[Filling] = []

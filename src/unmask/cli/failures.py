@@ -14,7 +14,8 @@ from unmask.errors import Error, nearest
 
 # The system's words, then how torch.save says that its file ended early.
 _NO_SPACE = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing file", ". unexpected pos ")
-_FILE_FAULTS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_NO_MEMORY = "can't allocate memory"  # torch on a CPU
+_FILE_FAULTS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 def explain(failure: Exception) -> str | None:
@@ -30,7 +31,7 @@ def explain(failure: Exception) -> str | None:
         return f"cannot write {failure.filename}: the disk is read-only. Write elsewhere with --output."
     if isinstance(failure, _FILE_FAULTS) and failure.filename is not None:
         return f"{failure.filename}: {failure.strerror}. Check the path and its permissions."
-    if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError":
+    if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError" or _NO_MEMORY in str(failure):
         return "out of memory. Lower the batch size, the context length or the model's width."
     return None
 

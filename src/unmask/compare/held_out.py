@@ -62,6 +62,8 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
     """
     if count < 1:
         raise Error(f"documents is {count}; it must be at least 1.")
+    if not 0 <= seed < 2**63:
+        raise Error(f"seed is {seed}; it must be 0 or more and fit into 64 bits.")
     data = runs[0].recipe.data
     notes: list[str] = []
     corpora: dict[str, Corpus] = {}

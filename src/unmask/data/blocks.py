@@ -133,8 +133,8 @@ def _build(folder: Path, split: Dataset, tokenizer: Tokenizer, length: int, fing
                     blocks += len(page[0])
         if not blocks and not packer.has_full_block():
             raise Error(
-                f"the corpus is shorter than one block: {counts['tokens']} tokens in {counts['documents']} documents, "
-                f"a block holds {length}. Give more text, or a smaller length."
+                f"the corpus is shorter than one block: its {split.split} split has {counts['tokens']} tokens in "
+                f"{counts['documents']} documents, a block holds {length}. Give more text, or a smaller data.length."
             )
         page = packer.rest()
         write(page)

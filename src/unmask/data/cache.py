@@ -24,8 +24,12 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, fix: str = "set UNMASK_CACHE to another folder") -> Iterator[None]:
     """Turn the operating system's refusals to write into one line with the fix.
+
+    Args:
+        folder: Where is being written, for the message.
+        fix: What helps.
 
     Raises:
         Error: no space left, or no permission.
@@ -34,11 +38,9 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Error(
-                f"no disk space left while writing to {folder}. Free some space, or set UNMASK_CACHE to a larger disk."
-            ) from error
+            raise Error(f"no disk space left while writing to {folder}. Free some space, or {fix}.") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise Error(f"cannot write to {folder} ({error.strerror}). Set UNMASK_CACHE to another.") from error
+            raise Error(f"cannot write to {folder} ({error.strerror}). {fix[:1].upper()}{fix[1:]}.") from error
         raise
 
 

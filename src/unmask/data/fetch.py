@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from unmask.data.writers import write_documents
 from unmask.errors import Error, nearest
 
 FORMAT = 1
+_ELSEWHERE = "name another --output"
 _SECONDS = 30
 _CHUNK = 1 << 20
 
@@ -51,8 +53,7 @@ def fetch(name: str, output: Path) -> dict[str, Any]:
     Raises:
         Error: unknown name, no network, wrong checksum, unusable documents, or a full disk.
     """
-    with writing(output):
-        output.mkdir(parents=True, exist_ok=True)
+    with _folder(output):
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=output) as aside:
             origin = _open(name, Path(aside))
             folder = Path(aside) / "corpus"
@@ -77,9 +78,22 @@ def fetch(name: str, output: Path) -> dict[str, Any]:
         )
     manifest = {"format": FORMAT, "name": name, **origin.facts, "fingerprint": corpus.fingerprint, "split": rule}
     manifest["files"] = files
-    with writing(output):
+    with writing(output, _ELSEWHERE):
         (output / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return manifest
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder to write to; take it away again if it stays empty."""
+    with writing(folder, _ELSEWHERE):
+        created = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        finally:
+            if created and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _open(name: str, aside: Path) -> _Origin:

@@ -63,7 +63,7 @@ def dataset_documents(spec: str, revision: str, text_field: str) -> Iterator[str
             if text_field not in row:
                 found = ", ".join(sorted(row))
                 raise Error(
-                    f"{spec} has no field {text_field!r} (fields: {found}). Set the text field to the right one."
+                    f"{spec} has no field {text_field!r} (fields: {found}). Set data.text_field (--text-field)."
                 )
             yield checked_text(row[text_field], f"{spec}, row {number}", text_field)
     except Error:
@@ -92,6 +92,26 @@ def hub_tokenizer_folder(spec: str) -> Path:
         )
     except Exception as error:
         raise _explained(spec, "tokenizer", error) from error
+    return Path(folder)
+
+
+def hub_run_folder(name: str) -> Path:
+    """Download a run that was exported to the Hub (or find it in the Hub's own cache) and return its folder.
+
+    Raises:
+        Error: malformed or unknown name, or offline and not in the cache.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            name,
+            ignore_patterns=["checkpoints/*", "raw/*"],
+            etag_timeout=_ANSWER_SECONDS,
+            local_files_only=not _online(),
+        )
+    except Exception as error:
+        raise _explained(name, "run", error) from error
     return Path(folder)
 
 
@@ -134,6 +154,8 @@ def _explained(spec: str, kind: str, error: Exception) -> Error:
     if isinstance(error, errors.RepositoryNotFoundError):
         return Error(f"the Hub has no public {kind} {spec}. Check the spelling, or log in with 'hf auth login'.")
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
-        return Error(f"{spec} needs the Hugging Face Hub, which cannot be reached. Use a local folder, bytes or bpe.")
+        local = "a local folder, bytes or bpe" if kind == "tokenizer" else "a local folder"
+        return Error(f"{spec} needs the Hugging Face Hub, which cannot be reached. Use {local}.")
     first_line = str(error).strip().split("\n")[0]
-    return Error(f"the {kind} {spec} cannot be read: {first_line} Check its name, configuration and split.")
+    check = "its name, configuration and split" if kind == "data set" else "its name"
+    return Error(f"the {kind} {spec} cannot be read: {first_line} Check {check}.")

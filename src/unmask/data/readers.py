@@ -165,7 +165,7 @@ def _line_text(line: bytes, where: str, text_field: str) -> str:
         raise Error(f'{where} is not a JSON object. Write one object a line: {{"text": "..."}}.')
     if text_field not in record:
         found = ", ".join(sorted(record)) or "none"
-        raise Error(f"{where} has no field {text_field!r} (fields: {found}). Set the text field to the right one.")
+        raise Error(f"{where} has no field {text_field!r} (fields: {found}). Set data.text_field (--text-field).")
     return checked_text(record[text_field], where, text_field)
 
 
@@ -177,7 +177,7 @@ def _parquet(path: Path, text_field: str) -> Iterator[str]:
         table = pq.ParquetFile(path)
         if text_field not in table.schema_arrow.names:
             found = ", ".join(table.schema_arrow.names) or "none"
-            raise Error(f"{path} has no column {text_field!r} (columns: {found}). Set the text field to the right one.")
+            raise Error(f"{path} has no column {text_field!r} (columns: {found}). Set data.text_field (--text-field).")
         row = 0
         for batch in table.iter_batches(columns=[text_field], batch_size=1024):
             for value in batch.column(0).to_pylist():

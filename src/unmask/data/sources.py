@@ -36,7 +36,8 @@ def open_source(spec: str, text_field: str = "text") -> Source:
     Raises:
         Error: nothing lies there; the message names the nearest thing.
     """
-    names = [spec] if Path(spec).exists() else [part.strip() for part in spec.split(",") if part.strip()]
+    whole = spec.strip() and Path(spec).exists()
+    names = [spec] if whole else [part.strip() for part in spec.split(",") if part.strip()]
     if not names:
         raise Error("the data source is empty. Name pydocs, a file, a folder, a glob, or hf:owner/name.")
     parts = [_open_one(name, text_field) for name in names]
@@ -102,6 +103,7 @@ def find_files(name: str) -> list[Path]:
         if not chosen:
             raise Error(f"no {readable} file matches {name!r}. Quote the pattern, and check it with ls.")
         return chosen
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = nearest(path.name, [*beside, "pydocs"])
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    usable = [entry.name for entry in beside if entry.is_dir() or readers.file_format(entry)]
+    hint = nearest(path.name, [*usable, "pydocs"])
     raise Error(f"no data source {name!r}.{hint} Name pydocs, an existing file, folder or glob, or hf:owner/name.")

@@ -71,7 +71,7 @@ def check_target(path: Path) -> str:
 
 @contextmanager
 def _aside(path: Path) -> Iterator[Path]:
-    with writing(path.parent):
+    with writing(path.parent, "name a file elsewhere"):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:

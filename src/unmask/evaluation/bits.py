@@ -104,6 +104,8 @@ def bits_per_byte(
     windows = cut_all(texts, window)
     if not sum(w.bytes for w in windows):
         raise Error("there is no text to score: every document is empty.")
+    if draws < 1:
+        raise Error(f"draws is {draws}; it must be at least 1.")
     context = int(model.config.max_position_embeddings)
     rows = []
     for piece, ids in zip(windows, tokenizer.encode_batch([w.text for w in windows]), strict=True):

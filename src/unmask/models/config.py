@@ -54,8 +54,8 @@ class TransformerConfig(PretrainedConfig):
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
-        self.num_key_value_heads = num_key_value_heads or num_attention_heads
-        self.intermediate_size = intermediate_size or _swiglu_width(hidden_size)
+        self.num_key_value_heads = num_attention_heads if num_key_value_heads is None else num_key_value_heads
+        self.intermediate_size = _swiglu_width(hidden_size) if intermediate_size is None else intermediate_size
         self.max_position_embeddings = max_position_embeddings
         self.rope_theta = rope_theta
         self.rms_norm_eps = rms_norm_eps
@@ -90,6 +90,9 @@ def _check(config: TransformerConfig) -> None:
         value = getattr(config, name)
         if not isinstance(value, int) or value < 1:
             raise Error(f"backbone.{name} is {value!r}; it must be a whole number, at least 1.")
+    for name in ("rope_theta", "rms_norm_eps", "initializer_range"):
+        if not 0 < getattr(config, name) < float("inf"):
+            raise Error(f"backbone.{name} is {getattr(config, name)}; it must be above 0.")
     if not 0 <= config.dropout < 1:
         raise Error(f"backbone.dropout is {config.dropout}; it must be at least 0 and below 1.")
     if width % heads or (width // heads) % 2:

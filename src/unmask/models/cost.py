@@ -18,13 +18,14 @@ def forward_flops(config: Any, length: int, asked: float = 1.0) -> float:
     Args:
         config: A :class:`TransformerConfig`.
         length: Tokens in the block (T); attention is counted in full, as the kernels compute it without a causal cut.
-        asked: Share of positions whose logits are computed.
+        asked: Share of positions whose logits are computed; the last block's SwiGLU runs there alone, too.
     """
     width = config.hidden_size
     head = width // config.num_attention_heads
     qkv = width * (config.num_attention_heads + 2 * config.num_key_value_heads) * head
-    block = qkv + width * width + 3 * width * config.intermediate_size + 2 * length * width
-    return 2.0 * (config.num_hidden_layers * block + asked * width * config.vocab_size)
+    attention = config.num_hidden_layers * (qkv + width * width + 2 * length * width)
+    feed = (config.num_hidden_layers - 1 + asked) * 3 * width * config.intermediate_size
+    return 2.0 * (attention + feed + asked * width * config.vocab_size)
 
 
 def training_memory(config: Any, parameters: int, batch: int, length: int, asked: float = 1.0, ema: bool = True) -> int:

@@ -21,24 +21,17 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from unmask.diffusion.state import Prediction, State
 from unmask.models.cache import KVCache
 from unmask.models.config import TransformerConfig
+from unmask.models.fused import RMSNorm, rotate
 
-Rotary = tuple[Float[Tensor, "B 1 T E"], Float[Tensor, "B 1 T E"]]
+Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
+Positions = tuple[Int[Tensor, " n"], Int[Tensor, " n"]]
 
 
 def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
-    """Return cosine and sine of the rotary embedding in Llama's half-split layout."""
+    """Return cosine and sine of the E/2 angles of each position (Llama's half-split layout)."""
     frequency = theta ** (-torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width)
     angle = positions[:, None, :, None].float() * frequency
-    angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()
-
-
-def rotate(x: Float[Tensor, "B H T E"], by: Rotary) -> Float[Tensor, "B H T E"]:
-    """Turn queries or keys by their positions."""
-    cos, sin = by
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)
 
 
 def attention_mask(state: State) -> Bool[Tensor, "B 1 T T"] | None:
@@ -84,8 +77,8 @@ class Attention(nn.Module):
         """Attend; with a cache, write the new keys and values at ``at`` and read all that is visible."""
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, self.heads + 2 * self.kv_heads, self.width).transpose(1, 2)
-        q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-        q, k = rotate(q, by), rotate(k, by)
+        turned, v = qkv.split([self.heads + self.kv_heads, self.kv_heads], dim=1)
+        q, k = rotate(turned, *by).split([self.heads, self.kv_heads], dim=1)
         if cache is not None:
             cache.write(self.layer, k, v, at)
             upto = mask.shape[-1] if mask is not None else length
@@ -101,9 +94,9 @@ class Block(GradientCheckpointingLayer):
 
     def __init__(self, config: TransformerConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.attention_norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.attention = Attention(config, layer)
-        self.mlp_norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.mlp_norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.gate_up = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.dropout = config.dropout
@@ -116,9 +109,15 @@ class Block(GradientCheckpointingLayer):
         causal: bool,
         cache: KVCache | None,
         at: Int[Tensor, "B T"],
-    ) -> Float[Tensor, "B T D"]:
-        """Apply attention and SwiGLU, each behind its norm, each added to the residual."""
+        asked: Positions | None = None,
+    ) -> Float[Tensor, "B T D"] | Float[Tensor, "n D"]:
+        """Apply attention and SwiGLU, each behind its norm, each added to the residual.
+
+        With ``asked`` (rows, columns) the answer is [n, D]: those positions only.
+        """
         x = x + self._drop(self.attention(self.attention_norm(x), by, mask, causal, cache, at))
+        if asked is not None:
+            x = x[asked]
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self._drop(self.down(F.silu(gate) * up))
 
@@ -161,7 +160,7 @@ class Transformer(PreTrainedModel):
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
         self.time = TimeEmbedding(config.hidden_size) if config.time_input else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
-        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
@@ -171,7 +170,7 @@ class Transformer(PreTrainedModel):
             nn.init.normal_(module.weight, std=std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.RMSNorm):
+        elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
         elif isinstance(module, Block):  # residual branches start small (GPT-2's rule)
             depth = math.sqrt(2 * self.config.num_hidden_layers)
@@ -237,22 +236,24 @@ class Transformer(PreTrainedModel):
             t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
             x = x + self.time(t)
         by = rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
-        for block in self.blocks:
-            x = block(x, by, mask, causal, cache, positions)
-        x = self.norm(x)
         if cache is not None:
             fed = torch.full_like(cache.lengths, length) if state.valid is None else state.valid.sum(1)
             cache.lengths = cache.lengths + fed
-            last = x[torch.arange(batch, device=x.device), fed - 1]
-            return Prediction(self.head(last), x if return_hidden else None, cache)
-        rows, columns = _asked(at, batch, length, tokens.device)
-        asked = x[rows, (columns - self.config.output_shift).clamp(min=0)]
-        return Prediction(self.head(asked), x if return_hidden else None)
+            asked = torch.arange(batch, device=tokens.device), fed - 1
+        else:
+            asked = self._predictors(at, batch, length, tokens.device)
+        for block in self.blocks[:-1]:
+            x = block(x, by, mask, causal, cache, positions)
+        # What follows the last attention is needed where something is asked, and nowhere else.
+        x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
+        x = self.norm(x)
+        return Prediction(self.head(x[asked] if return_hidden else x), x if return_hidden else None, cache)
 
-
-def _asked(at: Tensor | None, batch: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    if at is not None:
-        rows, columns = at.nonzero(as_tuple=True)
-        return rows, columns
-    index = torch.arange(batch * length, device=device)
-    return index // length, index % length
+    def _predictors(self, at: Tensor | None, batch: int, length: int, device: torch.device) -> Positions:
+        """Return where the hidden states lie that predict the asked positions."""
+        if at is not None:
+            rows, columns = at.nonzero(as_tuple=True)
+        else:
+            index = torch.arange(batch * length, device=device)
+            rows, columns = index // length, index % length
+        return rows, (columns - self.config.output_shift).clamp(min=0)

@@ -43,7 +43,7 @@ class TraceWriter:
     """Writes a trace while a sampler runs; a context manager.
 
     Args:
-        path: The file; an existing one is replaced.
+        path: The file; an older trace is replaced, any other file is not.
         sampler: Name of the sampler.
         requests: What is being sampled.
         tokenizer: Gives tokens their text.
@@ -51,7 +51,7 @@ class TraceWriter:
         run: Name of the run.
 
     Raises:
-        Error: the file cannot be written.
+        Error: the file cannot be written, or is something else than a trace.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class TraceWriter:
             "requests": [{"length": len(r.tokens), "index": r.index, "settings": asdict(r.settings)} for r in requests],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        _refuse_other(Path(path))
         try:
             self._file = _open(Path(path), "w")
         except OSError as error:
@@ -120,6 +121,19 @@ class TraceWriter:
     def _line(self, content: dict[str, Any]) -> None:
         self._file.write(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
         self._file.flush()
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse to write over a file that is neither empty nor a trace: it may be a corpus, or weights."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        with _open(path, "r") as file:
+            known = f'"kind":"{KIND}"' in file.readline(1 << 16)
+    except (OSError, EOFError, ValueError):
+        known = False
+    if not known:
+        raise Error(f"{path} exists and is no trace; name another file for --trace.")
 
 
 def _readable(data: bytes) -> str | list[int]:
@@ -187,8 +201,14 @@ def read_trace(path: str | Path) -> Trace:
             for token, text in line.get("strings", {}).items():
                 strings[int(token)] = text.encode() if isinstance(text, str) else bytes(text)
             frames.append(_frame(line["rows"], canvases, header["vocabulary"]))
+            told = {*strings, header["vocabulary"]["mask"]}
+            if unknown := [t for row in line["rows"] for _, t, _ in row["set"] if t not in told]:
+                raise ValueError(f"token {unknown[0]} has no text")
+        if not frames:
+            raise ValueError("it holds no frame")
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise Error(f"trace {path} is damaged ({error!r}); record it again with --trace.") from error
+        why = error if type(error) is ValueError else repr(error)
+        raise Error(f"trace {path} is damaged ({why}); record it again with --trace.") from error
     return Trace(header, tuple(frames), strings, whole)
 
 
@@ -209,7 +229,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
             raise Error(f"{path} is not a trace; make one with: unmask sample RUN --trace FILE") from error
         return [line for line in lines if isinstance(line, dict)], True
     except OSError as error:
-        raise Error(f"the trace {path} cannot be read: {error.strerror or error}.") from error
+        raise Error(f"the trace {path} cannot be read: {error.strerror or error}; give a file of --trace.") from error
     return lines, False
 
 

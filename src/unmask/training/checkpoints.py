@@ -80,7 +80,8 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
             return checkpoint, problems
         problems.append(f"{checkpoint.name} cannot be used: {wrong}")
     if problems:
-        raise Error(f"no usable checkpoint in {folder} ({'; '.join(problems)}); start again without --resume.")
+        why = "; ".join(problems)
+        raise Error(f"no usable checkpoint in {folder} ({why}); start again in another --output, or remove the folder.")
     return None, problems
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from unmask.errors import Error, nearest
 
@@ -92,11 +92,12 @@ class TrainingSection(BaseModel):
 
     max_steps: int = Field(1000, ge=1)
     per_device_train_batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = 0.1
-    adam_beta2: float = 0.95
-    max_grad_norm: float = 1.0
-    warmup_steps: float = 50
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
+    adam_beta2: float = Field(0.95, gt=0, lt=1)
+    max_grad_norm: float = Field(1.0, ge=0)
+    warmup_steps: float = Field(50, ge=0)
     lr_scheduler_type: str = "cosine_with_min_lr"
     lr_scheduler_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"min_lr_rate": 0.1})
     logging_steps: int = Field(20, ge=1)
@@ -117,7 +118,7 @@ class Recipe(_Section):
     name: str = "recipe"
     about: str = ""
     """One line for ``unmask recipes``."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     data: DataSection = DataSection()
     process: ProcessSection = ProcessSection()
     backbone: BackboneSection = BackboneSection()
@@ -127,8 +128,8 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _known_options(self) -> Recipe:
         self.process_options()
-        _check_names("backbone", self.backbone.model_extra or {}, _backbone_keys(self.backbone.name))
-        _check_names("training", self.training.model_extra or {}, _trainer_keys())
+        _check_options("backbone", self.backbone.model_extra or {}, _backbone_kinds(self.backbone.name))
+        _check_options("training", self.training.model_extra or {}, _trainer_kinds())
         self._check_sampler()
         return self
 
@@ -136,7 +137,7 @@ class Recipe(_Section):
         from unmask.sampling import SAMPLERS, Settings
 
         given = self.sampler.model_extra or {}
-        _check_names("sampler", given, [f.name for f in fields(Settings)])
+        _check_options("sampler", given, get_type_hints(Settings))
         Settings(**given)
         if self.sampler.name:
             SAMPLERS.get(self.sampler.name)
@@ -158,28 +159,61 @@ class Recipe(_Section):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
 
-def _backbone_keys(name: str) -> list[str]:
+def _backbone_kinds(name: str) -> dict[str, Any]:
     from unmask.models.registry import BACKBONES
 
-    signature = inspect.signature(BACKBONES.get(name).config.__init__)
-    return [key for key in signature.parameters if key not in ("self", "vocab_size", "kwargs")]
+    config = BACKBONES.get(name).config
+    hints = get_type_hints(config.__init__)
+    keys = inspect.signature(config.__init__).parameters
+    return {key: hints[key] for key in keys if key not in ("self", "vocab_size", "kwargs")}
 
 
-_OURS = {"output_dir", "resume_from_checkpoint", "do_train", "do_eval", "bf16", "fp16", "seed", "data_seed"}
+_ELSEWHERE = {
+    "output_dir": "--output",
+    "resume_from_checkpoint": "--resume",
+    "do_train": "the command (train, evaluate)",
+    "do_eval": "the command (train, evaluate)",
+    "bf16": "training.precision",
+    "fp16": "training.precision",
+    "seed": "the recipe's own key seed",
+    "data_seed": "the recipe's own key seed",
+}
 """Fields of TrainingArguments that other keys of a recipe, or the command line, decide."""
 
 
-def _trainer_keys() -> list[str]:
+def _trainer_kinds() -> dict[str, Any]:
     from transformers import TrainingArguments
 
-    return [f.name for f in fields(TrainingArguments) if f.init and f.name not in _OURS]
+    hints = get_type_hints(TrainingArguments)
+    return {f.name: hints[f.name] for f in fields(TrainingArguments) if f.init and f.name not in _ELSEWHERE}
 
 
 def _check_names(section: str, given: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for key in given:
+        if section == "training" and key in _ELSEWHERE:
+            raise Error(f"recipe key training.{key} is decided by {_ELSEWHERE[key]}; leave it out.")
         if key not in known:
-            raise Error(f"unknown recipe key {section}.{key}.{nearest(key, [*known, *ALIASES.get(section, {})])}")
+            raise Error(f"unknown recipe key {section}.{key}.{_instead(section, key, known)}")
+
+
+def _instead(section: str, wrong: str, known: list[str]) -> str:
+    """Say which keys there are: the nearest one, else all, or where they are listed."""
+    if hint := nearest(wrong, [*known, *ALIASES.get(section, {})]):
+        return hint
+    if section == "training":
+        return " Known: the keys that 'unmask recipes NAME' shows, and the fields of transformers.TrainingArguments."
+    return f" Known: {', '.join(sorted(known))}." if known else f" This {section} takes no options; leave it out."
+
+
+def _check_options(section: str, given: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Refuse unknown names, and values of the wrong kind (a number in quotes is one, save for the Trainer's)."""
+    _check_names(section, given, kinds)
+    for key, value in given.items():
+        try:
+            TypeAdapter(kinds[key]).validate_python(value, strict=section != "training")
+        except ValidationError as error:
+            raise Error(_explain(error, section, key)) from error
 
 
 def recipe_names() -> list[str]:
@@ -215,7 +249,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise Error(f"recipe file {name} does not exist; give a path that does, or one of: {_listing()}.")
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     elif packaged.is_file():
         text = packaged.read_text(encoding="utf-8")
     else:
@@ -235,6 +269,13 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     parent = _read(str(beside if path.suffix and beside.is_file() else base), (*seen, name))
     parent.pop("about", None)
     return _merge(parent, tree)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Error(f"recipe file {path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
 
 
 def _listing() -> str:
@@ -297,5 +338,7 @@ def _explain(error: ValidationError, *outer: str) -> str:
         section = Recipe.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         model = section.annotation if section else Recipe
         known = [*getattr(model, "model_fields", {}), *ALIASES.get(str(first["loc"][0]), {})]
-        return f"unknown recipe key {place}.{nearest(str(first['loc'][-1]), known)}"
+        return f"unknown recipe key {place}.{_instead('', str(first['loc'][-1]), known)}"
+    if first["type"] == "model_type":
+        return f"recipe key {place} is {first['input']!r}; it must be a section of keys and values."
     return f"recipe key {place} is {first['input']!r}: {first['msg']}."

@@ -7,13 +7,17 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from pydantic import BaseModel
 from transformers import PreTrainedModel, TrainingArguments, set_seed
+from transformers.integrations import get_reporting_integration_callbacks
 
 from unmask import __version__
 from unmask.data.blocks import Blocks, pack
@@ -28,8 +32,8 @@ from unmask.training.ema import EMA
 from unmask.training.hardware import device_name, use_bf16
 from unmask.training.monitor import Interrupt, Metrics, ProgressLine
 from unmask.training.order import BlockStream, collate
-from unmask.training.recipe import Recipe, load_recipe
-from unmask.training.run import FORMAT, MANIFEST, RECIPE, Run, make_process, write_json
+from unmask.training.recipe import Recipe
+from unmask.training.run import FORMAT, MANIFEST, RECIPE, WEIGHTS, Run, make_process, open_folder, write_json
 from unmask.training.trainer import ProcessTrainer
 
 
@@ -71,20 +75,23 @@ def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
 def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     """Work out a recipe's cost without data (the network is built without memory)."""
     size = vocab_size or (260 if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
-    with torch.device("meta"):
-        model = make_model(recipe, size)
+    _arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
+    try:
+        with torch.device("meta"):
+            model = make_model(recipe, size)
+    except RuntimeError as error:
+        raise Error(f"the network cannot be built ({_first_line(error)}); lower the sizes in backbone.") from error
     process = make_process(recipe, mask_id=3)
     process.check(model.config)
     training = recipe.training
     rows = training.per_device_train_batch_size
-    extra = training.model_extra or {}
     asked = 1.0 if process.visibility == "causal" else 0.5
     parameters = parameter_count(model)
     return Plan(
         recipe=recipe,
         parameters=parameters,
         training_flops_per_token=3 * forward_flops(model.config, recipe.data.length, asked),
-        tokens=training.max_steps * rows * int(extra.get("gradient_accumulation_steps", 1)) * recipe.data.length,
+        tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
         memory_bytes=training_memory(
             model.config, parameters, rows, recipe.data.length, asked, ema=training.ema is not None
         ),
@@ -118,27 +125,35 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         "save_total_limit": None,
     }
     try:
-        return TrainingArguments(**{**defaults, **given, **fixed})
-    except (TypeError, ValueError) as error:
-        raise Error(f"the training section is not valid: {' '.join(str(error).split())}") from error
+        arguments = TrainingArguments(**{**defaults, **given, **fixed})
+        if arguments.dataloader_num_workers < 0 or arguments.per_device_eval_batch_size < 1:
+            raise ValueError("dataloader_num_workers must be 0 or more, per_device_eval_batch_size 1 or more")
+        for tracker in get_reporting_integration_callbacks(arguments.report_to):
+            tracker()  # refuses one that is not installed
+    except (TypeError, ValueError, ImportError, RuntimeError, OSError) as error:
+        raise Error(f"the training section is not valid: {_first_line(error)}") from error
+    return arguments
 
 
-Prepared = tuple[Corpus, Tokenizer, Blocks, Blocks | None]
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
-def _prepare_or_clean(recipe: Recipe, folder: Path, fresh: bool) -> Prepared:
-    """Prepare the data; if a fresh run's data cannot be prepared, leave nothing behind."""
-    created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _started(folder: Path, fresh: bool) -> Iterator[None]:
+    """Make a fresh run's folder; if the run cannot start, leave nothing behind."""
+    created = fresh and not folder.exists()
+    if fresh:
+        folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _prepare(recipe, folder, fresh)
+        yield
     except BaseException:
         if fresh:
             shutil.rmtree(folder if created else folder / "tokenizer", ignore_errors=True)
         raise
 
 
-def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> Prepared:
+def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
     data = recipe.data
     corpus = load_corpus(
         data.source,
@@ -156,6 +171,19 @@ def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> Prepared:
         tokenizer = load_tokenizer(folder / "tokenizer")
     valid = pack(corpus.split("valid"), tokenizer, data.length) if recipe.training.valid_blocks else None
     return corpus, tokenizer, pack(split, tokenizer, data.length), valid
+
+
+def _differences(given: Recipe, stored: Recipe) -> str:
+    """Name the keys in which two recipes differ, names and descriptions aside."""
+    pairs = [(section, getattr(given, section), getattr(stored, section)) for section in type(given).model_fields]
+    found = []
+    for section, one, other in pairs:
+        if isinstance(one, BaseModel):
+            ours, theirs = one.model_dump(), other.model_dump()
+            found += [f"{section}.{k}" for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)]
+        elif section not in ("name", "about") and one != other:
+            found.append(section)
+    return ", ".join(found)
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -188,17 +216,31 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
     leads = int(os.environ.get("RANK", "0")) == 0
     if leads:
         _check_folder(folder, resume)
+    begun: dict[str, Any] = {}
     if resume:
-        recipe = load_recipe(folder / RECIPE)
+        begun, stored = open_folder(folder)
+        if begun.get("status") == "finished" and (folder / WEIGHTS).is_file():
+            print(f"{folder} is finished; there is nothing to resume.", file=sys.stderr)
+            return Run(folder, begun, stored)
+        if leads and (left_out := _differences(recipe, stored)):
+            print(f"note: {folder} goes on with its own recipe; not used: {left_out}", file=sys.stderr)
+        recipe = stored
     plan(recipe)  # refuses impossible shapes before any data is touched
     arguments = _arguments(recipe, folder)
-    with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
-        corpus, tokenizer, blocks, valid = _prepare_or_clean(recipe, folder, fresh=leads and not resume)
-    process = make_process(recipe, tokenizer.mask_id)
-    model = make_model(recipe, tokenizer.vocab_size)
-    process.check(model.config)
+    fresh = leads and not resume
+    with _started(folder, fresh):
+        with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
+            corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh)
+        process = make_process(recipe, tokenizer.mask_id)
+        model = make_model(recipe, tokenizer.vocab_size)
+        process.check(model.config)
+    if resume and (then := begun.get("corpus_fingerprint")) != corpus.fingerprint:
+        raise Error(
+            f"the corpus {corpus.source} has changed since {folder} was started ({then} then, {corpus.fingerprint} "
+            "now); put the old text back, or start a new run in another --output."
+        )
     manifest = _manifest(recipe, model, corpus, tokenizer, blocks, arguments, process)
-    if leads and not resume:
+    if fresh:
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         write_json(folder / MANIFEST, {**manifest, "status": "running"})
     return _train(recipe, folder, resume, model, process, tokenizer, blocks, valid, arguments, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +112,19 @@ class ProcessTrainer(Trainer):
             network.save_pretrained(output_dir or self.args.output_dir, state_dict=state_dict)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            name = f"checkpoint-{self.state.global_step}"
-            partial = Path(self.args.output_dir) / name
-            if self.ema is not None:
-                self.ema.save(partial)
-            checkpoints.seal(partial, self.folder / name)
-            checkpoints.prune(self.folder, self.keep)
+        name = f"checkpoint-{self.state.global_step}"
+        partial = Path(self.args.output_dir) / name
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                if self.ema is not None:
+                    self.ema.save(partial)
+                checkpoints.seal(partial, self.folder / name)
+                checkpoints.prune(self.folder, self.keep)
+        except Exception:  # the writers of tensors have exceptions of their own for a full disk
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         self.accelerator.wait_for_everyone()
 
 
