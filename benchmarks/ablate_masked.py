@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import statistics
 import tempfile
 import time
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--documents", type=int, default=40)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default="", help="run only rows whose name contains this")
+    parser.add_argument("--only", default="", help="run only rows whose name this regular expression finds")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -64,7 +65,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for row, (recipe, overrides) in ROWS.items():
             key = f"{row} | seed {seed} | {arguments.steps} steps"
-            if key in stored["rows"] or arguments.only not in row:
+            if key in stored["rows"] or not re.search(arguments.only, row):
                 continue
             stored["rows"][key] = one(row, recipe, overrides, seed, arguments)
             stored |= {

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from unmask.errors import Error
 from unmask.training import checkpoints, monitor
 from unmask.training.recipe import Recipe
-from unmask.training.run import Run
+from unmask.training.run import MANIFEST, Run, write_json
 from unmask.training.train import train
 
 Tiny = Callable[..., Recipe]
@@ -82,6 +82,7 @@ def test_truncated_newest_checkpoint_is_reported_and_the_one_before_used(
     run = tmp_path / "run"
     whole = train(tiny("nano-masked"), run)
     before = weights(run)
+    write_json(run / MANIFEST, {**whole.manifest, "status": "interrupted"})
     newest = whole.path / "checkpoints" / "checkpoint-8" / "model.safetensors"
     newest.write_bytes(newest.read_bytes()[:100])
     train(tiny("nano-masked"), run, resume=True)
@@ -200,6 +201,7 @@ def test_real_interrupt_and_kill_lose_nothing_that_was_saved(tiny: Tiny, tmp_pat
             Run.open(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
     whole = [
         "training.per_device_train_batch_size=8",
