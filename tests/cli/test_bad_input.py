@@ -22,7 +22,8 @@ Snapshot = dict[str, tuple[int, int] | None]
 TINY = (
     "-o data.source=text.jsonl -o data.tokenizer=bytes -o data.length=48 -o data.valid_fraction=0.2 "
     "-o backbone.hidden_size=16 -o backbone.num_hidden_layers=1 -o backbone.num_attention_heads=2 "
-    "-o training.per_device_train_batch_size=2 -o training.valid_blocks=0 -o training.max_steps=4 -o training.save_steps=2"
+    "-o training.per_device_train_batch_size=2 -o training.valid_blocks=0 "
+    "-o training.max_steps=4 -o training.save_steps=2"
 )
 NEW = f"train nano-causal {TINY} --output new"
 DRY = "train nano-masked --dry-run"

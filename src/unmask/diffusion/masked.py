@@ -63,7 +63,7 @@ class Masked:
 
     name = "masked"
     visibility: Visibility = "bidirectional"
-    sampler = "confidence"
+    sampler = "ancestral"
     Options = MaskedOptions
 
     def __init__(self, options: MaskedOptions, mask_id: int) -> None:
