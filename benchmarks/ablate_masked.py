@@ -90,6 +90,8 @@ def one(row: str, recipe: str, overrides: list[str], seed: int, arguments: argpa
     resolved = load_recipe(recipe, [*overrides, *data, *steps, f"seed={seed}"])
     with tempfile.TemporaryDirectory() as folder:
         run = train(resolved, Path(folder) / "run")
+        if run.manifest["status"] != "finished":
+            raise SystemExit(130)
         model = run.model("cpu")
         corpus = load_corpus(arguments.source, valid=arguments.valid)
         texts = corpus.split("valid")["text"][: arguments.documents]

@@ -47,7 +47,7 @@ RUNS: dict[str, Callable[[Path], None]] = {
     "cut-manifest": lambda run: cut(run / "run.json", 50),
     "odd-manifest": lambda run: (run / "run.json").write_text("[]") and None,
     "no-recipe": lambda run: (run / "recipe.yaml").unlink(),
-    "odd-recipe": lambda run: (run / "recipe.yaml").write_text("data: {sorce: x}") and None,
+    "odd-recipe": lambda run: (run / "recipe.yaml").write_text("data: {srce: x}") and None,
     "cut-weights": lambda run: cut(run / "model.safetensors", -100),
     "cut-tokenizer": lambda run: cut(run / "tokenizer" / "tokenizer.json", 300),
     "no-tokenizer": lambda run: shutil.rmtree(run / "tokenizer"),

@@ -64,7 +64,7 @@ RECIPE = [
     ("train bad.yaml", "is not valid YAML"),
     ("train latin.yaml", "latin.yaml is not UTF-8 (byte 10); save it as UTF-8."),
     ("train section.yaml", "recipe key data is 5; it must be a section"),
-    (f"{DRY} -o data.sorce=x", "unknown recipe key data.sorce. Did you mean 'source'?"),
+    (f"{DRY} -o data.srce=x", "unknown recipe key data.srce. Did you mean 'source'?"),
     (f"{DRY} -o backbone.width=3", "unknown recipe key backbone.width. Known: dropout, hidden_size"),
     (f"{DRY} -o training.bf16=true", "training.bf16 is decided by training.precision; leave it out."),
     (f"{DRY} -o novalue", "must look like section.key=value"),
@@ -94,7 +94,7 @@ RECIPE = [
     ("recipes nano --copy empty.txt/x.yaml", "empty.txt: File exists. Check the path"),
 ]
 WRITING = [
-    ("sampel causal", "unknown verb 'sampel'. Did you mean 'sample'?"),
+    ("samplr causal", "unknown verb 'samplr'. Did you mean 'sample'?"),
     ("sample causal --stepz 3", "unknown option '--stepz'. Did you mean '--steps'?"),
     ("sample causal --max-tokens few", "invalid value for '--max-tokens'"),
     ("sample", "name a run folder"),
@@ -129,7 +129,7 @@ RUN = [
     ("sample runs/cut-manifest", "run runs/cut-manifest is damaged"),
     ("sample runs/odd-manifest", "run.json has no format number"),
     ("sample runs/no-recipe", "recipe.yaml'); copy the run again from where it was made, or train it again."),
-    ("sample runs/odd-recipe", "the recipe.yaml of run runs/odd-recipe: unknown recipe key data.sorce."),
+    ("sample runs/odd-recipe", "the recipe.yaml of run runs/odd-recipe: unknown recipe key data.srce."),
     ("evaluate runs/cut-weights", "the weights of run runs/cut-weights cannot be read"),
     ("sample runs/cut-tokenizer", "is damaged (EOF while parsing"),
     ("sample runs/no-tokenizer", "unmask_tokenizer.json is missing."),

@@ -16,7 +16,7 @@ from unmask.training.run import Run
 def test_texts_begin_with_the_prompt_and_depend_on_the_seed_alone(run_folder, process, tokenizer, prompt):
     run = Run.open(run_folder(process, tokenizer))
     result = sample(run, prompt, max_tokens=8, n=3, seed=4)
-    assert result.sampler == {"causal": "autoregressive", "masked": "confidence"}[process]
+    assert result.sampler == {"causal": "autoregressive", "masked": "ancestral"}[process]
     assert len(result.texts) == 3 and all(t.startswith(prompt) for t in result.texts)
     assert [prompt + c for c in result.completions] == result.texts
     assert sample(run.path, prompt, max_tokens=8, n=1, seed=4).texts == result.texts[:1]

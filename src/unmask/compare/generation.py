@@ -29,7 +29,7 @@ class Way:
 
 
 def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
-    """Return how a run is sampled: its own sampler at each number of steps; unbiased ``ancestral`` at the most.
+    """Return how a run is sampled: its own sampler at each number of steps; every other one that fits at the most.
 
     More steps than tokens are left out.
 
@@ -46,9 +46,8 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
         return [own]
     counts = sorted({min(count, length) for count in steps})
     swept = [Way(own.sampler, replace(own.settings, steps=count)) for count in counts]
-    if own.sampler == "ancestral":
-        return swept
-    return [*swept, Way("ancestral", Settings(steps=counts[-1], temperature=own.settings.temperature))]
+    rivals = (n for n in SAMPLERS if n != own.sampler and SAMPLERS.get(n).visibility == run.process.visibility)
+    return [*swept, *(Way(n, Settings(steps=counts[-1], temperature=own.settings.temperature)) for n in rivals)]
 
 
 def vocabulary_of(run: Run) -> Vocabulary:
