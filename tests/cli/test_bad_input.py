@@ -349,7 +349,11 @@ def test_ctrl_c_in_the_middle_is_one_line_and_status_130(cli, here, monkeypatch,
 
     monkeypatch.setattr(Transformer, "forward", forward)
     before = snapshot(here)
-    ran = cli(*shlex.split(line), "--json")
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell passes "ignored" on
+    try:
+        ran = cli(*shlex.split(line), "--json")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert (ran.status, ran.out) == (130, "") and len(calls) == 2
     assert ran.err.splitlines()[-1] == "interrupted." and "Traceback" not in ran.err
     assert snapshot(here) == before
