@@ -104,12 +104,12 @@ def demo(
     say("Free writing by the masked model, all positions open at first, decided step by step:")
     with watch(runs["masked"]) as show:
         masked_text = sample(
-            runs["masked"], PROMPT, max_tokens=60, steps=30, temperature=0.8, seed=1, watch=show
+            runs["masked"], PROMPT, max_tokens=60, steps=30, temperature=0.8, seed=1, ignore_eos=True, watch=show
         ).texts[0]
     say(f"  {_flat(masked_text)}")
     say("")
     say("Free writing from left to right:")
-    causal_text = sample(runs["causal"], PROMPT, max_tokens=60, temperature=0.8, seed=1).texts[0]
+    causal_text = sample(runs["causal"], PROMPT, max_tokens=60, temperature=0.8, seed=1, ignore_eos=True).texts[0]
     say(f"  {_flat(causal_text)}")
     say("")
     say("This is what a few minutes of two cores buy: words and phrases, not sense. More steps buy more.")
