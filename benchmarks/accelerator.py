@@ -58,17 +58,6 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def asked_share(process: Any, points: int = 200) -> float:
-    """Return the mean share of positions whose logits a training step asks for, over a whole run."""
-    if process.visibility == "causal":
-        return 1.0
-    shares = []
-    for point in range(points):
-        progress = (point + 0.5) / points
-        shares.append(1.0 if process.warming(progress) else process.expected_rate(process.upper(progress)))
-    return sum(shares) / points
-
-
 def training_flops(config: Any, process: Any, length: int) -> float:
     """Return floating-point operations of forward and backward for one position, attention counted in full."""
-    return 3 * forward_flops(config, length, asked_share(process))
+    return 3 * forward_flops(config, length, process.asked_share)

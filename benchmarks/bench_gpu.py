@@ -171,8 +171,8 @@ def speed(bench: Bench) -> bool:
     from benchmarks.prepared import open_prepared
     from unmask.data.batch import Batch
     from unmask.training.hardware import use_bf16
+    from unmask.training.plan import make_model
     from unmask.training.run import make_process
-    from unmask.training.train import make_model
 
     prepared = open_prepared(bench.data)
     blocks = prepared.blocks("train")

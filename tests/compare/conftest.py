@@ -15,7 +15,7 @@ from unmask.data.tokenizers import make_tokenizer
 from unmask.models.cost import parameter_count
 from unmask.training.recipe import parse_recipe
 from unmask.training.run import Run
-from unmask.training.train import make_model
+from unmask.training.plan import make_model
 
 WORDS = "the a red old small boat house river cat dog sees finds keeps under over near and then soon never".split()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from unmask.training.plan import Plan
+from unmask.training.plan import plan as plan_recipe
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
-from unmask.training.train import Plan
-from unmask.training.train import plan as plan_recipe
 from unmask.training.train import train as train_recipe
 
 

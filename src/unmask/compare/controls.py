@@ -21,8 +21,8 @@ from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.bootstrap import interval
 from unmask.evaluation.judge import Judge
 from unmask.evaluation.text import shuffled_words
+from unmask.training.plan import make_model
 from unmask.training.run import Run
-from unmask.training.train import make_model
 
 NGRAM_CHARACTERS = 64_000_000
 """At most this much of a split is counted by an n-gram."""

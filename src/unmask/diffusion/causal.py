@@ -33,6 +33,11 @@ class Causal:
         self.options = options
         self.mask_id = mask_id
 
+    @property
+    def asked_share(self) -> float:
+        """All positions are asked."""
+        return 1.0
+
     def check(self, config: Any) -> None:
         """Raise Error unless hidden state p-1 predicts token p; at p it would have seen its answer."""
         if config.output_shift != 1:

@@ -35,6 +35,8 @@ from unmask.diffusion.state import State, Visibility
 from unmask.diffusion.times import Times, spread
 from unmask.errors import Error
 
+_POINTS = 64  # of a run, at which its mean share of hidden tokens is taken
+
 
 class MaskedOptions(ProcessOptions):
     """Options of the masked process."""
@@ -72,7 +74,13 @@ class Masked:
         self.schedule = get_schedule(options.schedule)
         self.times = Times(options.times, options.bell_center, options.bell_width)
         self.warm = Causal(CausalOptions(isolate_documents=options.isolate_documents), mask_id)
-        self.expected_rate = lru_cache(maxsize=8)(self._expected_rate)
+        self.expected_rate = lru_cache(maxsize=2 * _POINTS)(self._expected_rate)
+
+    @property
+    def asked_share(self) -> float:
+        """All positions during the warm start, then the expected share of hidden ones."""
+        points = [(point + 0.5) / _POINTS for point in range(_POINTS)]
+        return sum(1.0 if self.warming(p) else self.expected_rate(self.upper(p)) for p in points) / _POINTS
 
     def check(self, config: Any) -> None:
         """Raise Error if a causal warm start meets a network whose output is not shifted."""

@@ -66,6 +66,11 @@ class Process(Protocol):
     visibility: Visibility
     sampler: str
 
+    @property
+    def asked_share(self) -> float:
+        """Mean share of positions whose logits a training step asks for, over a whole run: what training costs."""
+        ...
+
     def check(self, config: Any) -> None:
         """Raise Error if a network of this configuration cannot learn this process."""
         ...

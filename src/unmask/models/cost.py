@@ -1,4 +1,7 @@
-"""What a network costs: parameters, floating-point operations a token, and an estimate of the memory to train it."""
+"""What a network costs: parameters, floating-point operations a token, and an estimate of the memory to train it.
+
+Each network counts its own operations, ``model.flops(length, asked)``; the transformer's count is here.
+"""
 
 from __future__ import annotations
 

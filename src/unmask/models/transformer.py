@@ -21,6 +21,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from unmask.diffusion.state import Prediction, State
 from unmask.models.cache import KVCache
 from unmask.models.config import TransformerConfig
+from unmask.models.cost import forward_flops
 from unmask.models.fused import RMSNorm, rotate
 
 Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
@@ -192,6 +193,15 @@ class Transformer(PreTrainedModel):
     def set_output_embeddings(self, value: nn.Linear) -> None:
         """Replace the output head."""
         self.head = value
+
+    def flops(self, length: int, asked: float = 1.0) -> float:
+        """Return floating-point operations a token of one forward pass, see :func:`unmask.models.cost.forward_flops`.
+
+        Args:
+            length: Tokens in the block (T).
+            asked: Share of positions whose logits are computed.
+        """
+        return forward_flops(self.config, length, asked)
 
     def new_cache(self, rows: int, capacity: int) -> KVCache:
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""

@@ -1,0 +1,77 @@
+"""What a recipe builds and what it will cost, known before any data is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, set_seed
+
+from unmask.errors import Error
+from unmask.models.cost import parameter_count, training_memory
+from unmask.models.registry import BACKBONES
+from unmask.training.arguments import first_line, trainer_arguments
+from unmask.training.recipe import Recipe
+from unmask.training.run import make_process
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe will cost, known before training.
+
+    Attributes:
+        recipe: The resolved recipe.
+        parameters: Trainable parameters, tied ones once.
+        training_flops_per_token: Forward and backward (three forwards), logits at asked positions only.
+        tokens: Tokens that the whole run sees, padding and BOS included.
+        memory_bytes: Estimated peak memory on one device.
+        vocab_size: Token ids; an upper bound where a tokenizer is trained later.
+    """
+
+    recipe: Recipe
+    parameters: int
+    training_flops_per_token: float
+    tokens: int
+    memory_bytes: int
+    vocab_size: int
+
+
+def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
+    """Build the recipe's network with fresh weights drawn from the recipe's seed."""
+    backbone = BACKBONES.get(recipe.backbone.name)
+    sizes = {"max_position_embeddings": recipe.data.length, **(recipe.backbone.model_extra or {})}
+    config = backbone.config(vocab_size=vocab_size, **sizes)
+    if config.max_position_embeddings < recipe.data.length:
+        raise Error(
+            f"backbone.max_position_embeddings {config.max_position_embeddings} is below data.length "
+            f"{recipe.data.length}; raise it or shorten the blocks."
+        )
+    set_seed(recipe.seed)
+    return backbone.model(config)
+
+
+def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
+    """Work out a recipe's cost without data (the network is built without memory)."""
+    size = vocab_size or (260 if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
+    trainer_arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
+    try:
+        with torch.device("meta"):
+            model = make_model(recipe, size)
+    except RuntimeError as error:
+        raise Error(f"the network cannot be built ({first_line(error)}); lower the sizes in backbone.") from error
+    process = make_process(recipe, mask_id=3)
+    process.check(model.config)
+    training = recipe.training
+    rows = training.per_device_train_batch_size
+    parameters = parameter_count(model)
+    return Plan(
+        recipe=recipe,
+        parameters=parameters,
+        training_flops_per_token=3 * model.flops(recipe.data.length, process.asked_share),
+        tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
+        memory_bytes=training_memory(
+            model.config, parameters, rows, recipe.data.length, process.asked_share, ema=training.ema is not None
+        ),
+        vocab_size=size,
+    )

@@ -1,0 +1,112 @@
+"""The sections of a recipe: which keys there are, their kinds, ranges and defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ALIASES: dict[str, dict[str, str]] = {
+    "backbone": {
+        "d_model": "hidden_size",
+        "n_layers": "num_hidden_layers",
+        "num_layers": "num_hidden_layers",
+        "n_heads": "num_attention_heads",
+        "num_heads": "num_attention_heads",
+        "d_ff": "intermediate_size",
+    },
+    "data": {"seq_len": "length", "max_length": "length", "block_size": "length"},
+    "training": {
+        "batch_size": "per_device_train_batch_size",
+        "lr": "learning_rate",
+        "steps": "max_steps",
+        "warmup": "warmup_steps",
+        "accumulation": "gradient_accumulation_steps",
+    },
+}
+"""Names that the seeds use for keys of ours; ``--dry-run`` shows them resolved."""
+
+
+class Section(BaseModel):
+    """A part of a recipe whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """Where the text comes from and how it becomes blocks."""
+
+    source: str = "pydocs"
+    """``pydocs``, a file, folder or glob, or ``hf:owner/name[:config]``."""
+    valid: str | None = None
+    """A separate source of held-out text; ``None``: a share of the documents of ``source``."""
+    split: Literal["train", "judge"] = "train"
+    """``judge`` trains on documents that no rival trains on, for a judge model."""
+    valid_fraction: float = Field(0.05, gt=0, lt=0.5)
+    judge_fraction: float = Field(0.05, gt=0, lt=0.5)
+    normalize: Literal["NFC"] | None = None
+    text_field: str = "text"
+    tokenizer: str = "bpe"
+    """``bytes``, ``bpe`` (trained on the corpus), or ``hf:owner/name``."""
+    vocab_size: int = Field(2048, ge=260)
+    """Token ids of a ``bpe`` tokenizer, specials included."""
+    length: int = Field(128, ge=4)
+    """Tokens in a block (T), BOS included."""
+
+
+class ProcessSection(BaseModel):
+    """The process's name, and its own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "causal"
+
+
+class BackboneSection(BaseModel):
+    """The network's name, and its own configuration."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "transformer"
+
+
+class SamplerSection(BaseModel):
+    """The default sampler of the run, and its settings. ``name`` empty: the process's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = ""
+
+
+class TrainingSection(BaseModel):
+    """How to optimise: our keys, and any field of ``transformers.TrainingArguments``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    max_steps: int = Field(1000, ge=1)
+    per_device_train_batch_size: int = Field(16, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
+    adam_beta2: float = Field(0.95, gt=0, lt=1)
+    max_grad_norm: float = Field(1.0, ge=0)
+    warmup_steps: float = Field(50, ge=0)
+    lr_scheduler_type: str = "cosine_with_min_lr"
+    lr_scheduler_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"min_lr_rate": 0.1})
+    logging_steps: int = Field(20, ge=1)
+    save_steps: int = Field(500, ge=1)
+    eval_steps: int = Field(500, ge=1)
+    save_total_limit: int = Field(2, ge=1)
+    valid_blocks: int = Field(64, ge=0)
+    """Blocks of held-out text scored during training; 0: none."""
+    ema: float | None = Field(0.999, gt=0, lt=1)
+    """Decay of the exponential moving average of the weights, which the run's ``model.safetensors`` then holds."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """``auto``: bf16 where the hardware is fast at it."""
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataSection,
+    "process": ProcessSection,
+    "backbone": BackboneSection,
+    "sampler": SamplerSection,
+    "training": TrainingSection,
+}
+"""Name in a recipe -> its keys."""
