@@ -60,4 +60,5 @@ def synchronize() -> None:
 
 def training_flops(config: Any, process: Any, length: int) -> float:
     """Return floating-point operations of forward and backward for one position, attention counted in full."""
-    return 3 * forward_flops(config, length, process.asked_share)
+    flops: float = process.training_flops(lambda asked: forward_flops(config, length, asked))
+    return flops

@@ -1,4 +1,4 @@
-"""Tokenizers never change the text."""
+"""What tokenizers promise besides the guard that they never change a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers
@@ -21,20 +21,6 @@ TEXTS = [
 BYTES = make_tokenizer("bytes", [], 0)
 BPE = make_tokenizer("bpe", TEXTS * 3, 300)
 BOTH = pytest.mark.parametrize("tokenizer", [BYTES, BPE], ids=lambda t: t.name)
-
-
-@BOTH
-@given(text=st.text(max_size=40))
-@example(text="")
-@example(text="a\u200db\u200cc \u0301  \u00a0\u3000\r\n\t")
-@example(text="<|mask|> and <|eos|>")
-@example(text="".join(PROBES))
-@settings(deadline=None, max_examples=150)
-def test_decoding_gives_the_text_back_exactly(tokenizer: Tokenizer, text: str) -> None:
-    ids = tokenizer.encode(text)
-    assert tokenizer.decode(ids) == text
-    assert tokenizer.decode_bytes(ids) == text.encode()
-    assert tokenizer.encode_batch([text, "x"])[0] == ids
 
 
 @given(data=st.binary(max_size=60))

@@ -4,13 +4,14 @@ import math
 import pytest
 import torch
 
-from oracles import MarkovChain
+from oracles import Tempered
 from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import token_nats
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.schedules import get_schedule
 from unmask.diffusion.state import State
 from unmask.diffusion.times import spread
+from unmask.evaluation.worlds import HMM
 
 MASK = 3
 
@@ -86,7 +87,7 @@ def test_the_warm_start_is_the_causal_process(batch, tiny):
     assert torch.equal(process.loss(model, clean, 0, 0.1)["loss"], process.warm.loss(model, clean, 0, 0.1)["loss"])
 
 
-def exact_bound(chain: MarkovChain, words: torch.Tensor) -> float:
+def exact_bound(denoiser: Tempered, words: torch.Tensor) -> float:
     """The masked bound on one text in nats, by all subsets: mean over k of n/k times the mean over k-subsets."""
     n = len(words)
     total = 0.0
@@ -95,8 +96,8 @@ def exact_bound(chain: MarkovChain, words: torch.Tensor) -> float:
         hidden = torch.zeros(len(subsets), n + 1, dtype=torch.bool)
         for row, subset in enumerate(subsets):
             hidden[row, [p + 1 for p in subset]] = True
-        clean = chain.batch(words.expand(len(subsets), -1))
-        logits = chain(State(clean.tokens.masked_fill(hidden, chain.mask)), at=hidden).logits
+        clean = denoiser.world.batch(words.expand(len(subsets), -1))
+        logits = denoiser(State(clean.tokens.masked_fill(hidden, MASK)), at=hidden).logits
         nats = -logits.log_softmax(-1).gather(1, clean.tokens[hidden][:, None])
         total += float(nats.sum()) / len(subsets) / k
     return total
@@ -105,17 +106,17 @@ def exact_bound(chain: MarkovChain, words: torch.Tensor) -> float:
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "polynomial:2"])
 @pytest.mark.parametrize("times", ["uniform", "bell"])
 def test_the_weighted_training_loss_estimates_the_same_bound_for_all_schedules_and_times(schedule, times):
-    chain = MarkovChain.random(temperature=1.7)  # an imperfect denoiser: its bound depends on which tokens are hidden
+    denoiser = Tempered(HMM.random(), 1.7)  # an imperfect denoiser: its bound depends on which tokens are hidden
     words = torch.tensor([0, 2, 1, 1, 0])
-    process = make(chain.mask, schedule=schedule, times=times, weighting="elbo")
+    process = make(schedule=schedule, times=times, weighting="elbo")
     rows, losses = 2000, []
     for repeat in range(20):
-        clean = chain.batch(words.expand(rows, -1))
+        clean = denoiser.world.batch(words.expand(rows, -1))
         clean = Batch(clean.tokens, clean.segments, clean.order + repeat * rows, clean.bos)
-        losses.append(float(process.loss(chain, clean, seed=repeat)["loss"]) * len(words))
+        losses.append(float(process.loss(denoiser, clean, seed=repeat)["loss"]) * len(words))
     losses = torch.tensor(losses, dtype=torch.float64)
     error = float(losses.std()) / math.sqrt(len(losses))
-    truth = exact_bound(chain, words)
+    truth = exact_bound(denoiser, words)
     assert error < 0.015 * truth
     # Four standard errors, and half a percent for the ends of the interval that t never visits.
     assert abs(float(losses.mean()) - truth) < 4 * error + 0.005 * truth

@@ -3,13 +3,12 @@ import json
 import pytest
 import torch
 
+from guards.parts import make_requests
 from unmask.data.tokenizers import make_tokenizer
 from unmask.models.config import TransformerConfig
 from unmask.models.transformer import Transformer
-from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, fill_request
+from unmask.sampling import SAMPLERS, Request
 from unmask.training.recipe import parse_recipe
-
-VOCABULARY = Vocabulary()  # pad 0, bos 1, eos 2, mask 3
 
 
 def _tiny(seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bool = False) -> Transformer:
@@ -40,22 +39,6 @@ def sampler(request):
     return SAMPLERS.get(request.param)()
 
 
-def _requests(sampler, count: int = 5, **settings) -> list[Request]:
-    """Requests of different lengths, seeds and, where the sampler can, suffixes."""
-    given = {"steps": 6, **settings} if "steps" in sampler.uses else settings
-    suffix = (7, 9) if sampler.visibility == "bidirectional" else ()
-    return [
-        fill_request(
-            tuple(range(5, 6 + 2 * i)),
-            9 + i,
-            VOCABULARY,
-            Settings(seed=i, **given),
-            suffix=suffix if i % 2 else (),
-        )
-        for i in range(count)
-    ]
-
-
 @pytest.fixture(scope="session")
 def tiny():
     return _tiny
@@ -66,7 +49,7 @@ def requests_for(sampler):
     """Return a maker of requests that suit the sampler of the test."""
 
     def make(count: int = 5, **settings) -> list[Request]:
-        return _requests(sampler, count, **settings)
+        return make_requests(sampler, count, **settings)
 
     return make
 

@@ -1,4 +1,4 @@
-"""The promises that every registered sampler keeps."""
+"""What every registered sampler promises besides the guards."""
 
 from dataclasses import fields, replace
 
@@ -27,30 +27,6 @@ def same(a, b) -> bool:
         elif f.name != "cache" and x != y:
             return False
     return True
-
-
-def test_same_seed_same_text_and_another_seed_another(model, sampler, requests_for):
-    requests = requests_for()
-    once = generate(model, sampler, requests, VOCABULARY)
-    assert once == generate(model, sampler, requests, VOCABULARY)
-    other = [replace(r, settings=replace(r.settings, seed=100 + i)) for i, r in enumerate(requests)]
-    assert [s.tokens for s in generate(model, sampler, other, VOCABULARY)] != [s.tokens for s in once]
-
-
-def test_texts_under_one_seed_differ_by_their_index(model, sampler):
-    request = fill_request([5], 12, VOCABULARY)
-    texts = generate(model, sampler, [replace(request, index=i) for i in range(4)], VOCABULARY)
-    assert len({t.tokens for t in texts}) == 4
-
-
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_batch_mates_order_and_padding_do_not_change_a_text(model, sampler, temperature, requests_for):
-    requests = requests_for(temperature=temperature)
-    alone = [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
-    together = generate(model, sampler, requests, VOCABULARY, batch_size=5)
-    backwards = generate(model, sampler, requests[::-1], VOCABULARY, batch_size=3)[::-1]
-    assert [s.tokens for s in together] == alone
-    assert [s.tokens for s in backwards] == alone
 
 
 def test_rows_keep_their_own_settings_in_one_batch(model, sampler, requests_for):

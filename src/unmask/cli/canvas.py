@@ -1,5 +1,7 @@
 """Denoising in the terminal: open positions are dim blocks, fresh words stand out, doubtful ones are shaded.
 
+An open position that carries candidates shows the likeliest of them, dim and slanted.
+
 The shades run from blue to yellow like cividis (Nunez et al. 2018), which people with colour-blindness tell apart.
 """
 
@@ -15,6 +17,8 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from unmask.sampling.state import Frame
 
 BLOCK = "\u2591"
@@ -28,6 +32,7 @@ def render(
     changed: Sequence[bool],
     confidence: Sequence[float],
     text_of: Callable[[int], bytes],
+    guesses: Sequence[int | None] | None = None,
 ) -> Text:
     """Return one text of a frame, up to its end.
 
@@ -37,6 +42,7 @@ def render(
         changed: Which were decided just now: bold and underlined.
         confidence: Probability of each; 1 has no shade (given words).
         text_of: Bytes of a token; a character may be spread over several, and special tokens have none.
+        guesses: The likeliest candidate of each open position, ``None`` where there is none.
     """
     text, pending = Text(), bytearray()
 
@@ -46,10 +52,12 @@ def render(
             pending.clear()
 
     style = ""
-    for token, known, fresh, trust in zip(tokens, committed, changed, confidence, strict=True):
+    for place, (token, known, fresh, trust) in enumerate(zip(tokens, committed, changed, confidence, strict=True)):
         if not known:
             flush()
-            text.append(BLOCK, "dim")
+            guess = guesses[place] if guesses is not None else None
+            word = "" if guess is None else text_of(guess).decode("utf-8", "replace")
+            text.append(word or BLOCK, "dim italic" if word else "dim")
             continue
         data = text_of(token)
         if pending and not _continues(data):
@@ -62,6 +70,15 @@ def render(
             flush()
     flush()
     return text
+
+
+def _guesses(frame: Frame, row: int, keep: Tensor) -> list[int | None] | None:
+    """Return the likeliest candidate of each position of a text that has any."""
+    if frame.candidates is None:
+        return None
+    best = frame.candidates.mass[row][keep].max(-1)
+    tokens = frame.candidates.tokens[row][keep].gather(-1, best.indices[:, None])[:, 0]
+    return [token if mass > 0 else None for token, mass in zip(tokens.tolist(), best.values.tolist(), strict=True)]
 
 
 def _continues(data: bytes) -> bool:
@@ -98,7 +115,7 @@ class Canvas:
             tokens, committed, changed, confidence = (
                 x[row][keep].tolist() for x in (frame.tokens, frame.committed, frame.changed, frame.confidence)
             )
-            text = render(tokens, committed, changed, confidence, self._text_of)
+            text = render(tokens, committed, changed, confidence, self._text_of, _guesses(frame, row, keep))
             self._rows[number] = (int(frame.step[row]), text)
         if self._live is None:
             for number in which:

@@ -5,6 +5,7 @@ loss = 1/(B (T-1)) sum over predictable positions of -log p(x_p | x_<p).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -38,6 +39,10 @@ class Causal:
         """All positions are asked."""
         return 1.0
 
+    def training_flops(self, forward: Callable[[float], float]) -> float:
+        """One forward and one backward pass."""
+        return 3 * forward(1.0)
+
     def check(self, config: Any) -> None:
         """Raise Error unless hidden state p-1 predicts token p; at p it would have seen its answer."""
         if config.output_shift != 1:
@@ -57,7 +62,9 @@ class Causal:
         rows, length = at.shape
         return {"loss": token_nats(logits, batch.tokens[at]).sum() / (rows * (length - 1))}
 
-    def likelihood(self, model: Network, batch: Batch, draws: int = 1, seed: int = 0) -> Likelihood:
+    def likelihood(
+        self, model: Network, batch: Batch, draws: int = 1, seed: int = 0, scored: Tensor | None = None
+    ) -> Likelihood:
         """Return the exact nats of each row; ``draws`` and ``seed`` have nothing to do here."""
         segments, valid = visible_segments(batch, self.options.isolate_documents)
-        return Likelihood(causal_nats(model, batch, segments, valid, self.mask_id), "exact", 1)
+        return Likelihood(causal_nats(model, batch, segments, valid, self.mask_id, scored), "exact", 1)

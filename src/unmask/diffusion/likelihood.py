@@ -10,6 +10,9 @@ Letters: B batch, T tokens, V vocabulary, K draws.
   spread shrinks with K.
 * ``duel_nats``: exact for the sampler that unmasks in a deterministic order (DUEL, arXiv 2603.01367): the order may
   depend on the tokens revealed so far and on the model, never on hidden ones.
+
+Each can be asked for a part of the text (``scored``) given the rest, which is then never hidden: the same statements
+about -log p(part | rest). For the chain rule "the rest" is what stands to the left.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from torch.nn import functional as F
 
 from unmask.data.batch import Batch
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.state import State
+from unmask.diffusion.state import SparseState, State
 from unmask.errors import Error
 
 if TYPE_CHECKING:
@@ -64,47 +67,82 @@ def row_sums(values: Float[Tensor, " n"], at: Bool[Tensor, "B T"]) -> Float[Tens
     return full.sum(1)
 
 
+Given = Callable[[Bool[Tensor, "B T"], Int[Tensor, "B T"], Int[Tensor, " B"], Int[Tensor, " B"]], SparseState]
+"""(hidden positions, random rank of each position, hidden count, count of all) -> candidates of the open positions.
+
+A trajectory shows the position of rank r before that of rank r - 1: earlier, noisier states hide more ranks."""
+
+
+def askable(batch: Batch, scored: Bool[Tensor, "B T"] | None) -> Bool[Tensor, "B T"]:
+    """Return the positions whose nats are counted: the predictable ones, or those of them that were asked for."""
+    return batch.predictable if scored is None else batch.predictable & scored
+
+
 def causal_nats(
-    model: Network, batch: Batch, segments: Int[Tensor, "B T"] | None, valid: Bool[Tensor, "B T"] | None, mask_id: int
+    model: Network,
+    batch: Batch,
+    segments: Int[Tensor, "B T"] | None,
+    valid: Bool[Tensor, "B T"] | None,
+    mask_id: int,
+    scored: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, " B"]:
-    """Return the exact nats of each row by the chain rule."""
-    at = batch.predictable
+    """Return the exact nats of each row, or of its scored positions given all to their left, by the chain rule."""
+    at = askable(batch, scored)
     state = State(batch.tokens, "causal", segments=segments, valid=valid)
     return row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
 
 
 def masked_bound(
-    model: Network, batch: Batch, segments: Tensor | None, valid: Tensor | None, mask_id: int, draws: int, seed: int
+    model: Network,
+    batch: Batch,
+    segments: Tensor | None,
+    valid: Tensor | None,
+    mask_id: int,
+    draws: int,
+    seed: int,
+    scored: Bool[Tensor, "B T"] | None = None,
+    candidates: Given | None = None,
 ) -> Float[Tensor, " B"]:
-    """Return an unbiased estimate of an upper bound on the nats of each row, from K network calls."""
+    """Return an unbiased estimate of an upper bound on the nats of each row, from K network calls.
+
+    ``candidates`` may give the open positions weighted candidates, computed from what the trajectory showed earlier.
+
+    With ``scored`` the bound is on the nats of those positions given all others; the noise level that a network with a
+    time input reads stays that of the whole text, as it is when a sampler fills a hole.
+    """
     if draws < 1:
         raise Error(f"draws is {draws}; a bound needs at least 1.")
-    predictable = batch.predictable
+    predictable = askable(batch, scored)
     count = predictable.sum(1)
+    whole = batch.predictable.sum(1).clamp(min=1)
     noise = Noise(seed, batch.order)
     start = noise.uniform("bound-offset", 1)[:, 0]
     total = torch.zeros(len(count), dtype=torch.float64, device=count.device)
     for draw in range(draws):
         share = torch.remainder(start + draw / draws, 1.0)
         hidden = (torch.floor(share * count).long() + 1).clamp(max=count.clamp(min=1))
-        at = _random_subset(noise.fold(torch.full_like(count, draw)), predictable, hidden)
+        rank = _random_ranks(noise.fold(torch.full_like(count, draw)), predictable)
+        at = rank < hidden[:, None]
         state = State(
             batch.tokens.masked_fill(at, mask_id),
             "bidirectional",
             segments=segments,
             valid=valid,
-            t=hidden / count.clamp(min=1),
+            t=hidden / whole,
+            candidates=None if candidates is None else candidates(at, rank, hidden, count),
         )
         nats = row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
         total += nats * count / hidden
     return total / draws
 
 
-def _random_subset(noise: Noise, among: Bool[Tensor, "B T"], size: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
-    """Choose ``size`` of the allowed positions of each row, uniformly."""
+def _random_ranks(noise: Noise, among: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    """Return the allowed positions of each row in uniformly random order, 0 first; the others rank behind any count.
+
+    Those that rank below n are a uniformly random n-subset, and the subsets of one draw are nested.
+    """
     keys = noise.uniform("subset", among.shape[1]).masked_fill(~among, 2.0)
-    rank = keys.argsort(1).argsort(1)
-    return (rank < size[:, None]) & among
+    return keys.argsort(1).argsort(1).masked_fill(~among, among.shape[1])
 
 
 Order = Callable[[Float[Tensor, "n V"], Int[Tensor, " n"]], Float[Tensor, " n"]]
@@ -145,6 +183,7 @@ def duel_nats(
     mask_id: int,
     order: str = "peak",
     per_step: int = 1,
+    scored: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, " B"]:
     """Return the exact nats of each row under the sampler that unmasks in a deterministic order.
 
@@ -156,6 +195,7 @@ def duel_nats(
         mask_id: Id of the mask.
         order: A key of :data:`ORDERS`.
         per_step: Tokens revealed, independently of each other, by one network call.
+        scored: The positions whose nats are asked, given all others. ``None``: every predictable one.
 
     Raises:
         Error: unknown order, or ``per_step`` below 1.
@@ -164,12 +204,12 @@ def duel_nats(
         raise Error(f"unknown order {order!r}; choose from {', '.join(ORDERS)}.")
     if per_step < 1:
         raise Error(f"per_step is {per_step}; it must be at least 1.")
-    hidden = batch.predictable
-    count = hidden.sum(1).clamp(min=1)
-    total = torch.zeros(len(count), dtype=torch.float64, device=count.device)
+    hidden = askable(batch, scored)
+    whole = batch.predictable.sum(1).clamp(min=1)
+    total = torch.zeros(len(whole), dtype=torch.float64, device=whole.device)
     while bool(hidden.any()):
         tokens = batch.tokens.masked_fill(hidden, mask_id)
-        state = State(tokens, "bidirectional", segments=segments, valid=valid, t=hidden.sum(1) / count)
+        state = State(tokens, "bidirectional", segments=segments, valid=valid, t=hidden.sum(1) / whole)
         logits = without(model(state, at=hidden).logits, mask_id)
         score = torch.full(hidden.shape, -torch.inf, device=hidden.device)
         score[hidden] = ORDERS[order](logits, hidden.nonzero()[:, 1])

@@ -17,6 +17,7 @@ Letters: B batch, T tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -82,6 +83,10 @@ class Masked:
         points = [(point + 0.5) / _POINTS for point in range(_POINTS)]
         return sum(1.0 if self.warming(p) else self.expected_rate(self.upper(p)) for p in points) / _POINTS
 
+    def training_flops(self, forward: Callable[[float], float]) -> float:
+        """One forward and one backward pass; what it costs is linear in the share of asked positions."""
+        return 3 * forward(self.asked_share)
+
     def check(self, config: Any) -> None:
         """Raise Error if a causal warm start meets a network whose output is not shifted."""
         if self.options.causal_warmup and config.output_shift != 1:
@@ -123,7 +128,10 @@ class Masked:
         """Return the weighted nats: a hidden token (``ce``) or a token (``elbo``), normalised by a constant."""
         if self.warming(progress):
             return self.warm.loss(model, batch, seed, progress)
-        corrupted = self.corrupt(batch, seed, progress)
+        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), progress)
+
+    def loss_of(self, model: Network, batch: Batch, corrupted: Corrupted, progress: float) -> dict[str, Tensor]:
+        """Return the loss of a batch that was corrupted before."""
         at = corrupted.weights > 0
         logits = without(model(corrupted.state, at=at).logits, self.mask_id)
         rows, length = at.shape
@@ -136,14 +144,18 @@ class Masked:
         u = (torch.arange(4096, dtype=torch.float64) + 0.5) / 4096
         return float(self.schedule(replace(self.times, upper=upper).draw(u)).mean())
 
-    def likelihood(self, model: Network, batch: Batch, draws: int = 8, seed: int = 0) -> Likelihood:
+    def likelihood(
+        self, model: Network, batch: Batch, draws: int = 8, seed: int = 0, scored: Tensor | None = None
+    ) -> Likelihood:
         """Return an upper bound on the nats of each row from ``draws`` network calls."""
         segments, valid = visible_segments(batch, self.options.isolate_documents)
-        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed)
+        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored)
         return Likelihood(nats, "upper bound", draws)
 
-    def duel(self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1) -> Likelihood:
+    def duel(
+        self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1, scored: Tensor | None = None
+    ) -> Likelihood:
         """Return the exact nats of each row for the sampler that unmasks in a deterministic order."""
         segments, valid = visible_segments(batch, self.options.isolate_documents)
-        nats = duel_nats(model, batch, segments, valid, self.mask_id, order, per_step)
+        nats = duel_nats(model, batch, segments, valid, self.mask_id, order, per_step, scored)
         return Likelihood(nats, f"exact for order {order}, {per_step} a step", 1)

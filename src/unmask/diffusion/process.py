@@ -8,6 +8,7 @@ Letters: B batch, T tokens, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +53,10 @@ class ProcessOptions(BaseModel):
     isolate_documents: bool = True
     """No attention across the documents packed into one block."""
 
+    def network(self) -> dict[str, Any]:
+        """Return defaults of the network's configuration that the process needs."""
+        return {}
+
 
 class Process(Protocol):
     """The contract that every registered process keeps (see the contract tests).
@@ -68,7 +73,15 @@ class Process(Protocol):
 
     @property
     def asked_share(self) -> float:
-        """Mean share of positions whose logits a training step asks for, over a whole run: what training costs."""
+        """Mean share of positions whose logits a training step asks for, over a whole run."""
+        ...
+
+    def training_flops(self, forward: Callable[[float], float]) -> float:
+        """Return floating-point operations a token of a training step, mean over a whole run.
+
+        ``forward(asked)`` is the network's own count a token of one forward pass with that share of positions asked; a
+        backward pass counts as two.
+        """
         ...
 
     def check(self, config: Any) -> None:
@@ -83,8 +96,13 @@ class Process(Protocol):
         """Return ``loss`` to minimise, normalised by a constant, and named parts to log."""
         ...
 
-    def likelihood(self, model: Network, batch: Batch, draws: int = 8, seed: int = 0) -> Likelihood:
-        """Return the nats of each row: exact, or a labelled upper bound."""
+    def likelihood(
+        self, model: Network, batch: Batch, draws: int = 8, seed: int = 0, scored: Tensor | None = None
+    ) -> Likelihood:
+        """Return the nats of each row: exact, or a labelled upper bound.
+
+        ``scored`` (bool [B, T]): the positions whose nats are asked, the others being given; ``None``: all predictable.
+        """
         ...
 
 

@@ -26,6 +26,9 @@ class TransformerConfig(PretrainedConfig):
         output_shift: 1: hidden state p-1 predicts token p (causal models, and masked ones warm-started from
             them); 0: hidden state p predicts token p.
         time_input: Add an embedding of the noise level t.
+        candidate_input: How weighted candidates of open positions enter (process ``sparse``): ``pooled``, ``full``, or
+            ``None``: not at all.
+        candidates: Candidates that an open position carried in training (K); samplers carry as many.
         tie_word_embeddings: Share the input embedding with the output head.
         initializer_range: Standard deviation of the initial weights.
     """
@@ -46,6 +49,8 @@ class TransformerConfig(PretrainedConfig):
         dropout: float = 0.0,
         output_shift: int = 1,
         time_input: bool = False,
+        candidate_input: str | None = None,
+        candidates: int = 0,
         tie_word_embeddings: bool = True,
         initializer_range: float = 0.02,
         **kwargs: Any,
@@ -62,6 +67,8 @@ class TransformerConfig(PretrainedConfig):
         self.dropout = dropout
         self.output_shift = output_shift
         self.time_input = time_input
+        self.candidate_input = candidate_input
+        self.candidates = candidates
         self.initializer_range = initializer_range
         _check(self)
         super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
@@ -102,5 +109,7 @@ def _check(config: TransformerConfig) -> None:
         )
     if heads % kv:
         raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")
+    if config.candidate_input not in (None, "pooled", "full"):
+        raise Error(f"backbone.candidate_input is {config.candidate_input!r}; choose pooled, full or null.")
     if config.output_shift not in (0, 1):
         raise Error(f"backbone.output_shift is {config.output_shift}; it must be 0 or 1.")

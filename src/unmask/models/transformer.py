@@ -20,6 +20,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
 from unmask.models.cache import KVCache
+from unmask.models.candidates import FullCandidates, PooledCandidates
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops
 from unmask.models.fused import RMSNorm, rotate
@@ -142,6 +143,14 @@ class TimeEmbedding(nn.Module):
         return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))[:, None]
 
 
+def _candidate_input(config: TransformerConfig) -> PooledCandidates | FullCandidates | None:
+    if config.candidate_input is None:
+        return None
+    if config.candidate_input == "pooled":
+        return PooledCandidates(config.hidden_size)
+    return FullCandidates(config.hidden_size, config.num_hidden_layers)
+
+
 class Transformer(PreTrainedModel):
     """The denoiser (bidirectional) and the autoregressive model (causal) in one.
 
@@ -160,6 +169,7 @@ class Transformer(PreTrainedModel):
         super().__init__(config)
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
         self.time = TimeEmbedding(config.hidden_size) if config.time_input else None
+        self.candidates = _candidate_input(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -173,6 +183,13 @@ class Transformer(PreTrainedModel):
                 nn.init.zeros_(module.bias)
         elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, PooledCandidates):
+            nn.init.zeros_(module.query)
+            nn.init.ones_(module.sharpness)
+        elif isinstance(module, FullCandidates):
+            nn.init.zeros_(module.read)
+            nn.init.ones_(module.sharpness)
+            nn.init.ones_(module.read_sharpness)
         elif isinstance(module, Block):  # residual branches start small (GPT-2's rule)
             depth = math.sqrt(2 * self.config.num_hidden_layers)
             nn.init.normal_(module.attention.out.weight, std=std / depth)
@@ -241,7 +258,12 @@ class Transformer(PreTrainedModel):
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
             mask = attention_mask(state)
+        given = state.candidates if self.candidates is not None else None
+        if given is not None and isinstance(self.candidates, FullCandidates):
+            return self._all_slots(state, at, positions, mask, return_hidden)
         x = self.embed(tokens)
+        if given is not None and isinstance(self.candidates, PooledCandidates):
+            x = x + self.candidates(self.embed, given)
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
             x = x + self.time(t)
@@ -258,6 +280,40 @@ class Transformer(PreTrainedModel):
         x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
         x = self.norm(x)
         return Prediction(self.head(x[asked] if return_hidden else x), x if return_hidden else None, cache)
+
+    def _all_slots(
+        self,
+        state: State,
+        at: Bool[Tensor, "B T"] | None,
+        positions: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B 1 T T"] | None,
+        return_hidden: bool,
+    ) -> Prediction:
+        """Answer a state whose candidates are positions of their own: T*S slots in every attention, then a readout."""
+        assert isinstance(self.candidates, FullCandidates)
+        tokens, mass = self.candidates.slots(state)
+        batch, length, slots = tokens.shape
+        x = self.embed(tokens).reshape(batch, length * slots, -1)
+        if self.time is not None:
+            t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
+            x = x + self.time(t)
+        # The slots of a position share its place: nothing tells the first from the last.
+        places = positions.repeat_interleave(slots, -1)
+        by = rotary(places, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
+        rows, columns = self._predictors(at, batch, length, tokens.device)
+        each = torch.arange(slots, device=tokens.device)
+        asked = (rows[:, None].expand(-1, slots).reshape(-1), (columns[:, None] * slots + each).reshape(-1))
+        for layer, block in enumerate(self.blocks):
+            last = layer == len(self.blocks) - 1 and not return_hidden
+            bias = self.candidates.bias(layer, mass, mask).to(x.dtype)
+            x = block(x, by, bias, False, None, places, asked if last else None)
+        hidden = None
+        if return_hidden:
+            hidden = self.candidates.readout(x.view(batch, length, slots, -1), mass)
+            x = x[asked]
+            hidden = self.norm(hidden)
+        x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
+        return Prediction(self.head(x), hidden)
 
     def _predictors(self, at: Tensor | None, batch: int, length: int, device: torch.device) -> Positions:
         """Return where the hidden states lie that predict the asked positions."""

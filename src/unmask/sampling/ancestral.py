@@ -10,16 +10,17 @@ Letters: B rows, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 
 from unmask.diffusion.state import Visibility
+from unmask.sampling.carry import carried, most_candidates, new_candidates
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.request import Request, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, masked_view, started
+from unmask.sampling.request import Request, Settings, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
 
@@ -37,8 +38,13 @@ class Ancestral:
     name: ClassVar[str] = "ancestral"
     visibility: ClassVar[Visibility] = "bidirectional"
     uses: ClassVar[frozenset[str]] = frozenset(
-        {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos"}
+        {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "candidates"}
     )
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8},)
+
+    def promise(self, settings: Settings) -> Promise:
+        """Equation 7 step by step; a sharpened or truncated draw is another process."""
+        return "reverse" if draws_as_told(settings) else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
@@ -59,10 +65,14 @@ class Ancestral:
             part = state if every else rows(state, index)
             at = chosen if every else chosen[index]
             view = masked_view(part)
-            logits = model(view, at=at[:, : view.tokens.shape[1]]).logits
-            drawn = propose(part, at, logits)
+            # Candidates come from the answer at every open position; without them only the decided ones are asked.
+            ask = part.open if most_candidates(model, part) else at
+            logits = model(view, at=ask[:, : view.tokens.shape[1]]).logits
+            given = new_candidates(model, part, ask, logits)
+            drawn = propose(part, at, logits if ask is at else logits[at[ask]])
             tokens = state.tokens.masked_scatter(chosen, drawn.token)
             confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
             after = commit(state, chosen, tokens, confidence)
+            after = replace(after, candidates=carried(after, state.candidates, given, index))
         after = replace(after, step=state.step + active, forwards=state.forwards + asked)
         return after, frame(after, state)

@@ -5,7 +5,7 @@ Letters: B rows, T positions, n new tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,8 +17,8 @@ from unmask.diffusion.state import State, Visibility
 from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.request import Request, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, started
+from unmask.sampling.request import Request, Settings, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame
 
 
@@ -37,6 +37,11 @@ class Autoregressive:
     name: ClassVar[str] = "autoregressive"
     visibility: ClassVar[Visibility] = "causal"
     uses: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "top_p", "seed", "ignore_eos"})
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8}, {"top_p": 0.9})
+
+    def promise(self, settings: Settings) -> Promise:
+        """The chain rule is exact; a sharpened or truncated draw is not."""
+        return "exact" if draws_as_told(settings) else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state.

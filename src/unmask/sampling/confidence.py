@@ -10,7 +10,7 @@ Letters: B rows, T positions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,9 +19,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.diffusion.state import Visibility
+from unmask.sampling.carry import carried, new_candidates
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.request import Request, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, masked_view, started
+from unmask.sampling.request import Request, Settings, Vocabulary
+from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
 
@@ -45,8 +46,24 @@ class Confidence:
             "confidence_noise",
             "confidence_stop",
             "confidence_of",
+            "candidates",
         }
     )
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"confidence_of": "peak"},
+        {"confidence_of": "peak", "confidence_noise": 1.0},
+        {"confidence_noise": 1.0},
+        {"confidence_of": "peak", "confidence_stop": 0.6},
+    )
+
+    def promise(self, settings: Settings) -> Promise:
+        """One position a step is exact if the order depends on visible tokens and on chance alone.
+
+        Ordering by the probability of the token that was *drawn* keeps a likely draw and throws an unlikely one away to
+        draw again: biased at any number of steps. So is a stop that fills many positions at once.
+        """
+        free = settings.confidence_of == "peak" and settings.confidence_stop is None
+        return "limit" if free and draws_as_told(settings) else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
@@ -74,6 +91,8 @@ class Confidence:
         tokens = state.tokens.masked_scatter(state.open, drawn.token)
         confidence = state.confidence.masked_scatter(state.open, drawn.probability.to(state.confidence.dtype))
         after = commit(state, chosen, tokens, confidence)
+        given = new_candidates(model, part, part.open, logits)
+        after = replace(after, candidates=carried(after, state.candidates, given, index))
         after = replace(after, step=state.step + active, forwards=state.forwards + active)
         return after, frame(after, state)
 

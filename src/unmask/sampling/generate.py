@@ -5,11 +5,13 @@ Letters: B rows, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from unmask.diffusion.state import Visibility
 from unmask.errors import Error
@@ -56,6 +58,7 @@ def ticks(
     *,
     batch_size: int = 8,
     visibility: Visibility | None = None,
+    leave: Callable[[tuple[int, ...], SamplerState], Bool[Tensor, " B"]] | None = None,
 ) -> Iterator[Tick]:
     """Yield every moment: the opening of each batch, then each step. The base of ``generate`` and ``frames``.
 
@@ -68,6 +71,7 @@ def ticks(
         vocabulary: The special tokens.
         batch_size: Most rows in one network call.
         visibility: That of the process that trained the model, to be checked; ``None``: the caller has checked.
+        leave: Asked between steps, with the requests' numbers and their state, which rows leave unfinished.
 
     Raises:
         Error: a sampler that cannot drive the model, a canvas longer than the context, unused settings.
@@ -88,9 +92,12 @@ def ticks(
         which = tuple(order[first : first + batch_size])
         state = sampler.start([requests[i] for i in which], vocabulary).to(device)
         yield Tick(which, state, frame(state))
-        while not bool(state.done.all()):
-            if bool(state.done.any()):
-                stay = (~state.done).nonzero()[:, 0]
+        while True:
+            gone = state.done if leave is None else state.done | leave(which, state)
+            if bool(gone.all()):
+                break
+            if bool(gone.any()):
+                stay = (~gone).nonzero()[:, 0]
                 state, which = rows(state, stay), tuple(which[i] for i in stay.tolist())
             state, now = sampler.step(model, state)
             yield Tick(which, state, now)

@@ -137,6 +137,15 @@ def hole_requests(
     return requests
 
 
+def hole_texts(sample: Sample, asked: HoleRequest, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Return what was written into each hole, without the space that the hole was handed."""
+    fills = []
+    for start, end in asked.spans:
+        fill = tokenizer.decode(sample.tokens[start:end])
+        fills.append(fill.removeprefix(" ") if start in asked.request.lead else fill)
+    return tuple(fills)
+
+
 def best_filling(
     samples: Sequence[Sample], requests: Sequence[HoleRequest], tokenizer: Tokenizer, score: Score
 ) -> Filling:
@@ -152,11 +161,7 @@ def best_filling(
     fillings = []
     for sample, hole_request, n in zip(samples, requests, nats, strict=True):
         text = tokenizer.decode(sample.tokens)
-        fills = []
-        for start, end in hole_request.spans:
-            fill = tokenizer.decode(sample.tokens[start:end])
-            fills.append(fill.removeprefix(" ") if start in hole_request.request.lead else fill)
         lengths = tuple(end - start for start, end in hole_request.spans)
         bits = n / math.log(2) / max(1, len(text.encode()))
-        fillings.append(Filling(sample, lengths, tuple(fills), text, bits))
+        fillings.append(Filling(sample, lengths, hole_texts(sample, hole_request, tokenizer), text, bits))
     return min(fillings, key=lambda f: (f.bits_per_byte, sum(f.lengths)))

@@ -31,6 +31,8 @@ class Settings:
         confidence_of: Order positions by the probability of the token drawn there, or by the peak probability *before*
             drawing. With ``peak`` and no confidence noise the order is a function of what is visible, so the DUEL
             likelihood (arXiv 2603.01367) is exactly this sampler's.
+        candidates: Weighted candidates that an open position carries to the next step, where the model takes them;
+            ``None``: as many as it was trained with.
     """
 
     steps: int = 32
@@ -44,6 +46,7 @@ class Settings:
     confidence_noise: float = 0.0
     confidence_stop: float | None = None
     confidence_of: Literal["drawn", "peak"] = "drawn"
+    candidates: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
@@ -69,6 +72,10 @@ class Settings:
             (
                 self.confidence_stop is not None and not 0 <= self.confidence_stop <= 1,
                 f"confidence_stop is {self.confidence_stop}; it must be between 0 and 1.",
+            ),
+            (
+                self.candidates is not None and self.candidates < 0,
+                f"candidates is {self.candidates}; it must be 0 or more.",
             ),
             (
                 self.confidence_of not in ("drawn", "peak"),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol
 
 from unmask.diffusion.process import Network
-from unmask.diffusion.state import State, Visibility
+from unmask.diffusion.state import SparseState, State, Visibility
 from unmask.errors import Error
 from unmask.registry import Registry
-from unmask.sampling.request import Request, Vocabulary, refuse_unused
+from unmask.sampling.request import Request, Settings, Vocabulary, refuse_unused
 from unmask.sampling.state import Frame, SamplerState, begin
+
+Promise = Literal["exact", "reverse", "limit", "none"]
+"""What a sampler's texts are, given a network that knows every conditional probability of the true distribution:
+
+- ``exact``: the truth, whatever the number of steps;
+- ``reverse``: the reverse process of masked diffusion on a grid of as many times as there are steps, which is a known
+  distribution at every number of steps and the truth as they grow;
+- ``limit``: the truth once there are enough steps;
+- ``none``: something else, at a price that ``unmask certify`` measures.
+"""
 
 
 class Sampler(Protocol):
@@ -20,11 +30,17 @@ class Sampler(Protocol):
         name: Its name in recipes and on the command line.
         visibility: What the model that it drives may see.
         uses: The settings that mean something to it.
+        variants: Settings, besides the defaults, that ``unmask certify`` puts to the test when it is given none.
     """
 
     name: ClassVar[str]
     visibility: ClassVar[Visibility]
     uses: ClassVar[frozenset[str]]
+    variants: ClassVar[tuple[Mapping[str, Any], ...]]
+
+    def promise(self, settings: Settings) -> Promise:
+        """Return what its texts are under these settings, given a perfect network."""
+        ...
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the state before the first step. No network is asked."""
@@ -46,6 +62,12 @@ def started(sampler: type[Sampler], requests: Sequence[Request], vocabulary: Voc
     return begin(requests, vocabulary)
 
 
+def draws_as_told(settings: Settings) -> bool:
+    """Return whether tokens are drawn from the network's own distribution, neither sharpened nor truncated."""
+    constant = settings.temperature_end in (None, settings.temperature)
+    return settings.temperature == 1 and constant and settings.top_k == 0 and settings.top_p == 1
+
+
 def check_visibility(sampler: Sampler, visibility: Visibility) -> None:
     """Raise Error if a sampler cannot drive a model of this visibility."""
     if sampler.visibility == visibility:
@@ -65,9 +87,11 @@ def masked_view(state: SamplerState) -> State:
     """Return what a bidirectional model sees: the canvas up to the longest text, and its actual noise level."""
     length = int(state.valid.sum(1).max())
     valid = state.valid[:, :length]
+    given = state.candidates
     return State(
         state.tokens[:, :length],
         "bidirectional",
         valid=None if bool(valid.all()) else valid,
         t=state.masked_fraction,
+        candidates=None if given is None else SparseState(given.tokens[:, :length], given.mass[:, :length]),
     )

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from unmask.diffusion.noise import Noise
+from unmask.diffusion.state import SparseState
 from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.sampling.request import Request, Settings, Vocabulary
@@ -41,6 +42,8 @@ class SamplerState:
         settings: Settings of each row.
         vocabulary: The special tokens, common to all rows.
         cache: Keys and values of a causal model.
+        candidates: Weighted candidates of open positions, from the model's last answer; ``None`` before the first, and
+            for models that take none.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -56,6 +59,7 @@ class SamplerState:
     settings: tuple[Settings, ...]
     vocabulary: Vocabulary
     cache: KVCache | None = None
+    candidates: SparseState | None = None
 
     @property
     def done(self) -> Bool[Tensor, " B"]:
@@ -88,7 +92,8 @@ class SamplerState:
         if cache is not None:
             cache = KVCache(cache.keys.to(device), cache.values.to(device), cache.lengths.to(device))
         vocabulary = replace(self.vocabulary, spaced=None if spaced is None else spaced.to(device))
-        return replace(self, **moved, vocabulary=vocabulary, cache=cache)
+        candidates = None if self.candidates is None else self.candidates.to(device)
+        return replace(self, **moved, vocabulary=vocabulary, cache=cache, candidates=candidates)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Frame:
         changed: Positions that this step decided or closed.
         valid: Positions of the text.
         confidence: As in the state.
+        candidates: Weighted candidates of open positions; ``None``: there are none.
     """
 
     step: Int[Tensor, " B"]
@@ -110,6 +116,7 @@ class Frame:
     changed: Bool[Tensor, "B T"]
     valid: Bool[Tensor, "B T"]
     confidence: Float[Tensor, "B T"]
+    candidates: SparseState | None = None
 
 
 def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
@@ -157,7 +164,9 @@ def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> Sampl
     at = torch.as_tensor(index, dtype=torch.int64, device=state.tokens.device)
     picked: dict[str, Any] = {f.name: v[at] for f in fields(state) if isinstance(v := getattr(state, f.name), Tensor)}
     settings = tuple(state.settings[i] for i in at.tolist())
-    return replace(state, **picked, settings=settings, cache=None if state.cache is None else state.cache.rows(at))
+    cache = None if state.cache is None else state.cache.rows(at)
+    candidates = None if state.candidates is None else state.candidates.rows(at)
+    return replace(state, **picked, settings=settings, cache=cache, candidates=candidates)
 
 
 def split(state: SamplerState) -> list[SamplerState]:
@@ -187,7 +196,27 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
             parts = [pad(p, (0, length - p.shape[1]), value=fill) for p in parts]
         joined[f.name] = torch.cat(parts)
     settings = tuple(s for state in states for s in state.settings)
-    return replace(first, **joined, settings=settings, cache=_stack_caches(states))
+    candidates = _stack_candidates(states, length)
+    return replace(first, **joined, settings=settings, cache=_stack_caches(states), candidates=candidates)
+
+
+def _stack_candidates(states: Sequence[SamplerState], length: int) -> SparseState | None:
+    """Join candidates; a row that has none gets mass 0."""
+    count = max((s.candidates.mass.shape[2] for s in states if s.candidates is not None), default=0)
+    if not count:
+        return None
+    tokens, mass = [], []
+    for state in states:
+        own = state.candidates
+        rows, columns = state.tokens.shape
+        if own is None:
+            own = SparseState(
+                state.tokens.new_zeros(rows, columns, count), state.confidence.new_zeros(rows, columns, count)
+            )
+        grow = (0, count - own.mass.shape[2], 0, length - columns)
+        tokens.append(pad(own.tokens, grow))
+        mass.append(pad(own.mass, grow))
+    return SparseState(torch.cat(tokens), torch.cat(mass))
 
 
 def _stack_caches(states: Sequence[SamplerState]) -> KVCache | None:
@@ -206,4 +235,5 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
     changed = torch.zeros_like(state.open)
     if before is not None:
         changed = (state.tokens != before.tokens) | (state.open != before.open) | (state.valid != before.valid)
-    return Frame(state.step, state.tokens, state.valid & ~state.open, changed, state.valid, state.confidence)
+    known = state.valid & ~state.open
+    return Frame(state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates)

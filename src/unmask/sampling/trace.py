@@ -2,12 +2,14 @@
 
     {"format": 1, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
      "requests": [{"length", "index", "settings"}], "created"}
-    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length"}], "strings": {token: text}}
+    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length",
+               "candidates": [[position, [[token, mass], ...]], ...]}], "strings": {token: text}}
     ...
     {"end": number of frames}
 
 Frames hold what changed since the request's last frame; a position that opens again is set to the mask id. The first
-frame of a request holds its given words. ``strings`` brings the tokens seen for the first time: their text, or their
+frame of a request holds its given words. ``candidates`` are there for models that carry them: those of all open
+positions, masses to four digits. ``strings`` brings the tokens seen for the first time: their text, or their
 bytes as a list of numbers where they are not UTF-8 by themselves.
 """
 
@@ -26,6 +28,7 @@ from typing import Any, BinaryIO, TextIO, cast
 import torch
 
 from unmask.data.tokenizers import Tokenizer
+from unmask.diffusion.state import SparseState
 from unmask.errors import Error
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.state import Frame
@@ -100,7 +103,13 @@ class TraceWriter:
                     self._told.add(token)
                     strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
             sets = [[p, last[p], round(confidence[row][p], 5)] for p in changed]
-            rows.append({"request": request, "step": int(frame.step[row]), "set": sets, "length": lengths[row]})
+            entry = {"request": request, "step": int(frame.step[row]), "set": sets, "length": lengths[row]}
+            if frame.candidates is not None:
+                entry["candidates"] = _listed(frame.candidates, row)
+                for token in {token for _, given in entry["candidates"] for token, _ in given} - self._told:
+                    self._told.add(token)
+                    strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
+            rows.append(entry)
         self._frames += 1
         self._line({"rows": rows, "strings": strings} if strings else {"rows": rows})
 
@@ -121,6 +130,17 @@ class TraceWriter:
     def _line(self, content: dict[str, Any]) -> None:
         self._file.write(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
         self._file.flush()
+
+
+def _listed(candidates: SparseState, row: int) -> list[list[Any]]:
+    """Return the candidates of each position that has any, the likeliest first."""
+    mass, order = candidates.mass[row].sort(-1, descending=True)
+    tokens = candidates.tokens[row].gather(-1, order)
+    found = []
+    for position in (mass[:, 0] > 0).nonzero()[:, 0].tolist():
+        pairs = zip(tokens[position].tolist(), mass[position].tolist(), strict=True)
+        found.append([position, [[token, round(m, 4)] for token, m in pairs if m > 0]])
+    return found
 
 
 def _refuse_other(path: Path) -> None:
@@ -202,6 +222,10 @@ def read_trace(path: str | Path) -> Trace:
                 strings[int(token)] = text.encode() if isinstance(text, str) else bytes(text)
             frames.append(_frame(line["rows"], canvases, header["vocabulary"]))
             told = {*strings, header["vocabulary"]["mask"]}
+            for row in line["rows"]:
+                told_here = {t for _, given in row.get("candidates", []) for t, _ in given}
+                if unknown := told_here - set(strings):
+                    raise ValueError(f"candidate {min(unknown)} has no text")
             if unknown := [t for row in line["rows"] for _, t, _ in row["set"] if t not in told]:
                 raise ValueError(f"token {unknown[0]} has no text")
         if not frames:
@@ -264,4 +288,17 @@ def _frame(
         valid[i, :n] = True
     steps = torch.tensor([row["step"] for row in rows])
     committed = valid & (tokens != special["mask"])
-    return which, Frame(steps, tokens, committed, changed, valid, confidence)
+    return which, Frame(steps, tokens, committed, changed, valid, confidence, _candidates(rows, size))
+
+
+def _candidates(rows: list[dict[str, Any]], size: int) -> SparseState | None:
+    most = max((len(given) for row in rows for _, given in row.get("candidates", [])), default=0)
+    if not most:
+        return None
+    tokens = torch.zeros(len(rows), size, most, dtype=torch.int64)
+    mass = torch.zeros(len(rows), size, most)
+    for i, row in enumerate(rows):
+        for position, given in row.get("candidates", []):
+            for k, (token, m) in enumerate(given):
+                tokens[i, position, k], mass[i, position, k] = token, m
+    return SparseState(tokens, mass)

@@ -12,6 +12,7 @@ from unmask.errors import Error
 from unmask.models.cost import parameter_count, training_memory
 from unmask.models.registry import BACKBONES
 from unmask.training.arguments import first_line, trainer_arguments
+from unmask.training.options import backbone_kinds
 from unmask.training.recipe import Recipe
 from unmask.training.run import make_process
 
@@ -40,7 +41,9 @@ class Plan:
 def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
     """Build the recipe's network with fresh weights drawn from the recipe's seed."""
     backbone = BACKBONES.get(recipe.backbone.name)
-    sizes = {"max_position_embeddings": recipe.data.length, **(recipe.backbone.model_extra or {})}
+    known = backbone_kinds(recipe.backbone.name)
+    asked = {key: value for key, value in recipe.process_options().network().items() if key in known}
+    sizes = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
     config = backbone.config(vocab_size=vocab_size, **sizes)
     if config.max_position_embeddings < recipe.data.length:
         raise Error(
@@ -68,7 +71,7 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     return Plan(
         recipe=recipe,
         parameters=parameters,
-        training_flops_per_token=3 * model.flops(recipe.data.length, process.asked_share),
+        training_flops_per_token=process.training_flops(lambda asked: model.flops(recipe.data.length, asked)),
         tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
         memory_bytes=training_memory(
             model.config, parameters, rows, recipe.data.length, process.asked_share, ema=training.ema is not None

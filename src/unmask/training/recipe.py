@@ -20,6 +20,7 @@ from unmask.training.sections import (
     ALIASES,
     BackboneSection,
     DataSection,
+    DecideSection,
     ProcessSection,
     SamplerSection,
     Section,
@@ -39,6 +40,7 @@ class Recipe(Section):
     backbone: BackboneSection = BackboneSection()
     sampler: SamplerSection = SamplerSection()
     training: TrainingSection = TrainingSection()
+    decide: DecideSection | None = None
 
     @model_validator(mode="after")
     def _known_options(self) -> Recipe:
@@ -59,7 +61,7 @@ class Recipe(Section):
 
     def process_options(self) -> Any:
         """Return the process's validated options."""
-        from unmask.diffusion import causal, masked  # noqa: F401  (registers)
+        from unmask.diffusion import causal, masked, sparse  # noqa: F401  (registers)
         from unmask.diffusion.process import PROCESSES
 
         options = PROCESSES.get(self.process.name).Options

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from unmask.evaluation.rules import parse_rule
 
 ALIASES: dict[str, dict[str, str]] = {
     "backbone": {
@@ -102,11 +104,27 @@ class TrainingSection(BaseModel):
     """``auto``: bf16 where the hardware is fast at it."""
 
 
+class DecideSection(Section):
+    """Decision rules that the recipe's runs have to pass in ``unmask compare`` (see ``unmask.evaluation.rules``)."""
+
+    against: str
+    """The row or recipe that it is held against."""
+    rules: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("rules")
+    @classmethod
+    def _readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        for rule in rules:
+            parse_rule(rule)
+        return rules
+
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection,
     "process": ProcessSection,
     "backbone": BackboneSection,
     "sampler": SamplerSection,
     "training": TrainingSection,
+    "decide": DecideSection,
 }
 """Name in a recipe -> its keys."""

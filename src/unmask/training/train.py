@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,16 @@ from unmask.training.run import FORMAT, MANIFEST, RECIPE, WEIGHTS, Run, make_pro
 from unmask.training.trainer import ProcessTrainer
 
 
-def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
+def train(
+    recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[transformers.TrainerCallback] = ()
+) -> Run:
     """Train a recipe into a run folder.
 
     Args:
         recipe: What to train.
         folder: The run folder; new or empty, unless ``resume``.
         resume: Continue from the newest whole checkpoint, to the same weights as an uninterrupted run.
+        callbacks: The caller's own, asked after ours. One that stops training leaves an ``interrupted`` run.
 
     Returns:
         The run. Its manifest's ``status`` is ``finished`` or ``interrupted``.
@@ -78,7 +82,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> Run:
     if fresh:
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         write_json(folder / MANIFEST, {**manifest, "status": "running"})
-    return _train(recipe, folder, resume, model, process, tokenizer, blocks, valid, arguments, manifest)
+    return _train(recipe, folder, resume, model, process, tokenizer, blocks, valid, arguments, manifest, callbacks)
 
 
 def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
@@ -112,6 +116,7 @@ def _train(
     valid: Blocks | None,
     arguments: TrainingArguments,
     manifest: dict[str, Any],
+    callbacks: Sequence[transformers.TrainerCallback],
 ) -> Run:
     rows = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     metrics = Metrics(folder / "metrics.jsonl", rows * (recipe.data.length - 1))
@@ -138,7 +143,7 @@ def _train(
         train_dataset=BlockStream(blocks, arguments.max_steps * rows, recipe.seed),
         eval_dataset=BlockStream(valid, held_out, recipe.seed) if valid else None,
         data_collator=collate,
-        callbacks=[metrics, ProgressLine(recipe.name, metrics), interrupt],
+        callbacks=[metrics, ProgressLine(recipe.name, metrics), interrupt, *callbacks],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     with interrupt:

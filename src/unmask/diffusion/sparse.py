@@ -1,0 +1,213 @@
+"""Sparse distribution diffusion, repaired: masked diffusion whose open positions carry K weighted candidates.
+
+A fully noised position is ``{[MASK]: 1}``. A partly known one holds the K most probable tokens of the model's own
+previous answer with their true softmax values; the rest of the mass stays with the mask. So candidates are hints that
+can be wrong, in training as in sampling, and never a noisy truth: the original (seed 003) put the truth into slot 0 of
+every training state and fed posteriors back as if they were such states, and so could only repeat itself.
+
+    x_t         masked state, hidden where u_p < r(t)
+    x_t'        a *noisier* state of the same trajectory, hidden where u_p < r(t'), t' = min(1, t + 1/N)
+    c           top K of p_theta(. | x_t'), gradients stopped, at the positions that are still hidden in x_t
+    loss        w(t) sum over hidden p of -log p_theta(x_p | x_t, c)
+
+The candidates see only what a sampler would have seen one of its N steps earlier, so the loss is a bound on -log p(x)
+of the generator that first answers x_t' and then x_t. They are given to a row with probability p, which is ramped up
+(self-conditioning, Chen et al. 2022, arXiv 2208.04202; soft masking, arXiv 2510.17206). With K = 0 this *is* masked
+diffusion, bit for bit.
+
+Letters: B batch, T tokens, K candidates, V vocabulary, n asked positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from unmask.data.batch import Batch
+from unmask.diffusion.likelihood import Likelihood, askable, masked_bound, without
+from unmask.diffusion.masked import Masked, MaskedOptions
+from unmask.diffusion.noise import Noise
+from unmask.diffusion.process import PROCESSES, Corrupted, Network, visible_segments
+from unmask.diffusion.state import SparseState, State, Visibility
+from unmask.diffusion.times import spread
+from unmask.errors import Error
+
+
+class SparseOptions(MaskedOptions):
+    """Options of the sparse process: those of ``masked``, and how candidates are given."""
+
+    candidates: int = Field(4, ge=0)
+    """Candidates of an open position (K); 0 is masked diffusion."""
+    candidates_from: int | None = Field(None, ge=1)
+    """K at the start of masked training; it doubles in even shares of it up to ``candidates`` (the seed's 1-2-4-8)."""
+    candidate_rate: float = Field(0.5, ge=0, le=1)
+    """Probability that a training example gets candidates."""
+    candidate_ramp: float = Field(0.1, ge=0, le=1)
+    """Share of masked training over which that probability grows from 0."""
+    candidate_steps: tuple[int, int] = (4, 64)
+    """Training draws the sampler's number of steps N log-uniformly from this range: the candidates are 1/N noisier."""
+    bound_steps: int = Field(32, ge=1)
+    """N of the bound."""
+
+    def network(self) -> dict[str, Any]:
+        """Return that the network takes candidates, pooled unless the recipe says otherwise."""
+        return {"candidates": self.candidates, "candidate_input": "pooled"} if self.candidates else {}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SparseOptions:
+        low, high = self.candidate_steps
+        if not 1 <= low <= high:
+            raise ValueError(f"candidate_steps {self.candidate_steps} must be two numbers, 1 <= first <= second")
+        if self.candidates_from is not None and self.candidates_from > max(self.candidates, 1):
+            raise ValueError(f"candidates_from {self.candidates_from} must not be above candidates {self.candidates}")
+        return self
+
+
+def top_candidates(logits: Float[Tensor, "n V"], at: Bool[Tensor, "B T"], count: int) -> SparseState:
+    """Return the ``count`` most probable tokens at each asked position, with their softmax values.
+
+    Args:
+        logits: At the positions of ``at``, the mask's taken out.
+        at: Where they belong.
+        count: K.
+    """
+    shape = (*at.shape, count)
+    tokens = torch.zeros(shape, dtype=torch.int64, device=at.device)
+    mass = torch.zeros(shape, dtype=torch.float32, device=at.device)
+    best = logits.float().softmax(-1).topk(min(count, logits.shape[-1]), dim=-1)
+    kept = best.values.shape[-1]
+    tokens[..., :kept][at] = best.indices
+    mass[..., :kept][at] = best.values
+    return SparseState(tokens, mass)
+
+
+@PROCESSES.add("sparse")
+class Sparse:
+    """Masked diffusion with candidates at open positions."""
+
+    name = "sparse"
+    visibility: Visibility = "bidirectional"
+    sampler = "ancestral"
+    Options = SparseOptions
+
+    def __init__(self, options: SparseOptions, mask_id: int) -> None:
+        self.options = options
+        self.mask_id = mask_id
+        self.masked = Masked(options, mask_id)
+        self.candidates = options.candidates
+
+    @property
+    def asked_share(self) -> float:
+        """As masked."""
+        return self.masked.asked_share
+
+    def training_flops(self, forward: Callable[[float], float]) -> float:
+        """What masked costs, and one forward pass more for the rows that get candidates."""
+        extra = 0.0
+        if self.candidates:
+            warm, ramp = self.options.causal_warmup, self.options.candidate_ramp
+            given = self.options.candidate_rate * (1 - warm) * (1 - ramp / 2)
+            extra = given * forward(self.masked.expected_rate(1.0))
+        return self.masked.training_flops(forward) + extra
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network takes no candidates."""
+        self.masked.check(config)
+        if self.candidates and not getattr(config, "candidate_input", None):
+            raise Error("process sparse needs a network that takes candidates: set backbone.candidate_input=pooled.")
+
+    def share(self, progress: float) -> float:
+        """Return how much of masked training is done."""
+        warm = self.options.causal_warmup
+        return min(max((progress - warm) / (1 - warm), 0.0), 1.0)
+
+    def rate(self, progress: float) -> float:
+        """Return the probability of candidates at this point of training."""
+        ramp = self.options.candidate_ramp
+        return self.options.candidate_rate * (min(1.0, self.share(progress) / ramp) if ramp else 1.0)
+
+    def count(self, progress: float) -> int:
+        """Return K at this point of training: fixed, or doubling in even shares."""
+        first, last = self.options.candidates_from, self.candidates
+        if first is None or last == 0:
+            return last
+        stages = math.ceil(math.log2(last / first)) + 1
+        return min(last, first * 2 ** int(self.share(progress) * stages))
+
+    def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
+        """Hide tokens as masked does. Candidates are the network's own, so they come with the loss."""
+        return self.masked.corrupt(batch, seed, progress)
+
+    def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
+        """Return the weighted nats of hidden tokens, given candidates in some of the rows.
+
+        The network is called twice, whatever the coins say (once while warming up, or with K = 0).
+        """
+        count = self.count(progress)
+        if self.masked.warming(progress) or not count:
+            return self.masked.loss(model, batch, seed, progress)
+        corrupted = self.corrupt(batch, seed, progress)
+        coin = Noise(seed, batch.order).uniform("candidates", 1)[:, 0] < self.rate(progress)
+        given = self._given(model, batch, corrupted, coin, seed, progress, count)
+        state = replace(corrupted.state, candidates=given)
+        return self.masked.loss_of(model, batch, replace(corrupted, state=state), progress)
+
+    def _given(
+        self,
+        model: Network,
+        batch: Batch,
+        corrupted: Corrupted,
+        coin: Bool[Tensor, " B"],
+        seed: int,
+        progress: float,
+        count: int,
+    ) -> SparseState:
+        """Return candidates for the rows of the coin, from a noisier state of their own trajectory."""
+        hidden = corrupted.state.tokens == self.mask_id
+        low, high = self.options.candidate_steps
+        u = Noise(seed, batch.order).uniform("candidate-steps", 1)[:, 0]
+        steps = low * (high / low) ** u
+        times = replace(self.masked.times, upper=self.masked.upper(progress))
+        earlier = (times.draw(spread(seed, batch.order)) + 1 / steps).clamp(max=1.0)
+        chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
+        more = (chance < self.masked.schedule(earlier)[:, None]) & batch.predictable
+        tokens = batch.tokens.masked_fill(more, self.mask_id)
+        level = more.sum(1) / batch.predictable.sum(1).clamp(min=1)
+        asked = coin.clone()
+        asked[0] |= not bool(coin.any())  # as many calls on every rank; an answer that no coin asked for is not used
+        at = hidden & coin[:, None]
+        noisier = replace(corrupted.state, tokens=tokens, t=level).rows(asked)
+        with torch.no_grad():
+            logits = without(model(noisier, at=at[asked]).logits, self.mask_id)
+        return top_candidates(logits, at, count)
+
+    def likelihood(
+        self, model: Network, batch: Batch, draws: int = 8, seed: int = 0, scored: Tensor | None = None
+    ) -> Likelihood:
+        """Return an upper bound on the nats of each row from ``draws`` pairs of network calls.
+
+        It bounds -log p of the generator that decides one position at a time in random order, and at each first answers
+        the state of n/N positions earlier, whose K best answers are its candidates (N is ``bound_steps``).
+        """
+        segments, valid = visible_segments(batch, self.options.isolate_documents)
+        if not self.candidates:
+            return self.masked.likelihood(model, batch, draws, seed, scored)
+        whole = batch.predictable.sum(1).clamp(min=1)
+        gap = -(-askable(batch, scored).sum(1) // self.options.bound_steps)
+
+        def candidates(at: Bool[Tensor, "B T"], rank: Tensor, hidden: Tensor, total: Tensor) -> SparseState:
+            more = rank < torch.minimum(hidden + gap, total)[:, None]
+            tokens = batch.tokens.masked_fill(more, self.mask_id)
+            noisier = State(tokens, "bidirectional", segments=segments, valid=valid, t=more.sum(1) / whole)
+            found = top_candidates(without(model(noisier, at=at).logits, self.mask_id), at, self.candidates)
+            return SparseState(found.tokens, found.mass * (hidden < total)[:, None, None])
+
+        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored, candidates)
+        return Likelihood(nats, "upper bound", 2 * draws)

@@ -1,0 +1,73 @@
+"""Candidates carried from step to step: what the model thought of an open position, kept for its next answer.
+
+They are the K most probable tokens of the last answer with their true softmax values (temperature 1, nothing
+truncated), as in training. Committed positions have none.
+
+Letters: B rows, T positions, K candidates, V vocabulary, n open positions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from unmask.diffusion.likelihood import without
+from unmask.diffusion.sparse import top_candidates
+from unmask.diffusion.state import SparseState
+from unmask.sampling.state import SamplerState
+
+
+def most_candidates(model: Any, state: SamplerState) -> int:
+    """Return the largest K of the rows; 0 for a model that takes no candidates."""
+    return max(_counts(model, state))
+
+
+def _counts(model: Any, state: SamplerState) -> list[int]:
+    config = getattr(model, "config", None)
+    own = int(getattr(config, "candidates", 0)) if getattr(config, "candidate_input", None) else 0
+    return [own if s.candidates is None or not own else s.candidates for s in state.settings]
+
+
+def new_candidates(
+    model: Any, state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]
+) -> SparseState | None:
+    """Return the candidates of the open positions ``at``, from the model's answer there.
+
+    Args:
+        model: Says how many candidates it was trained with.
+        state: The rows that were asked.
+        at: Their open positions.
+        logits: The answer.
+    """
+    counts = _counts(model, state)
+    if not max(counts):
+        return None
+    found = top_candidates(without(logits, state.vocabulary.mask), at, max(counts))
+    if min(counts) == max(counts):
+        return found
+    place = torch.arange(max(counts), device=at.device)
+    keep = place < torch.tensor(counts, device=at.device)[:, None]
+    return SparseState(found.tokens, found.mass * keep[:, None])
+
+
+def carried(after: SamplerState, old: SparseState | None, new: SparseState | None, rows: Tensor) -> SparseState | None:
+    """Return the candidates after a step: the rows that were asked have new ones, and committed positions none.
+
+    Args:
+        after: The state after the step.
+        old: Candidates before it.
+        new: Candidates of the rows that were asked.
+        rows: Their numbers.
+    """
+    if new is None:
+        return old
+    shape = (*after.tokens.shape, new.mass.shape[2])
+    tokens, mass = after.tokens.new_zeros(shape), new.mass.new_zeros(shape)
+    if old is not None:
+        kept = min(shape[2], old.mass.shape[2])
+        tokens[..., :kept], mass[..., :kept] = old.tokens[..., :kept], old.mass[..., :kept]
+    tokens[rows], mass[rows] = new.tokens, new.mass
+    return SparseState(tokens, mass * after.open[..., None])

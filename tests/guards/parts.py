@@ -1,0 +1,207 @@
+"""The parts that the guards look at, from the registries: a new entry is tested with no new code.
+
+A network's tiny sizes are those keys of ``SIZES`` that its configuration takes, so a network whose keys have the common
+names needs no line here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from unmask.data.batch import Batch
+from unmask.diffusion import causal, masked  # noqa: F401  (registers)
+from unmask.diffusion.process import PROCESSES
+from unmask.diffusion.state import State, Visibility
+from unmask.errors import Error
+from unmask.models.registry import BACKBONES
+from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, fill_request
+
+VOCABULARY = Vocabulary()  # pad 0, BOS 1, EOS 2, mask 3
+IDS = 23
+SIZES = {
+    "vocab_size": IDS,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.4,  # so large that a wrong context changes every logit
+}
+SWITCHES = [
+    {"output_shift": 1},
+    {"output_shift": 0},
+    {"time_input": True},
+    {"num_key_value_heads": 2},
+    {"tie_word_embeddings": False},
+]
+"""What is varied in every network that has the key. The first two meet every process option."""
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "masked": [
+        {"weighting": "elbo"},
+        {"schedule": "cosine", "times": "bell"},
+        {"curriculum_start": 0.3, "causal_warmup": 0.2},
+        {"weighting": "elbo", "times": "bell", "schedule": "polynomial:2"},
+    ]
+}
+"""Option sets of a process, besides its defaults, that its author wants guarded."""
+
+
+NETWORK_OPTIONS: dict[str, list[dict[str, Any]]] = {"sparse": [{"candidate_input": "full"}]}
+"""Settings of the network, besides ``SWITCHES``, that a process's author wants guarded with it."""
+
+
+def network(backbone: str, seed: int = 0, **sizes: Any) -> Any:
+    """Return a tiny random network in evaluation mode."""
+    kind = BACKBONES.get(backbone)
+    torch.manual_seed(seed)
+    known = inspect.signature(kind.config.__init__).parameters
+    return kind.model(kind.config(**{k: v for k, v in (SIZES | sizes).items() if k in known})).eval()
+
+
+@cache
+def visibilities(backbone: str) -> tuple[Visibility, ...]:
+    """Return what a network can be used for: the visibilities that it does not refuse."""
+    model, accepted = network(backbone), []
+    for visibility in get_args(Visibility):
+        try:
+            model(State(torch.full((1, 4), 5), visibility, t=torch.ones(1)))
+        except Error:
+            continue
+        accepted.append(visibility)
+    return tuple(accepted)
+
+
+def switches(backbone: str) -> list[dict[str, Any]]:
+    """Return the settings in which a network is guarded."""
+    known = inspect.signature(BACKBONES.get(backbone).config.__init__).parameters
+    usable = [s for s in SWITCHES if set(s) <= set(known)]
+    return usable if "output_shift" in known else [{}, *usable]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A process with options, and a network that can learn it."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...]
+    backbone: str
+    sizes: tuple[tuple[str, Any], ...]
+
+    @property
+    def plain(self) -> bool:
+        """True with the process's defaults and the network's, but for the output shift."""
+        return not self.options and all(name == "output_shift" for name, _ in self.sizes)
+
+    @property
+    def process(self) -> Any:
+        """The process."""
+        return make_process(self.name, **dict(self.options))
+
+    def network(self, **sizes: Any) -> Any:
+        """The network, anew."""
+        return network(self.backbone, **(self.process.options.network() | dict(self.sizes) | sizes))
+
+    def __str__(self) -> str:
+        return "-".join(
+            [self.name, *(str(v) for _, v in self.options), self.backbone, *(f"{k}={v}" for k, v in self.sizes)]
+        )
+
+
+def make_process(name: str, **options: Any) -> Any:
+    """Return a process by name."""
+    kind = PROCESSES.get(name)
+    return kind(kind.Options(**options), VOCABULARY.mask)
+
+
+CASES = [
+    (name, options) for name in PROCESSES for options in [{}, {"isolate_documents": False}, *OPTIONS.get(name, [])]
+]
+"""(process, options): every process with its defaults, without borders, and in the option sets above."""
+
+
+def _pairs() -> list[Pair]:
+    pairs = []
+    for name, options in CASES:
+        process = make_process(name, **options)
+        for backbone in BACKBONES:
+            if process.visibility not in visibilities(backbone):
+                continue
+            varied = switches(backbone)
+            for sizes in varied[:2] if options else varied + NETWORK_OPTIONS.get(name, []):
+                pair = Pair(name, tuple(options.items()), backbone, tuple(sizes.items()))
+                try:
+                    process.check(pair.network().config)
+                except Error:
+                    continue
+                pairs.append(pair)
+    return pairs
+
+
+PAIRS = _pairs()
+NETWORKS = [
+    (backbone, sizes, v) for backbone in BACKBONES for sizes in switches(backbone) for v in visibilities(backbone)
+]
+DRIVEN = [
+    (sampler, name, options)
+    for sampler in SAMPLERS
+    for name, options in CASES
+    if SAMPLERS.get(sampler).visibility == PROCESSES.get(name).visibility
+]
+"""(sampler, process, options): every sampler with every process whose models it can drive."""
+
+
+def label(value: Any) -> str:
+    """Return the name of a parameter in a test's id."""
+    if isinstance(value, dict):
+        return "-".join(f"{k}={v}" for k, v in value.items()) or "default"
+    return "-".join(label(v) for v in value) if isinstance(value, tuple) else str(value)
+
+
+def over(names: str, values: list[Any]) -> pytest.MarkDecorator:
+    """Parametrise a test, with readable ids. An empty list is a mistake, not a reason to skip."""
+    assert values, names
+    return pytest.mark.parametrize(names, values, ids=label)
+
+
+def make_batch(rows: int = 8, length: int = 16, seed: int = 0, order: int = 0, ragged: bool = False) -> Batch:
+    """Random tokens behind BOS; ragged: two documents and padding in each row."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(4, IDS, (rows, length), generator=generator)
+    tokens[:, 0] = VOCABULARY.bos
+    segments = torch.ones_like(tokens)
+    if ragged:
+        for row in range(rows):
+            border, end = 3 + row % 5, length - row // 2 % 6
+            tokens[row, border - 1], tokens[row, border] = VOCABULARY.eos, VOCABULARY.bos
+            segments[row, border:] = 2
+            tokens[row, end:] = VOCABULARY.pad
+            segments[row, end:] = 0
+    return Batch(tokens, segments, order + torch.arange(rows), VOCABULARY.bos)
+
+
+def make_requests(sampler: Any, count: int = 5, **settings: Any) -> list[Request]:
+    """Requests of different lengths, seeds and, where the sampler can, suffixes."""
+    given = {"steps": 6, **settings} if "steps" in sampler.uses else settings
+    suffix = (7, 9) if sampler.visibility == "bidirectional" else ()
+    return [
+        fill_request(
+            tuple(range(5, 6 + 2 * i)),
+            9 + i,
+            VOCABULARY,
+            Settings(seed=i, **given),
+            suffix=suffix if i % 2 else (),
+        )
+        for i in range(count)
+    ]
+
+
+def without_cache(sampler: Any) -> Any:
+    """Return a sampler that shows the network whole texts."""
+    return replace(sampler, use_cache=False) if "use_cache" in {f.name for f in fields(sampler)} else sampler

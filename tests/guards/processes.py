@@ -1,0 +1,188 @@
+"""Guards of processes: the hidden stays hidden, all that can learn learns, noise has one source, numbers are honest.
+
+Letters: B batch, T tokens, V vocabulary, K draws.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guards.guard import Call, Uniform, close, guard, in_a_world_of, leaves, likelihood, part, shown
+from guards.parts import IDS, VOCABULARY
+from unmask.data.batch import Batch
+from unmask.diffusion.state import Prediction, State
+from unmask.evaluation.worlds import HMM
+
+
+@guard("hidden truth never reaches the logits")
+def hidden_truth_stays_hidden(process: Any, model: Any, clean: Batch, progress: float = 1.0) -> None:
+    """Another true token at an asked position, an end of text included, changes nothing that its prediction sees.
+
+    What a network of another kind would read is compared too: every field of the state, the asked positions, the
+    weights. Under causal visibility tokens count only up to the asked position.
+    """
+    before = shown(process, model, clean, progress=progress)
+    assert any(bool(call.at.any()) for call in before), "nothing is asked, so nothing can be checked"
+    other = 4 + (clean.tokens + 3) % (IDS - 4)
+    other[::3] = VOCABULARY.eos
+    for column in range(clean.tokens.shape[1]):
+        here = torch.zeros_like(clean.valid)
+        here[:, column] = clean.predictable[:, column]
+        changed = replace(clean, tokens=torch.where(here, other, clean.tokens))
+        after = shown(process, model, changed, progress=progress)
+        assert len(after) == len(before), "the number of calls depends on the text"
+        for a, b in zip(before, after, strict=True):
+            _same_sight(a, b, a.at[:, column], column)
+
+
+def _same_sight(a: Call, b: Call, rows: Tensor, column: int) -> None:
+    """Assert that the predictions of one column of some rows were made from the same."""
+    if not bool(rows.any()):
+        return
+    assert torch.equal(a.at[rows], b.at[rows]), f"the truth of position {column} shows in which positions are asked"
+    assert a.weights is None or torch.equal(a.weights[rows], b.weights[rows]), (
+        f"the truth of position {column} shows in the weights"
+    )
+    other = leaves(b.state)
+    for name, (_, x) in leaves(a.state).items():
+        y = other.get(name, ("", None))[1]
+        if name == "tokens" and a.state.visibility == "causal":
+            x, y = x[:, :column], y[:, :column]
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and len(x) == len(y) == len(rows):
+            x, y = x[rows], y[rows]
+        same = torch.equal(x, y) if isinstance(x, Tensor) and isinstance(y, Tensor) else x is y or x == y
+        assert same, f"the truth of position {column} shows in state.{name}"
+    assert torch.equal(a.logits[rows, column], b.logits[rows, column]), (
+        f"the truth of position {column} changes its own prediction"
+    )
+
+
+@guard("no prediction crosses a document's border")
+def documents_stay_apart(process: Any, model: Any, clean: Batch) -> None:
+    """Other words in a neighbouring document of the block change no prediction in this one."""
+    before = shown(process, model, clean)
+    for piece in (1, 2):
+        elsewhere = clean.predictable & (clean.segments != piece)
+        changed = replace(clean, tokens=torch.where(elsewhere, 4 + (clean.tokens + 3) % (IDS - 4), clean.tokens))
+        for a, b in zip(before, shown(process, model, changed), strict=True):
+            if len(a.at) != len(clean.tokens):  # some of the rows: what it answers shows in a later call
+                continue
+            inside = a.at & (clean.segments == piece)
+            assert bool(inside.any()) and torch.equal(a.at, b.at), "the documents do not ask the same positions"
+            assert torch.equal(a.logits[inside], b.logits[inside]), f"document {piece} reads its neighbour"
+
+
+@guard("every learnable parameter gets a finite gradient that is not zero")
+def every_parameter_learns(process: Any, model: Any, clean: Batch) -> None:
+    """One step of training reaches every parameter of the network."""
+    model.train()
+    model.zero_grad()
+    process.loss(model, clean, seed=0, progress=1.0)["loss"].backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            gradient = parameter.grad
+            assert gradient is not None, f"{name} gets no gradient"
+            assert gradient.isfinite().all(), f"the gradient of {name} is not finite"
+            assert bool(gradient.any()), f"the gradient of {name} is zero"
+
+
+@guard("the same seed gives the same loss and likelihood, another seed another corruption")
+def seeds_decide_the_noise(process: Any, model: Any, clean: Batch) -> None:
+    """All noise is a function of (seed, example): the process draws from no other source, and from both of them."""
+
+    def numbers(seed: int = 4) -> list[Tensor]:
+        loss = process.loss(model, clean, seed=seed, progress=0.9)["loss"].detach()
+        found = likelihood(process, model, clean, seed=seed)
+        tokens = process.corrupt(clean, seed=seed).state.tokens
+        return [tokens, loss, *([] if found is None else [found.nats])]
+
+    for a, b in zip(*(in_a_world_of(world, numbers) for world in (1, 2)), strict=True):
+        assert torch.equal(a, b), "the same seed gave two results"
+    tokens = numbers()[0]
+    if torch.equal(tokens, clean.tokens):  # nothing is hidden: left to right there is nothing to draw
+        return
+    assert not torch.equal(numbers(5)[0], tokens), "another seed corrupts in the same way"
+    later = replace(clean, order=clean.order + 1000)
+    assert not torch.equal(process.corrupt(later, seed=4).state.tokens, tokens), "another example is corrupted alike"
+
+
+@guard("rows of a process's batch do not mix, and padding is not seen")
+def process_rows_stay_apart(process: Any, model: Any, clean: Batch) -> None:
+    """A text is corrupted and scored in the same way alone, among others, and before more padding."""
+    longer = [torch.nn.functional.pad(x, (0, 3), value=0) for x in (clean.tokens, clean.segments)]
+    padded = replace(clean, tokens=longer[0], segments=longer[1])
+    views = [("alone", slice(i, i + 1), part(clean, slice(i, i + 1))) for i in range(len(clean.tokens))]
+    views += [("in a smaller batch", slice(1, 3), part(clean, slice(1, 3))), ("before padding", slice(None), padded)]
+    whole, nats = shown(process, model, clean), likelihood(process, model, clean)
+    for where, rows, other in views:
+        width = clean.tokens.shape[1]
+        for a, b in zip(whole, shown(process, model, other), strict=True):
+            if len(a.at) != len(clean.tokens):  # some of the rows: what it answers shows in a later call
+                continue
+            found = leaves(b.state)
+            for name, (_, x) in leaves(a.state).items():
+                if name in ("visibility", "segments", "valid"):  # None where they say nothing
+                    continue
+                y = found.get(name, ("", None))[1]
+                same = x is y
+                if isinstance(x, Tensor) and isinstance(y, Tensor):
+                    y = y[:, :width] if y.ndim > 1 else y
+                    same = close(x[rows], y) if x.is_floating_point() else torch.equal(x[rows], y)
+                assert same, f"state.{name} is another {where}"
+            assert torch.equal(a.at[rows], b.at[:, :width]), f"other positions are asked {where}"
+            assert a.weights is None or torch.equal(a.weights[rows], b.weights[:, :width]), (
+                f"the weights are others {where}"
+            )
+            asked = a.at[rows]
+            assert close(a.logits[rows][asked], b.logits[:, :width][asked]), f"the predictions are others {where}"
+        if nats is not None:
+            again = likelihood(process, model, other)
+            assert again is not None and close(nats.nats[rows], again.nats), f"the likelihood is another {where}"
+
+
+@guard("a uniform model scores the log of the number of tokens that may be predicted")
+def a_uniform_model_scores_ln_v(process: Any, clean: Batch) -> None:
+    """ln(V - 1) nats a token: the mask is never predicted."""
+    found = likelihood(process, Uniform(IDS), clean, draws=3)
+    if found is None:
+        return
+    nats = found.nats.detach()
+    expected = clean.predictable.sum(1).double() * math.log(IDS - 1)
+    times = float(nats.sum() / expected.sum())
+    assert torch.allclose(nats, expected, atol=1e-3, rtol=1e-5), f"{times:.3f} times as many nats"
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """A world whose answers are sharpened or flattened: an imperfect denoiser."""
+
+    world: HMM
+    temperature: float
+
+    def __call__(self, state: State, at: Tensor | None = None) -> Prediction:
+        """Answer with logits / temperature."""
+        return Prediction(self.world(state, at=at).logits / self.temperature)
+
+
+@guard("a likelihood is never below the entropy of a known source")
+def no_likelihood_beats_the_source(process: Any, texts: int = 2000, length: int = 8) -> None:
+    """On texts of a known source no denoiser, perfect or not, scores fewer nats on average than the source itself.
+
+    Tolerance: four standard errors of the mean excess over the text's own nats.
+    """
+    world = HMM.random()
+    words = world.sample(texts, length)
+    for temperature in (1.0, 1.7, 0.6):
+        found = likelihood(process, Tempered(world, temperature), world.batch(words), draws=4)
+        if found is None:
+            return
+        excess = found.nats - world.nats(words)
+        error = float(excess.std()) / math.sqrt(texts)
+        assert float(excess.mean()) > -4 * error - 1e-3, (
+            f"{-float(excess.mean()):.2f} nats a text below the source, with its denoiser at temperature {temperature}"
+        )
