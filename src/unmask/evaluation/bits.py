@@ -13,29 +13,22 @@ Letters: B batch, T tokens, V vocabulary, N documents, K draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood
 from unmask.errors import Error
+from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
 from unmask.evaluation.bootstrap import interval
-from unmask.evaluation.windows import Encoder, cut_all
+from unmask.evaluation.windows import cut_all
 
 Reals = NDArray[np.float64]
-
-
-class Scorer(Encoder, Protocol):
-    """What scoring needs of a tokenizer."""
-
-    pad_id: int
-    bos_id: int
-    eos_id: int
 
 
 @dataclass(frozen=True)
@@ -102,28 +95,19 @@ def bits_per_byte(
         Error: no text; a window that does not fit the context; ``duel`` with a process that has none.
     """
     windows = cut_all(texts, window)
-    if not sum(w.bytes for w in windows):
-        raise Error("there is no text to score: every document is empty.")
     if draws < 1:
         raise Error(f"draws is {draws}; it must be at least 1.")
     context = int(model.config.max_position_embeddings)
-    rows = []
-    for piece, ids in zip(windows, tokenizer.encode_batch([w.text for w in windows]), strict=True):
-        rows.append([tokenizer.bos_id, *ids, *([tokenizer.eos_id] if piece.last and end else [])])
-    longest = max(map(len, rows))
-    if longest > context:
-        raise Error(
-            f"a window of {window} bytes takes {longest} tokens, but the context is {context}; use a smaller window."
-        )
-    score = _scorer(process, likelihood, draws, seed)
-    size = batch_size or max(1, (1 << 25) // (longest * int(model.config.vocab_size)))
+    rows = token_rows(windows, tokenizer, context, window, end=end)
+    score = scorer(process, likelihood, draws, seed)
+    size = batch_size or batch_size_for(rows, model)
     nats = np.zeros(len(rows))
     done, kind, calls = 0, "", 0
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for index, batch in _batches(rows, tokenizer, size):
+            for index, batch in batches(rows, tokenizer, size):
                 result = score(model, batch.to(model.device))
                 nats[index] = result.nats.double().cpu().numpy()
                 kind, calls, done = result.bound, result.draws, done + len(index)
@@ -151,25 +135,17 @@ def bits_per_byte(
     )
 
 
-def _scorer(process: Any, likelihood: str, draws: int, seed: int) -> Callable[[Any, Batch], Likelihood]:
+def scorer(process: Any, likelihood: str, draws: int, seed: int) -> Callable[..., Likelihood]:
+    """Return what scores a batch: ``score(model, batch)``, or with ``scored=`` a part of it given the rest.
+
+    Raises:
+        Error: no such likelihood.
+    """
     if likelihood == "default":
-        return lambda model, batch: process.likelihood(model, batch, draws=draws, seed=seed)
+        return partial(process.likelihood, draws=draws, seed=seed)
     if likelihood != "duel":
         raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
     if not hasattr(process, "duel"):
         raise Error(f"process {process.name} has no duel likelihood (its own is what it is); use --likelihood default.")
-    return lambda model, batch: process.duel(model, batch)
-
-
-def _batches(rows: list[list[int]], tokenizer: Scorer, size: int) -> Iterator[tuple[NDArray[np.intp], Batch]]:
-    """Yield batches of windows of like length, the longest first (so that a lack of memory shows at once)."""
-    by_length = np.argsort([-len(row) for row in rows], kind="stable")
-    for start in range(0, len(rows), size):
-        index = by_length[start : start + size]
-        longest = len(rows[index[0]])
-        tokens = torch.full((len(index), longest), tokenizer.pad_id, dtype=torch.int64)
-        segments = torch.zeros_like(tokens)
-        for place, row in enumerate(index):
-            tokens[place, : len(rows[row])] = torch.tensor(rows[row])
-            segments[place, : len(rows[row])] = 1
-        yield index, Batch(tokens, segments, torch.from_numpy(index.astype(np.int64)), tokenizer.bos_id)
+    duel: Callable[..., Likelihood] = process.duel
+    return duel

@@ -16,7 +16,8 @@ import numpy as np
 
 from unmask.data.ngram import ByteModel
 from unmask.errors import Error
-from unmask.evaluation.bits import Scorer, bits_per_byte
+from unmask.evaluation.batches import Scorer
+from unmask.evaluation.bits import bits_per_byte
 
 
 class Judge(Protocol):

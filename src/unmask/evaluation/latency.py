@@ -1,8 +1,9 @@
 """How long a text takes: latency and throughput of a sampler, measured so that rivals did equal work.
 
 Every text has the same number of tokens (the sampler may not end it early) and no prompt, so only written tokens are
-counted and all of them were decided by the model. One generation warms up; then the median and the 90th percentile
-of the repeats are taken.
+counted and all of them were decided by the model. One generation warms up, and its peak memory is taken; then the
+repeats are timed. Percentiles interpolate between the repeats, so with fewer than 100 of them p99 is little more than
+the slowest: ``repeats`` says how many they rest on.
 
 Letters: B batch, R repeats.
 """
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unmask.evaluation.memory import Memory, peak_memory
 from unmask.sampling import Request, Sample, Sampler, Settings, Vocabulary, fill_request, generate
 
 
@@ -27,27 +29,33 @@ class Latency:
 
     Attributes:
         batch: Texts at once (B).
-        median: Median seconds from request to all texts done.
+        median: Median seconds (p50) from request to all texts done.
         p90: 90th percentile of the same.
+        p99: 99th percentile of the same.
         tokens: Tokens written by one generation, all texts together.
         tokens_per_second: ``tokens`` / ``median``.
         bytes_per_second: The same in UTF-8 bytes, which compares across tokenizers.
         forwards: Network calls of one generation.
         repeats: Timed generations (R).
         warm: Whether an untimed generation came first; one that takes longer than the limit is the measure itself.
+        memory: Peak memory of the first generation, in bytes; ``None`` if it was not asked for.
+        times: Seconds of each repeat.
     """
 
     batch: int
     median: float
     p90: float
+    p99: float
     tokens: int
     tokens_per_second: float
     bytes_per_second: float
     forwards: int
     repeats: int
     warm: bool
+    memory: Memory | None = None
+    times: tuple[float, ...] = ()
 
-    def to_dict(self) -> dict[str, float | int | bool]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the cell by name."""
         return asdict(self)
 
@@ -64,6 +72,7 @@ def measure_latency(
     repeats: int = 5,
     seconds: float = 10.0,
     seed: int = 0,
+    memory: bool = True,
 ) -> Latency:
     """Time the generation of ``batch`` texts of ``length`` tokens.
 
@@ -78,6 +87,7 @@ def measure_latency(
         repeats: Most timed generations (R).
         seconds: No new repeat starts after this time; a first run that takes longer is the measure itself.
         seed: Of the texts; each repeat writes others.
+        memory: Whether to take the peak memory of the first generation.
     """
     settings = replace(settings, ignore_eos=True, seed=seed)
 
@@ -91,8 +101,12 @@ def measure_latency(
         _synchronize(model)
         return time.perf_counter() - start, samples
 
+    used = None
     with _count_calls(model) as calls:
-        first, samples = once(0)
+        if memory:
+            (first, samples), used = peak_memory(lambda: once(0), model.device)
+        else:
+            first, samples = once(0)
     times: list[float] = []
     began = time.perf_counter()
     if first <= seconds:
@@ -102,8 +116,21 @@ def measure_latency(
     timed = times or [first]
     tokens = sum(len(sample.written) for sample in samples)
     size = sum(len(decode(sample.written).encode()) for sample in samples)
-    median, p90 = (float(np.quantile(timed, q)) for q in (0.5, 0.9))
-    return Latency(batch, median, p90, tokens, tokens / median, size / median, calls[0], len(timed), bool(times))
+    median, p90, p99 = (float(np.quantile(timed, q)) for q in (0.5, 0.9, 0.99))
+    return Latency(
+        batch=batch,
+        median=median,
+        p90=p90,
+        p99=p99,
+        tokens=tokens,
+        tokens_per_second=tokens / median,
+        bytes_per_second=size / median,
+        forwards=calls[0],
+        repeats=len(timed),
+        warm=bool(times),
+        memory=used,
+        times=tuple(timed),
+    )
 
 
 @contextmanager

@@ -127,6 +127,14 @@ def shuffled_words(texts: Sequence[str], seed: int = 0) -> list[str]:
     return [" ".join(rng.permutation(split)) if (split := text.split()) else "" for text in texts]
 
 
+def unigram_words(texts: Sequence[str], seed: int = 0) -> list[str]:
+    """Return texts of as many words each, drawn by their frequency in all of them: the words without any company."""
+    rng = np.random.default_rng(seed)
+    split = [text.split() for text in texts]
+    pool = [word for row in split for word in row]
+    return [" ".join(pool[i] for i in rng.integers(len(pool), size=len(row))) if row else "" for row in split]
+
+
 def _grams(row: list[str], n: int) -> list[tuple[str, ...]]:
     return list(zip(*(row[i:] for i in range(n)), strict=False))
 
