@@ -13,6 +13,20 @@ class Error(Exception):
     """
 
 
+class UnknownPart(Error):
+    """A recipe names a part that no registry has: misspelt, or not built yet.
+
+    Attributes:
+        kind: What it would be ("process", "backbone", "sampler").
+        name: How it was called.
+    """
+
+    def __init__(self, message: str, kind: str, name: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+
+
 def nearest(wrong: str, right: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest of ``right``, or an empty string."""
     close = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from unmask.errors import Error, nearest
+from unmask.errors import UnknownPart, nearest
 
 T = TypeVar("T")
 
@@ -39,12 +39,14 @@ class Registry(Generic[T]):
         """Return the part called ``name``.
 
         Raises:
-            Error: no such part; the message lists the names and the nearest one.
+            UnknownPart: no such part; the message lists the names and the nearest one.
         """
         if name not in self._parts:
-            raise Error(
+            raise UnknownPart(
                 f"unknown {self.kind} {name!r}.{nearest(name, self._parts)} "
-                f"Available: {', '.join(sorted(self._parts))}."
+                f"Available: {', '.join(sorted(self._parts))}.",
+                self.kind,
+                name,
             )
         return self._parts[name]
 
