@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 TORCH := $(shell grep -i '^torch==' constraints.txt)
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu ...   takes PyTorch's small CPU build where the default is the CUDA one
 TORCH_INDEX ?=
@@ -66,11 +67,13 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-# pytest ends with 5 when it finds no test: then there is nothing to drive yet.
-test-browser: $(READY)
-	@echo 'tests marked browser:'
-	@$(BIN)/pytest -m browser --collect-only -q || [ $$? -eq 5 ]
-	$(BIN)/pytest -m browser || [ $$? -eq 5 ]
+# Chromium is the system's (apt install chromium), or playwright's own (.venv/bin/playwright install chromium).
+test-browser: $(BROWSER)
+	$(BIN)/pytest -m browser
+
+$(BROWSER): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	@touch $@
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench $(ARGS)

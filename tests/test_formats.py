@@ -29,6 +29,9 @@ BITS_PER_BYTE = 2.4007
 PUBLIC = {
     *("Error", "Recipe", "Run", "__version__", "compare", "copy_recipe", "data_convert", "data_fetch", "data_stats"),
     *(
+        "blind",
+        "blind_results",
+        "certify",
         "demo",
         "doctor",
         "evaluate",
@@ -37,12 +40,17 @@ PUBLIC = {
         "load_recipe",
         "load_run",
         "plan",
+        "plan_sweep",
         "recipes",
         "sample",
+        "sweep",
+        "sweep_plans",
         "train",
     ),
 }
 RESULTS = {
+    "blind": "page key id runs pairs prompts criteria",
+    "blind_results": "runs page raters pairs criteria left notes",
     "compare": "rows controls warnings held_out setup curves folder",
     "data_convert": "output documents bytes",
     "data_fetch": "folder manifest",

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from unmask.errors import Error
 
 if TYPE_CHECKING:
+    from unmask.api.blind import blind as blind
+    from unmask.api.blind import blind_results as blind_results
+    from unmask.api.certify import certify as certify
     from unmask.api.compare import compare as compare
     from unmask.api.data import data_convert as data_convert
     from unmask.api.data import data_fetch as data_fetch
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from unmask.api.recipes import recipes as recipes
     from unmask.api.run import load_run as load_run
     from unmask.api.sample import sample as sample
+    from unmask.api.sweep import plan_sweep as plan_sweep
+    from unmask.api.sweep import sweep as sweep
+    from unmask.api.sweep import sweep_plans as sweep_plans
     from unmask.api.train import plan as plan
     from unmask.api.train import train as train
     from unmask.training.recipe import Recipe as Recipe
@@ -39,6 +45,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "Recipe": "unmask.training.recipe",
     "Run": "unmask.training.run",
+    "blind": "unmask.api.blind",
+    "blind_results": "unmask.api.blind",
+    "certify": "unmask.api.certify",
     "compare": "unmask.api.compare",
     "copy_recipe": "unmask.api.recipes",
     "data_convert": "unmask.api.data",
@@ -52,8 +61,11 @@ _HOMES = {
     "load_recipe": "unmask.training.recipe",
     "load_run": "unmask.api.run",
     "plan": "unmask.api.train",
+    "plan_sweep": "unmask.api.sweep",
     "recipes": "unmask.api.recipes",
     "sample": "unmask.api.sample",
+    "sweep": "unmask.api.sweep",
+    "sweep_plans": "unmask.api.sweep",
     "train": "unmask.api.train",
 }
 
@@ -62,6 +74,9 @@ __all__ = [
     "Recipe",
     "Run",
     "__version__",
+    "blind",
+    "blind_results",
+    "certify",
     "compare",
     "copy_recipe",
     "data_convert",
@@ -75,8 +90,11 @@ __all__ = [
     "load_recipe",
     "load_run",
     "plan",
+    "plan_sweep",
     "recipes",
     "sample",
+    "sweep",
+    "sweep_plans",
     "train",
 ]
 

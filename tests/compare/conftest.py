@@ -13,9 +13,9 @@ import pytest
 from unmask.data.corpus import load_corpus
 from unmask.data.tokenizers import make_tokenizer
 from unmask.models.cost import parameter_count
+from unmask.training.plan import make_model
 from unmask.training.recipe import parse_recipe
 from unmask.training.run import Run
-from unmask.training.plan import make_model
 
 WORDS = "the a red old small boat house river cat dog sees finds keeps under over near and then soon never".split()
 
@@ -53,10 +53,21 @@ MakeRun = Callable[..., Path]
 def make_run(world: Path, own_cache: None, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     """Return a function that writes a run folder with an untrained byte network."""
 
-    def make(name: str, process: str = "causal", *, width: int = 16, tokens: int = 1000, **data: Any) -> Path:
+    def make(
+        name: str,
+        process: str = "causal",
+        *,
+        width: int = 16,
+        tokens: int = 1000,
+        seed: int = 0,
+        decide: dict[str, Any] | None = None,
+        **data: Any,
+    ) -> Path:
         recipe = parse_recipe(
             {
                 "name": name,
+                "seed": seed,
+                "decide": decide,
                 "data": {
                     "source": str(world / "text.jsonl"),
                     "valid_fraction": 0.3,
@@ -84,6 +95,8 @@ def make_run(world: Path, own_cache: None, tmp_path_factory: pytest.TempPathFact
             "status": "finished",
             "parameters": parameter_count(model),
             "tokens_seen": tokens,
+            "training_flops": 1e6 * tokens,
+            "train_seconds": tokens / 123,
             "corpus_fingerprint": corpus.fingerprint,
             "tok_per_s": 123.0,
             "device": "cpu",

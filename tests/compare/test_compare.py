@@ -14,7 +14,7 @@ from unmask.api.compare import compare
 from unmask.compare.rows import Comparison
 from unmask.errors import Error
 
-SMALL = {"draws": 2, "samples": 4, "steps": (2, 500), "batches": (1, 2), "documents": 10}
+SMALL = {"draws": 2, "samples": 8, "steps": (2, 500), "batches": (1, 2), "documents": 16, "holes": 6}
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,35 @@ def test_speed_never_stands_without_quality(result: Comparison) -> None:
         for text in row.generation:
             assert [cell.batch for cell in text.latency] == [1, 2]
             assert all(cell.tokens == 31 * cell.batch for cell in text.latency), "equal work, and every token counted"
-            assert text.quality.texts == text.real.texts == 4
+            assert text.quality.texts == text.real.texts == 8
             assert text.judges["n-gram judge"] is not None
     assert [cell.forwards for cell in result.rows[1].generation[0].latency] == [2, 2]
     assert [cell.forwards for cell in result.rows[0].generation[0].latency] == [31, 31]
+
+
+def test_every_measure_of_a_model_stands_beside_its_control(result: Comparison) -> None:
+    left, hidden = result.rows
+    assert [level.name for level in left.denoising.levels] == ["next token"]
+    assert len(hidden.denoising.levels) == 6
+    for row in result.rows:
+        for level in row.denoising.levels:
+            assert level.positions and 0 <= level.accuracy <= 1 and level.unigram_accuracy > 0
+        assert row.calibration.overall.controls["constant"].auroc == 0.5
+        assert set(row.measures) >= {"accuracy", "ece", "auroc", "infill_bleu", "infill_rouge"}
+    assert all(level.copy_accuracy == 0 for level in hidden.denoising.levels), "the state never shows its answer"
+    assert (
+        left.infilling.score is None
+        and "left to right" in left.infilling.reason
+        and left.measures["infill_bleu"] is None
+    )
+    assert hidden.infilling.score.holes == 6
+    assert result.fills["removed text"].exact == 1 and result.fills["removed text"].rouge_l == 1
+    for text in hidden.generation:
+        assert set(text.measures) == set(text.real_measures) == {"self_bleu", "coherence", "divergence"}
+        assert text.latency[0].memory.above >= 0 and len(text.latency[0].times) == text.latency[0].repeats
+    table = (Path(result.folder) / "table.md").read_text()
+    for shown in ("Restoring hidden text", "Filling holes", "self-BLEU", "AUROC", "other document"):
+        assert shown in table
 
 
 class Page(HTMLParser):
@@ -75,7 +100,7 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(result:
     html = (Path(result.folder) / "report.html").read_text()
     page = Page()
     page.feed(html)
-    assert len(page.links) == 3 and all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
+    assert len(page.links) == 5 and all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
     assert not re.search(r"https?:|@import|url\(|//[a-z]", re.sub(r"base64,[^\"]+", "", html))
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert "unmask compare &lt;left&gt;" in html and "<left>" not in html

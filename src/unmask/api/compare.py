@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unmask.data.sources import open_source
-from unmask.errors import Error
+from unmask.errors import Error, nearest
 from unmask.training.run import Run
 
 if TYPE_CHECKING:
@@ -30,9 +30,12 @@ def compare(
     draws: int = 8,
     judge: str | Path | Run = "auto",
     samples: int = 32,
+    holes: int = 64,
     length: int | None = None,
     steps: Sequence[int] = (8, 32, 128),
     batches: Sequence[int] = (1, 8, 32),
+    budget: Literal["tokens", "flops", "time"] = "tokens",
+    rules: str | Path | None = None,
     seed: int = 0,
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
@@ -42,7 +45,8 @@ def compare(
     The folder then holds ``report.html``, ``table.md`` and ``compare.json``.
 
     Args:
-        runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference.
+        runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference. Runs that
+            differ in nothing but their seed are one row.
         output: Folder of the report.
         source: Held-out text; default the valid split of the first run's corpus.
         documents: Most held-out documents.
@@ -50,9 +54,12 @@ def compare(
         judge: ``auto`` trains a small left-to-right judge on the corpus's judge split once and keeps it in the cache;
             ``n-gram`` judges by an n-gram alone; ``none`` by nothing; else a run.
         samples: Texts that each way to sample writes.
+        holes: Holes in held-out text that each run fills, where it can; 0: none.
         length: Tokens of a generated text; default what the shortest context holds, at most 256.
         steps: Steps of samplers that have them.
         batches: Batch sizes at which generation is timed.
+        budget: What the rivals are said to be equal in; over 2 % of difference is a warning.
+        rules: A YAML file of decision rules (``keep``, ``against``, ``rules``), beside those of the runs' recipes.
         seed: Of the documents chosen, the bounds, the samples and the intervals.
         command: The command line, for the report.
         say: Called with a line of progress.
@@ -65,13 +72,20 @@ def compare(
     """
     from unmask.compare.compare import Speed
     from unmask.compare.compare import compare as measure
+    from unmask.compare.decide import read_rules
+    from unmask.compare.fairness import BUDGETS
 
+    if budget not in BUDGETS:
+        raise Error(f"unknown budget {budget!r}.{nearest(budget, BUDGETS)} Choose from {', '.join(BUDGETS)}.")
+    asked = [read_rules(Path(rules))] if rules is not None else []
     for name, values in (("steps", steps), ("batches", batches)):
         if not values or min(values) < 1:
             raise Error(f"{name} must be numbers of at least 1, got {list(values)}.")
     for name, count in (("documents", documents), ("draws", draws), ("samples", samples), ("length", length)):
         if count is not None and count < 1:
             raise Error(f"{name} is {count}; it must be at least 1.")
+    if holes < 0:
+        raise Error(f"holes is {holes}; it must be 0 or more.")
     if Path(output).is_file():
         raise Error(f"--output {output} is a file; give a folder.")
     if source is not None:
@@ -98,8 +112,11 @@ def compare(
         draws=draws,
         judge=chosen,
         samples=samples,
+        holes=holes,
         length=length,
         speed=Speed(batches=tuple(batches), steps=tuple(steps)),
+        budget=budget,
+        rules=asked,
         seed=seed,
         command=command,
         say=say,

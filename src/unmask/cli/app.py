@@ -1,6 +1,7 @@
 """The ``unmask`` command: its verbs, and how every failure ends in one line and an exit status.
 
-Exit status: 0 done, 1 the verb found a problem (``doctor``), 2 a mistake the user can mend, 130 Ctrl-C.
+Exit status: 0 done, 1 the verb found a problem (``doctor``, ``certify``, ``sweep``; ``compare``: drop), 2 a mistake the
+user can mend, 3 undecided (``compare`` with rules), 130 Ctrl-C.
 ``UNMASK_DEBUG=1`` shows the traceback behind a one-line error.
 """
 
@@ -29,7 +30,9 @@ VERBS = {
     "sample": "sample",
     "infill": "infill",
     "evaluate": "evaluate",
+    "certify": "certify",
     "compare": "compare",
+    "sweep": "sweep",
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.

@@ -41,7 +41,8 @@ def demo(
         return
     from rich.console import Console
 
-    from unmask.compare.tables import tables, to_rich
+    from unmask.compare.cells import to_rich
+    from unmask.compare.tables import tables
 
     out = Console(width=None if console.is_terminal else 160)
     out.print(to_rich(tables(result.comparison)[0]))

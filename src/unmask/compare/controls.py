@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from unmask.compare.generation import Way, measure_text, write_texts
+from unmask.compare.generation import Way, write_texts
 from unmask.compare.rows import Control
+from unmask.compare.yardstick import Yardstick
 from unmask.data.corpus import Corpus, documents
 from unmask.data.ngram import ByteNgram
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.bootstrap import interval
-from unmask.evaluation.judge import Judge
 from unmask.evaluation.text import shuffled_words
 from unmask.training.plan import make_model
 from unmask.training.run import Run
@@ -46,8 +46,7 @@ def model_controls(
     corpus: Corpus,
     split: str,
     texts: Sequence[str],
-    real: Sequence[str],
-    judges: Sequence[Judge],
+    yardstick: Yardstick,
     *,
     samples: int,
     size: int,
@@ -59,8 +58,7 @@ def model_controls(
         corpus: The corpus of the first run.
         split: The part of it that is counted.
         texts: Held-out documents; the byte models read each of them whole, which is to their advantage.
-        real: Real text for the measures of generated text.
-        judges: Judges of generated text.
+        yardstick: Measures of generated text.
         samples: Texts to write.
         size: Bytes of each.
         seed: Of the samples and the bootstrap.
@@ -78,7 +76,7 @@ def model_controls(
                 float(nats.sum() / math.log(2) / sizes.sum()),
                 "exact",
                 interval(nats, sizes, seed=seed),
-                measure_text(name, written, real, judges),
+                yardstick.measure(name, written),
             )
         )
     return controls
@@ -88,8 +86,7 @@ def untrained_control(
     run: Run,
     way: Way,
     texts: Sequence[str],
-    real: Sequence[str],
-    judges: Sequence[Judge],
+    yardstick: Yardstick,
     *,
     window: int,
     draws: int,
@@ -107,18 +104,18 @@ def untrained_control(
         score.value,
         score.bound,
         score.interval,
-        measure_text("untrained", written, real, judges),
+        yardstick.measure("untrained", written),
     )
 
 
-def text_controls(pieces: Sequence[str], real: Sequence[str], judges: Sequence[Judge], seed: int) -> list[Control]:
+def text_controls(pieces: Sequence[str], yardstick: Yardstick, seed: int) -> list[Control]:
     """Measure real text as if it had been generated, and the same text with its words shuffled."""
     shuffled = shuffled_words(pieces, seed)
     return [
-        Control("real text", "held-out text itself", text=measure_text("real text", list(pieces), real, judges)),
+        Control("real text", "held-out text itself", text=yardstick.measure("real text", list(pieces))),
         Control(
             "shuffled words",
             "the same, words in random order",
-            text=measure_text("shuffled words", shuffled, real, judges),
+            text=yardstick.measure("shuffled words", shuffled),
         ),
     ]

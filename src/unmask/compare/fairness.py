@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from unmask.compare.entrants import Entrant
 from unmask.errors import Error
 from unmask.evaluation.judge import refuse_biased_judge
 from unmask.evaluation.windows import common_window
 from unmask.models.cost import parameter_count
 from unmask.training.run import Run
 
-
-def names_of(runs: Sequence[Run]) -> list[str]:
-    """Return the folders' names, told apart by their parents' or a number."""
-    names = [run.name for run in runs]
-    for again in ([f"{run.path.resolve().parent.name}/{run.name}" for run in runs], names):
-        twice = {name for name, count in Counter(names).items() if count > 1}
-        names = [other if name in twice else name for name, other in zip(names, again, strict=True)]
-    seen: Counter[str] = Counter()
-    for place, name in enumerate(names):
-        seen[name] += 1
-        names[place] = name if seen[name] == 1 else f"{name} #{seen[name]}"
-    return names
+Budget = Literal["tokens", "flops", "time"]
+BUDGETS: dict[str, tuple[str, str]] = {
+    "tokens": ("tokens_seen", "training tokens"),
+    "flops": ("training_flops", "training FLOPs"),
+    "time": ("train_seconds", "training seconds"),
+}
+"""What rivals may be matched by: attribute of an entrant, and its name in words."""
 
 
 def shared_window(texts: Sequence[str], runs: Sequence[Run], contexts: Sequence[int]) -> int:
@@ -36,27 +31,41 @@ def shared_window(texts: Sequence[str], runs: Sequence[Run], contexts: Sequence[
     return common_window(texts, [t for _, t in shortest.values()], [c for c, _ in shortest.values()])
 
 
-def uneven(names: Sequence[str], runs: Sequence[Run], models: Sequence[Any]) -> list[str]:
-    """Say where the rivals differ by over 2 % in parameters or training tokens, and other ways to be uneven."""
+def uneven(entrants: Sequence[Entrant], budget: Budget) -> list[str]:
+    """Say where the rivals differ by over 2 % in parameters or in the declared budget, and other ways to be uneven."""
     warnings = []
-    for what, values in (
-        ("parameters", [parameter_count(model) for model in models]),
-        ("training tokens", [int(run.manifest.get("tokens_seen", 0)) for run in runs]),
-    ):
-        low, high = min(values), max(values)
+    names = [entrant.name for entrant in entrants]
+    attribute, words = BUDGETS[budget]
+    spent = [getattr(entrant, attribute) for entrant in entrants]
+    if missing := [name for name, value in zip(names, spent, strict=True) if value is None]:
+        warnings.append(
+            f"{words} of {', '.join(missing)} are not known: whether the budgets are equal was not checked."
+        )
+    for what, values in (("parameters", [parameter_count(e.models[0]) for e in entrants]), (words, spent)):
+        known = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]
+        low, high = (pick(value for _, value in known) for pick in (min, max)) if known else (0, 0)
         if high > 1.02 * low:
-            listed = ", ".join(f"{name} {value:,}" for name, value in zip(names, values, strict=True))
+            listed = ", ".join(f"{name} {_figure(value)}" for name, value in known)
             gap = f"by {high / low - 1:.0%}" if low else "without bound"
             warnings.append(f"{what} differ {gap}: {listed}. The comparison is not matched.")
+    runs = [run for entrant in entrants for run in entrant.runs]
     corpora = {(run.manifest.get("corpus_fingerprint"), run.recipe.data.split) for run in runs}
     if len(corpora) > 1:
         warnings.append(f"the runs were trained on {len(corpora)} different corpora or splits.")
     if len({run.tokenizer.fingerprint for run in runs}) > 1:
         warnings.append("the tokenizers differ: equal training tokens are not equal bytes of text.")
-    for name, run in zip(names, runs, strict=True):
+    for run in runs:
         if run.manifest.get("status") != "finished":
-            warnings.append(f"{name} did not finish its training (status: {run.manifest.get('status')}).")
+            warnings.append(f"{run.name} did not finish its training (status: {run.manifest.get('status')}).")
+    counts = {len(entrant.runs) for entrant in entrants}
+    if max(counts) > 1 and min(counts) == 1:
+        single = ", ".join(e.name for e in entrants if len(e.runs) == 1)
+        warnings.append(f"one seed only: {single}. Its interval speaks of that very run, not of its recipe.")
     return warnings
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if value >= 1e9 else f"{value:,.0f}"
 
 
 def check_judge(judge: Run, runs: Sequence[Run]) -> None:

@@ -1,4 +1,4 @@
-"""Each run samples text in several ways; each is timed and its text measured: speed never stands without quality."""
+"""The ways in which a run samples: each writes texts to be measured, and each is timed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from unmask.compare.rows import TextRow
 from unmask.errors import Error, nearest
-from unmask.evaluation.judge import Judge
 from unmask.evaluation.latency import Latency, measure_latency
-from unmask.evaluation.text import real_like, text_quality
 from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
 from unmask.training.run import Run
 
@@ -96,28 +93,3 @@ def time_way(
             )
         )
     return cells
-
-
-def measure_text(
-    name: str,
-    texts: list[str],
-    real: Sequence[str],
-    judges: Sequence[Judge],
-    *,
-    way: Way | None = None,
-    latency: Sequence[Latency] = (),
-    shown: int = 4,
-) -> TextRow:
-    """Measure texts beside real text cut to the same number of words, text by text."""
-    matched = real_like(texts, real)
-    return TextRow(
-        name=name,
-        sampler=way.sampler if way else "",
-        steps=way.steps if way else None,
-        quality=text_quality(texts),
-        real=text_quality(matched),
-        judges={judge.name: judge.bits(texts) for judge in judges},
-        real_judges={judge.name: judge.bits(matched) for judge in judges},
-        texts=texts[:shown],
-        latency=list(latency),
-    )

@@ -88,6 +88,14 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
     return HeldOut(kept, name, split, fingerprint, notes)
 
 
+def in_order(texts: Iterable[str], seed: int = 0) -> list[str]:
+    """Return each text once, in the order in which :func:`held_out` would put them; blank ones, which it drops, last.
+
+    A bound's noise derives from a document's place, so who scores in this order finds the same numbers.
+    """
+    return sorted(dict.fromkeys(texts), key=lambda text: (not text.strip(), _digest(text, seed), text))
+
+
 def _digest(text: str, seed: int | None = None) -> bytes:
     """Hash a text as the corpus does (blank ends do not matter), keyed by the seed for the choice."""
     key = b"" if seed is None else str(seed).encode()

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from unmask.compare.rows import Comparison, Row
+from unmask.compare.rows import Comparison, Row, sharpest
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -30,11 +30,22 @@ def pictures(comparison: Comparison) -> list[tuple[str, str, str]]:
             "Tokens a second against the judge's bits per byte of the text, one point a way to sample.",
             _trade(comparison),
         ),
+        (
+            "Restored text by noise level",
+            "Accuracy at hidden positions against the share of the text that is hidden, beside the unigram.",
+            _restored(comparison),
+        ),
+        (
+            "Confidence against accuracy",
+            "Reliability at corrupted positions, all noise levels together; a calibrated model lies on the diagonal.",
+            _reliability(comparison),
+        ),
     ]
-    return [(title, text, _uri(figure)) for title, text, figure in found if figure is not None]
+    return [(title, text, to_uri(figure)) for title, text, figure in found if figure is not None]
 
 
-def _axes(height: float) -> tuple[Figure, Axes]:
+def new_axes(height: float) -> tuple[Figure, Axes]:
+    """Return an empty picture of a report, in its style."""
     figure = Figure(figsize=(5.4, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(alpha=0.25)
@@ -60,7 +71,7 @@ def _bits(comparison: Comparison) -> Figure:
         ),
         *((c.name, c.bits_per_byte or 0.0, c.interval, c.bound, GREY) for c in controls),
     ]
-    figure, axes = _axes(0.9 + 0.34 * len(entries))
+    figure, axes = new_axes(0.9 + 0.34 * len(entries))
     for place, (_, value, interval, bound, colour) in enumerate(entries):
         low, high = interval or (value, value)
         face = colour if bound == "exact" else "white"
@@ -80,7 +91,7 @@ def _describe_bits(comparison: Comparison) -> str:
 
 
 def _curves(comparison: Comparison) -> Figure | None:
-    figure, axes = _axes(3.6)
+    figure, axes = new_axes(3.6)
     drawn = False
     for number, (name, rows) in enumerate(comparison.curves.items()):
         look = _look(number)
@@ -112,8 +123,8 @@ def _trade(comparison: Comparison) -> Figure | None:
     batches = [cell.batch for cell in comparison.rows[0].generation[0].latency]
     if not judges or not batches:
         return None
-    judge, batch = _sharpest(comparison, judges), batches[len(batches) // 2]
-    figure, axes = _axes(3.8)
+    judge, batch = sharpest(comparison.controls, judges) or judges[0], batches[len(batches) // 2]
+    figure, axes = new_axes(3.8)
     for number, row in enumerate(comparison.rows):
         points = _points(row, judge, batch)
         look = _look(number)
@@ -144,10 +155,51 @@ def _trade(comparison: Comparison) -> Figure | None:
     return figure
 
 
-def _sharpest(comparison: Comparison, judges: list[str]) -> str:
-    """Return the judge to which real text is the most likely: it knows the most about such text."""
-    real = next(c.text.judges for c in comparison.controls if c.name == "real text" and c.text is not None)
-    return min(judges, key=lambda judge: real[judge] or float("inf"))
+def _restored(comparison: Comparison) -> Figure | None:
+    """One line a run that has noise levels; a dashed level for one that has a single one; the unigram in grey."""
+    figure, axes = new_axes(3.6)
+    drawn = False
+    for number, row in enumerate(comparison.rows):
+        levels = [] if row.denoising is None else [x for x in row.denoising.levels if x.accuracy is not None]
+        look = _look(number)
+        if len(levels) == 1:
+            axes.axhline(levels[0].accuracy or 0.0, color=look["color"], linestyle="--", linewidth=1)
+            place = ("axes fraction", "data")
+            label = f"{row.name}, {levels[0].name}"
+            axes.annotate(label, (0.01, levels[0].accuracy or 0.0), xycoords=place, va="bottom", fontsize=8)
+            drawn = True
+        elif levels:
+            at = list(range(len(levels)))
+            axes.plot(at, [x.accuracy for x in levels], **look, linewidth=1.5, label=row.name)
+            spans = [x.accuracy_interval or (x.accuracy, x.accuracy) for x in levels]
+            axes.fill_between(at, [s[0] for s in spans], [s[1] for s in spans], color=look["color"], alpha=0.15)
+            axes.plot(at, [x.unigram_accuracy for x in levels], color=GREY, linestyle=":", linewidth=1)
+            axes.set_xticks(at, [x.name for x in levels], fontsize=8)
+            drawn = True
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("share hidden (dotted grey: the most frequent token)")
+    axes.set_ylabel("accuracy at hidden positions")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
+    return figure if drawn else None
+
+
+def _reliability(comparison: Comparison) -> Figure | None:
+    figure, axes = new_axes(3.6)
+    drawn = False
+    for number, row in enumerate(comparison.rows):
+        curve = [] if row.calibration is None else row.calibration.overall.curve
+        if curve:
+            ece = row.calibration.overall.scores.ece if row.calibration and row.calibration.overall.scores else 0.0
+            label = f"{row.name}: ECE {ece:.3f}"
+            axes.plot([p.confidence for p in curve], [p.accuracy for p in curve], **_look(number), label=label)
+            drawn = True
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
+    if drawn:
+        axes.legend(fontsize=8, frameon=False)
+    return figure if drawn else None
 
 
 def _points(row: Row, judge: str, batch: int) -> list[tuple[float, float, str]]:
@@ -160,7 +212,7 @@ def _points(row: Row, judge: str, batch: int) -> list[tuple[float, float, str]]:
     return points
 
 
-def _uri(figure: Figure) -> str:
+def to_uri(figure: Figure) -> str:
     """Render without pyplot and without global state that a caller would notice."""
     out = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "unmask", "svg.fonttype": "path"}):

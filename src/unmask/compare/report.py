@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from unmask.compare.cells import to_markdown
 from unmask.compare.pictures import pictures
 from unmask.compare.rows import Comparison
-from unmask.compare.tables import tables, to_markdown
+from unmask.compare.tables import tables
 from unmask.errors import Error
 
 
@@ -25,7 +25,7 @@ def write_report(comparison: Comparison, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise Error(f"--output {folder} is a file; give a folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(_finite(comparison.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    content = json.dumps(finite(comparison.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "compare.json").write_text(content + "\n", encoding="utf-8")
     (folder / "table.md").write_text(to_text(comparison), encoding="utf-8")
     (folder / "report.html").write_text(to_html(comparison), encoding="utf-8")
@@ -39,14 +39,19 @@ def to_text(comparison: Comparison) -> str:
 
 def to_html(comparison: Comparison) -> str:
     """Render as one page without any external resource. Every text in it is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = files("unmask.compare") / "templates" / "report.html"
-    return environment.from_string(template.read_text(encoding="utf-8")).render(
+    return page("report.html").render(
         comparison=comparison,
         headline=headline(comparison),
         tables=tables(comparison),
         pictures=pictures(comparison),
     )
+
+
+def page(name: str) -> Template:
+    """Return a template of this folder; they share their style and their tables."""
+    loader = PackageLoader("unmask.compare", "templates")
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=loader, **options).get_template(name)
 
 
 def headline(comparison: Comparison) -> str:
@@ -64,10 +69,10 @@ def headline(comparison: Comparison) -> str:
     return "; ".join(parts) + "." + ending
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

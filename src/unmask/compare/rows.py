@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
+from unmask.evaluation.calibration import Calibration
+from unmask.evaluation.denoising import DenoisingProfile
+from unmask.evaluation.infilling import FillScore, Infilling
 from unmask.evaluation.latency import Latency
+from unmask.evaluation.rules import Outcome, Verdict
 from unmask.evaluation.text import TextQuality
 
 
@@ -23,6 +30,9 @@ class TextRow:
         real_judges: The judges' figures of that real text.
         texts: A few of the texts.
         latency: One cell a batch size; empty for controls.
+        measures: What else was measured of the texts, by name; ``None`` where it could not be.
+        real_measures: The same of that real text.
+        spread: Standard deviation over seeds of every measure, by name; empty for a single seed.
     """
 
     name: str
@@ -34,6 +44,9 @@ class TextRow:
     real_judges: dict[str, float | None]
     texts: list[str]
     latency: list[Latency] = field(default_factory=list)
+    measures: dict[str, float | None] = field(default_factory=dict)
+    real_measures: dict[str, float | None] = field(default_factory=dict)
+    spread: dict[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -44,18 +57,23 @@ class TextRow:
 
 @dataclass(frozen=True)
 class Row:
-    """A run.
+    """A run, or several seeds of one recipe: numbers are then means over the seeds.
 
     Attributes:
         name: Its name in this comparison.
-        path: Its folder.
+        path: Its folder (of the first seed).
+        paths: The folders of all seeds.
+        recipe: Its recipe's name.
         process: What hides text in its training.
         parameters: Trainable parameters.
         tokens_seen: Tokens it was trained on.
         bits_per_byte: Of the held-out text.
         bound: What kind of number that is: ``exact``, ``upper bound``, ``exact for ...``.
         interval: 95 % interval over documents.
+        per_seed: Bits per byte of each seed.
+        spread: Their standard deviation; ``None`` for a single one.
         difference: Bits per byte above the first run, with the paired 95 % interval; ``None`` for the first.
+        ratio: The paired 95 % interval of bits per byte over the first run's.
         length_nats: Nats that a bidirectional model paid for where documents end (part of ``bits_per_byte``).
         draws: Network calls a window behind a bound.
         train_tokens_per_second: While it was trained.
@@ -63,7 +81,15 @@ class Row:
         corpus_fingerprint: Of the corpus it was trained on.
         split: The part of that corpus.
         device: What it was trained on, with threads and precision.
-        seed: Of its training.
+        seed: Of its training (the first).
+        seeds: Of all its runs.
+        training_flops: Floating-point operations of its training; ``None`` where the run does not say.
+        train_seconds: Seconds of its training steps.
+        measures: What else was measured of the model, by the names that rules use; ``None``: does not apply to it.
+        measure_spread: Standard deviation over seeds of each.
+        denoising: Accuracy and nats by noise level (of the first seed).
+        calibration: Confidence against accuracy by noise level (of the first seed).
+        infilling: Holes filled, against the removed text (of the first seed).
         status: ``finished`` or ``interrupted``.
         generation: One entry a way to sample.
     """
@@ -87,6 +113,19 @@ class Row:
     seed: int
     status: str
     generation: list[TextRow] = field(default_factory=list)
+    recipe: str = ""
+    paths: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    per_seed: list[float] = field(default_factory=list)
+    spread: float | None = None
+    ratio: tuple[float, float] | None = None
+    training_flops: float | None = None
+    train_seconds: float | None = None
+    measures: dict[str, float | None] = field(default_factory=dict)
+    measure_spread: dict[str, float] = field(default_factory=dict)
+    denoising: DenoisingProfile | None = None
+    calibration: Calibration | None = None
+    infilling: Infilling | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +150,23 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What a set of rules says of a row.
+
+    Attributes:
+        keep: The row that has to earn its place.
+        against: The row that it is held against.
+        verdict: ``keep``, ``drop`` or ``undecided``.
+        outcomes: What became of each rule.
+    """
+
+    keep: str
+    against: str
+    verdict: Verdict
+    outcomes: list[Outcome]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The whole report as data.
 
@@ -122,6 +178,8 @@ class Comparison:
         setup: Command, date, hardware, versions, seeds, judges.
         curves: Training curves of each run by name: rows of its ``metrics.jsonl``.
         folder: Where the report was written.
+        decisions: What the rules say, one entry a set of rules.
+        fills: What needs no model makes of the holes: the controls of ``infilling``.
     """
 
     rows: list[Row]
@@ -131,7 +189,27 @@ class Comparison:
     setup: dict[str, Any]
     curves: dict[str, list[dict[str, Any]]]
     folder: str
+    decisions: list[Decision] = field(default_factory=list)
+    fills: dict[str, FillScore] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
-        return asdict(self)
+        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    """Return plain data; arrays, which are for computing on, are left out."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        parts = {part.name: getattr(value, part.name) for part in fields(value)}
+        return {name: _plain(part) for name, part in parts.items() if not isinstance(part, np.ndarray)}
+    return value
+
+
+def sharpest(controls: Sequence[Control], judges: Sequence[str]) -> str | None:
+    """Return the judge to which real text is the most likely: it knows the most about such text."""
+    real = next((c.text.judges for c in controls if c.name == "real text" and c.text is not None), {})
+    return min(judges, key=lambda judge: real.get(judge) or float("inf")) if judges else None

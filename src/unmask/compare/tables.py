@@ -1,91 +1,100 @@
-"""The tables of a report as text cells, and their renderings for the terminal and for markdown."""
+"""The tables of a comparison as text cells, the most important first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from unmask.compare.cells import Table, beside, difference, interval, judged, measured, scale, sign, speed
+from unmask.compare.probe_tables import filling_table, restoring_table
+from unmask.compare.rows import Comparison
 
-from rich.table import Table as RichTable
-
-from unmask.compare.rows import Comparison, TextRow
-from unmask.evaluation.latency import Latency
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        title: What it shows.
-        columns: Headings.
-        rows: Cells, as many a row as there are columns.
-        controls: Numbers of the rows that are controls.
-        note: How to read it.
-    """
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    controls: frozenset[int]
-    note: str
+OTHERS = {"self_bleu": "self-BLEU", "coherence": "coherence", "divergence": "divergence"}
+DIGITS = {"self_bleu": 1}
 
 
 def tables(comparison: Comparison) -> list[Table]:
     """Return all tables of a comparison, the most important first."""
-    return [bits_table(comparison), speed_table(comparison), quality_table(comparison)]
+    decided = [decision_table(comparison)] if comparison.decisions else []
+    probed = [restoring_table(comparison)]
+    if comparison.fills:
+        probed.append(filling_table(comparison))
+    return [bits_table(comparison), *decided, speed_table(comparison), quality_table(comparison), *probed]
 
 
 def bits_table(comparison: Comparison) -> Table:
     """Bits per byte of the held-out text, with what each run cost to train."""
+    seeds = max(len(row.seeds) for row in comparison.rows) > 1
     rows = []
     for row in comparison.rows:
-        value = f"{_sign(row.bound)}{row.bits_per_byte:.3f}"
-        speed = "-" if row.train_tokens_per_second is None else f"{row.train_tokens_per_second:,.0f}"
-        difference = "-"
-        if row.difference is not None:
-            middle, low, high = row.difference
-            difference = f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"
+        value = f"{sign(row.bound)}{row.bits_per_byte:.3f}"
+        if row.spread is not None:
+            value += f" ± {row.spread:.3f}"
         rows.append(
             [
                 row.name,
                 row.process,
                 value,
+                *([str(len(row.seeds))] if seeds else []),
                 row.bound if row.bound != "upper bound" else f"upper bound, {row.draws} draws",
-                _interval(row.interval),
-                difference,
+                interval(row.interval),
+                difference(row.difference),
                 f"{row.parameters:,}",
                 f"{row.tokens_seen:,}",
-                speed,
+                scale(row.training_flops),
+                "-" if row.train_seconds is None else f"{row.train_seconds:,.0f}",
+                "-" if row.train_tokens_per_second is None else f"{row.train_tokens_per_second:,.0f}",
             ]
         )
     runs = len(rows)
     for control in comparison.controls:
         if control.bits_per_byte is not None:
-            value = f"{_sign(control.bound)}{control.bits_per_byte:.3f}"
-            rows.append(
-                [control.name, "control", value, control.bound, _interval(control.interval), "-", "-", "-", "-"]
-            )
+            value = f"{sign(control.bound)}{control.bits_per_byte:.3f}"
+            one = ["-"] if seeds else []
+            rows.append([control.name, "control", value, *one, control.bound, interval(control.interval), *["-"] * 6])
     held = comparison.held_out
+    spread = "± is the standard deviation over seeds. " if seeds else ""
     return Table(
         "Bits per byte of held-out text",
         [
             "run",
             "process",
             "bits/byte",
+            *(["seeds"] if seeds else []),
             "kind",
             "95 % interval",
             "above the first",
             "parameters",
             "tokens seen",
+            "train FLOPs",
+            "train s",
             "train tok/s",
         ],
         rows,
         frozenset(range(runs, len(rows))),
-        f"Lower is better. {held['documents']} documents, {held['bytes']:,} bytes of {held['source']} "
-        f"({held['split']}, fingerprint {held['fingerprint']}), windows of {held['window']} bytes. Kinds are not to be "
-        "mixed: the model's own figure may lie below an upper bound, never above. Models that are told where a "
-        "document ends (all but left to right) pay for it. Intervals are over documents; the difference is paired. "
-        "The n-grams read documents whole.",
+        f"Lower is better. Declared equal: {comparison.setup['budget']}. {held['documents']} documents, "
+        f"{held['bytes']:,} bytes of {held['source']} ({held['split']}, fingerprint {held['fingerprint']}), windows of "
+        f"{held['window']} bytes. Kinds are not to be mixed: a model's own figure may lie below an upper bound, never "
+        f"above. Models that are told where a document ends (all but left to right) pay for it. {spread}Intervals are "
+        "over documents, and over seeds where there are several; the difference is paired. The n-grams read documents "
+        "whole.",
+    )
+
+
+def decision_table(comparison: Comparison) -> Table:
+    """Every rule with what was measured, and the verdict of each set of rules."""
+    rows = []
+    for decision in comparison.decisions:
+        for outcome in decision.outcomes:
+            met = {True: "met", False: "broken", None: "undecided"}[outcome.met]
+            value = "-" if outcome.value is None else f"{outcome.value:.4g}"
+            span = "-" if outcome.interval is None else f"{outcome.interval[0]:.4g} to {outcome.interval[1]:.4g}"
+            about = f"{decision.keep} against {decision.against}"
+            rows.append([about, outcome.rule, value, span, met, outcome.why, decision.verdict.upper()])
+    return Table(
+        "Decisions",
+        ["row", "rule", "measured", "95 % interval", "rule is", "because", "verdict"],
+        rows,
+        frozenset(),
+        "Rules were written down before the measurement. x: times the baseline's value. All met: keep; one broken: "
+        "drop; otherwise undecided.",
     )
 
 
@@ -100,10 +109,10 @@ def speed_table(comparison: Comparison) -> Table:
     rows = []
     for text in every:
         cells = {cell.batch: cell for cell in text.latency}
-        row = [text.name, text.sampler, "-" if text.steps is None else str(text.steps), *_judged(text, judges)]
-        row += [_beside(text, "distinct_2"), _beside(text, "repeated_4"), _beside(text, "entropy", 2)]
+        row = [text.name, text.sampler, "-" if text.steps is None else str(text.steps), *judged(text, judges)]
+        row += [beside(text, "distinct_2"), beside(text, "repeated_4"), beside(text, "entropy", 2)]
         for batch in batches:
-            row += _speed(cells.get(batch))
+            row += speed(cells.get(batch))
         rows.append(row)
     setup = comparison.setup
     return Table(
@@ -124,71 +133,28 @@ def quality_table(comparison: Comparison) -> Table:
     runs = len(every)
     every += [control.text for control in comparison.controls if control.text is not None]
     judges = list(every[0].judges) if every else []
+    others = list(every[0].measures) if every else []
     rows = [
         [
             text.label,
-            *_judged(text, judges),
-            *(_beside(text, name) for name in ("distinct_1", "distinct_2", "distinct_3", "repeated_4")),
-            _beside(text, "entropy", 2),
+            *judged(text, judges),
+            *(beside(text, name) for name in ("distinct_1", "distinct_2", "distinct_3", "repeated_4")),
+            beside(text, "entropy", 2),
+            *(measured(text, name, DIGITS.get(name, 3)) for name in others),
             f"{text.quality.words:.0f}",
             f"{text.quality.bytes:.0f}",
         ]
         for text in every
     ]
+    names = [OTHERS.get(name, name) for name in others]
     return Table(
         "Quality of generated text",
-        ["text", *judges, "distinct-1", "distinct-2", "distinct-3", "repeated-4", "entropy", "words", "bytes"],
+        ["text", *judges, "distinct-1", "distinct-2", "distinct-3", "repeated-4", "entropy", *names, "words", "bytes"],
         rows,
         frozenset(range(runs, len(rows))),
         "In brackets: real text of the same size. Judges: bits per byte under models that never saw the training "
         "split; a collapsed text pleases any judge, so read them beside distinct-n (share of different n-grams), "
-        "repeated-4 (share of 4-grams said before in the same text) and entropy (bits a word).",
+        "repeated-4 (share of 4-grams said before in the same text) and entropy (bits a word). Self-BLEU: each text "
+        "against the others. Coherence: how much more alike neighbouring pieces of a text are than pieces of different "
+        "texts. Divergence: like MAUVE, 1 is as close as real text is to other real text (in brackets).",
     )
-
-
-def to_markdown(table: Table) -> str:
-    """Render a table as GitHub markdown."""
-    lines = [f"### {table.title}", "", _line(table.columns), _line(["---"] * len(table.columns))]
-    lines += [_line(row) for row in table.rows]
-    return "\n".join([*lines, "", table.note, ""])
-
-
-def to_rich(table: Table) -> RichTable:
-    """Render a table for the terminal; controls are dim."""
-    shown = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
-    for place, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if place == 0 else "right")
-    for number, row in enumerate(table.rows):
-        shown.add_row(*row, style="dim" if number in table.controls else "")
-    return shown
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _sign(bound: str) -> str:
-    return "≤ " if bound == "upper bound" else ""
-
-
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _beside(text: TextRow, name: str, digits: int = 3) -> str:
-    return f"{getattr(text.quality, name):.{digits}f} ({getattr(text.real, name):.{digits}f})"
-
-
-def _judged(text: TextRow, judges: Sequence[str]) -> list[str]:
-    return [f"{_number(text.judges[name], 2)} ({_number(text.real_judges[name], 2)})" for name in judges]
-
-
-def _speed(cell: Latency | None) -> list[str]:
-    if cell is None:
-        return ["-", "-"]
-    mark = "" if cell.warm else " *"
-    return [f"{cell.median:.3g} ({cell.p90:.3g}){mark}", f"{cell.tokens_per_second:,.0f}"]

@@ -1,0 +1,94 @@
+"""Which of two runs do people prefer? Make a page for readers, and count what they chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unmask.compare.blind import KEY, PAGE, make_page
+from unmask.compare.blind import BlindPage as BlindPage
+from unmask.compare.preference import BlindResults as BlindResults
+from unmask.compare.preference import tally
+from unmask.compare.prompts import RUBRIC, load_prompts, load_rubric
+from unmask.errors import Error
+from unmask.training.run import Run
+
+
+def blind(
+    run_a: str | Path | Run,
+    run_b: str | Path | Run,
+    output: str | Path,
+    *,
+    prompts: str | Path = "stories",
+    rubric: str | Path | None = None,
+    pairs: int | None = None,
+    length: int = 64,
+    temperature: float = 0.8,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> BlindPage:
+    """Let two runs go on from the same prompts and write a page on which readers choose without knowing whose is whose.
+
+    Args:
+        run_a: A run folder, a Hub name or an opened run.
+        run_b: The other one.
+        output: Folder for ``blind.html``, which readers get, and ``key.json``, which they must not see.
+        prompts: ``reasoning``, ``stories``, or a file: one prompt a line, or JSON lines with a field ``prompt``.
+        rubric: A YAML file of criteria; default coherence, grammar, follows the prompt.
+        pairs: How many pairs; default one a prompt.
+        length: Most tokens of a text.
+        temperature: Of both runs; their samplers and steps are their own.
+        seed: Of texts, choice, order and sides.
+        say: Called with a line of progress.
+
+    Returns:
+        The files written.
+
+    Raises:
+        Error: no such run, prompts or rubric, prompts that do not fit, or a page that is already there.
+    """
+    for name, count in (("pairs", pairs), ("length", length)):
+        if count is not None and count < 1:
+            raise Error(f"{name} is {count}; it must be at least 1.")
+    if not 0 <= seed < 2**63:
+        raise Error(f"seed is {seed}; it must be 0 or more and fit into 64 bits.")
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise Error(f"--output {folder} is a file; give a folder.")
+    for name in (KEY, PAGE):
+        if (folder / name).exists():
+            raise Error(f"{folder / name} exists; choices made with it would be lost. Give another folder.")
+    texts = load_prompts(prompts)
+    criteria = RUBRIC if rubric is None else load_rubric(rubric)
+    first, second = (run if isinstance(run, Run) else Run.open(run) for run in (run_a, run_b))
+    return make_page(
+        (first, second),
+        folder,
+        texts,
+        criteria,
+        name=str(prompts),
+        pairs=pairs,
+        length=length,
+        temperature=temperature,
+        seed=seed,
+        say=say,
+    )
+
+
+def blind_results(choices: Sequence[str | Path], folder: str | Path | None = None) -> BlindResults:
+    """Count what readers chose on a blind page.
+
+    Args:
+        choices: The ``choices.json`` of each reader.
+        folder: Where the page was made; default the folder of the first file.
+
+    Returns:
+        Preferences with intervals, a check for a favoured side, and the readers' agreement.
+
+    Raises:
+        Error: no key, or a file that is damaged, incomplete, of another page, or given twice.
+    """
+    files = [Path(path) for path in choices]
+    if not files:
+        raise Error("name at least one file of choices, such as DIR/choices.json.")
+    return tally(Path(folder) if folder is not None else files[0].parent, files)

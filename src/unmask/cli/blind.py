@@ -1,0 +1,89 @@
+"""``unmask compare --blind`` and ``--blind-results``: make a page for readers, and say what they preferred."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unmask.cli.console import console, note, print_json
+from unmask.errors import Error
+
+
+def make_page(
+    runs: list[str],
+    output: Path,
+    *,
+    prompts: str,
+    rubric: Path | None,
+    pairs: int | None,
+    length: int | None,
+    temperature: float,
+    seed: int,
+    json: bool,
+) -> None:
+    """Make the page of two runs.
+
+    Raises:
+        Error: not two runs.
+    """
+    if len(runs) != 2:
+        raise Error(f"--blind takes two runs, got {len(runs)}.")
+    from unmask.api.blind import blind
+
+    page = blind(
+        runs[0],
+        runs[1],
+        output,
+        prompts=prompts,
+        rubric=rubric,
+        pairs=pairs,
+        length=64 if length is None else length,
+        temperature=temperature,
+        seed=seed,
+        say=note,
+    )
+    note(f"{page.pairs} pairs. Give readers {page.page.name} alone: {page.key.name} says whose text is whose.")
+    note(f"then: unmask compare --blind-results CHOICES.json ... -o {output}")
+    if json:
+        print_json(page.to_dict())
+    else:
+        print(page.page)
+
+
+def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None:
+    """Print what readers preferred."""
+    from unmask.api.blind import blind_results
+
+    found = blind_results(choices, folder)
+    for text in found.notes:
+        note(f"note: {text}")
+    if json:
+        print_json(found.to_dict())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    first, second = found.runs
+    table = Table(title=f"{first} against {second}: {found.pairs} pairs, {len(found.raters)} reader(s)")
+    table.add_column("criterion")
+    several = len(found.raters) > 1
+    columns = ["wins", "losses", "ties", "win rate", "95 % interval", "sign test p", *["agree", "alpha"] * several]
+    for column in columns:
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in found.criteria:
+        rate = row.rate
+        cells = [row.name, str(row.wins), str(row.losses), str(row.ties), _number(rate.rate)]
+        cells += [f"{rate.interval[0]:.2f} to {rate.interval[1]:.2f}", f"{rate.p_value:.3f}"]
+        cells += [_number(row.agreement), _number(row.alpha)] if several else []
+        table.add_row(*cells, row.verdict)
+    left = found.left
+    table.caption = (
+        f"Wins and losses are {first}'s, a pair at a time; the rate leaves ties out. The left text was chosen "
+        f"{left.count} of {left.of} times ({_number(left.rate)}, {left.interval[0]:.2f} to {left.interval[1]:.2f}, "
+        f"p {left.p_value:.3f})."
+    )
+    Console(width=None if console.is_terminal else 160).print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
