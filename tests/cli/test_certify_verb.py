@@ -34,7 +34,7 @@ def test_every_registered_sampler_is_in_the_table_beside_its_controls(cli, tmp_p
     found = json.loads(ran.out)
     assert ran.status == 0, ran.err
     assert {c["sampler"] for c in found["certificates"]} == set(SAMPLERS)
-    assert {c["name"] for c in found["certificates"]} >= {"confidence", "confidence confidence_of=peak"}
+    assert {c["name"] for c in found["certificates"]} >= {"confidence", "confidence confidence_of=drawn"}
     for certificate in found["certificates"]:
         assert 0 < certificate["floor"] < certificate["independent"]
         assert [cell["steps"] for cell in certificate["cells"]] in ([1, 2], [None])
@@ -64,9 +64,9 @@ def test_a_sampler_that_breaks_its_promise_is_named_and_the_status_is_one(cli, r
 
 
 def test_one_set_of_settings_is_tested_alone(cli):
-    ran = cli("certify", "confidence", *QUICK, "-o", "confidence_of=peak", "-o", "temperature=0.5", "--json")
+    ran = cli("certify", "confidence", *QUICK, "-o", "confidence_of=drawn", "-o", "temperature=0.5", "--json")
     (certificate,) = json.loads(ran.out)["certificates"]
-    assert certificate["settings"] == {"confidence_of": "peak", "temperature": 0.5}
+    assert certificate["settings"] == {"confidence_of": "drawn", "temperature": 0.5}
     assert certificate["promise"] == "none" and certificate["verdict"].startswith("trades: TV")
 
 
@@ -98,7 +98,7 @@ def test_same_seed_same_numbers_and_threads_are_left_as_they_were():
         (["-o", "temperature=-1"], "temperature is -1.0; it must be 0 or more."),
         (["-o", "confidence_of=margin"], "confidence_of is 'margin'"),
         (["-o", "steps=3"], "steps are set by --steps."),
-        (["ancestral", "-o", "confidence_of=peak"], "the 'ancestral' sampler does not use confidence_of"),
+        (["ancestral", "-o", "confidence_of=drawn"], "the 'ancestral' sampler does not use confidence_of"),
         (["--output", "FILE"], "is a file; give a folder."),
     ],
     ids=str,

@@ -130,10 +130,10 @@ class NeverDone(Ancestral):
         (Neighbours(), {}),
         (OneStepAhead(), {}),
         (OneStepBehind(), {}),
-        (Unaware(), {"confidence_of": "peak"}),
-        (Overstated(), {}),
-        (Overstated(), {"confidence_noise": 1.0}),
-        (Overstated(), {"confidence_of": "peak", "temperature": 0.7}),
+        (Unaware(), {}),
+        (Overstated(), {"confidence_of": "drawn"}),
+        (Overstated(), {"confidence_of": "drawn", "confidence_noise": 1.0}),
+        (Overstated(), {"temperature": 0.7}),
         (NeverDone(), {}),
     ],
     ids=lambda x: type(x).__name__ if not isinstance(x, dict) else "-".join(map(str, x)),
@@ -144,7 +144,7 @@ def test_a_wrong_sampler_fails(wrong, settings):
 
 
 def test_a_stop_that_fills_many_positions_at_once_is_not_exact_where_words_stay_uncertain():
-    settings = Settings(confidence_of="peak", confidence_stop=0.5)
+    settings = Settings(confidence_stop=0.5)
     assert certify(Overstated(), settings, GROUNDS["hmm"], steps=(64,), **SIZE).failed
 
 
@@ -156,7 +156,7 @@ def test_ancestral_sampling_is_the_reverse_process_at_every_number_of_steps(grou
 
 
 def test_ordering_by_the_drawn_words_probability_is_about_as_far_off_as_independent_words(ground):
-    certificate = certify(Confidence(), Settings(), ground, steps=(64,), **SIZE)
+    certificate = certify(Confidence(), Settings(confidence_of="drawn"), ground, steps=(64,), **SIZE)
     (cell,) = certificate.cells
     assert cell.forwards == LENGTH, "one word a step"
     assert cell.tv.low > 0.9 * certificate.independent
@@ -167,7 +167,7 @@ def test_the_bias_of_the_drawn_order_is_the_one_computed_by_hand():
     # Two independent words, likely with 0.9. The first decided word is the unlikely one only if both draws are.
     one = torch.ones(1, dtype=torch.float64)
     coins = Ground("coins", HMM(one, one[None], torch.tensor([[0.9, 0.1]], dtype=torch.float64)), 2)
-    settings = Settings(steps=64, ignore_eos=True)
+    settings = Settings(steps=64, ignore_eos=True, confidence_of="drawn")
     seen, _ = write_texts(Confidence(), settings, coins, 16_000)
     likely_first, unlikely_first = 0.99, 0.01
     mixed = likely_first * 0.1 + unlikely_first * 0.9
@@ -191,12 +191,12 @@ def test_many_texts_at_once_are_those_of_generate(ground, name):
 
 
 def test_a_promise_about_the_limit_is_not_judged_at_few_steps_and_few_texts_decide_nothing(ground):
-    peak = Settings(confidence_of="peak")
-    assert certify(Confidence(), peak, ground, steps=(1, 2), samples=500).verdict.startswith("undecided: more steps")
+    drawn = Settings(confidence_of="drawn")
+    assert certify(Confidence(), Settings(), ground, steps=(1, 2), samples=500).verdict.startswith("undecided: more steps")
     few = certify(Autoregressive(), Settings(), ground, samples=500)
     assert few.verdict == "undecided: more samples" and not few.failed
     with pytest.raises(Error, match="does not use confidence_of"):
-        certify(Ancestral(), peak, ground)
+        certify(Ancestral(), drawn, ground)
 
 
 def test_exact_texts_are_within_the_tolerance_of_the_truth_and_independent_words_are_not(ground):

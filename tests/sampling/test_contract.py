@@ -40,7 +40,7 @@ def test_rows_keep_their_own_settings_in_one_batch(model, sampler, requests_for)
     ]
     if sampler.name == "confidence":
         own += [
-            replace(plain.settings, reveal="linear", confidence_of="peak"),
+            replace(plain.settings, reveal="linear", confidence_of="drawn"),
             replace(plain.settings, confidence_noise=4.0),
             replace(plain.settings, confidence_stop=0.2),
             replace(plain.settings, steps=2, temperature_end=0.1),
@@ -177,7 +177,7 @@ def test_settings_that_mean_nothing_to_the_sampler_are_refused_by_name(sampler):
         "reveal": "linear",
         "confidence_noise": 1.0,
         "confidence_stop": 0.9,
-        "confidence_of": "peak",
+        "confidence_of": "drawn",
         "top_k": 3,
     }
     for name, value in changed.items():

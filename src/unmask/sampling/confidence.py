@@ -50,10 +50,10 @@ class Confidence:
         }
     )
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"confidence_of": "peak"},
-        {"confidence_of": "peak", "confidence_noise": 1.0},
         {"confidence_noise": 1.0},
-        {"confidence_of": "peak", "confidence_stop": 0.6},
+        {"confidence_of": "drawn"},
+        {"confidence_of": "drawn", "confidence_noise": 1.0},
+        {"confidence_stop": 0.6},
     )
 
     def promise(self, settings: Settings) -> Promise:

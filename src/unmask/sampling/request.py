@@ -28,9 +28,10 @@ class Settings:
         reveal: How many positions are decided by step i of N: all but cos(pi/2 i/N) of them, or all but 1 - i/N.
         confidence_noise: Scale of Gumbel noise on the log-confidence that orders positions, times the share still open.
         confidence_stop: Fill everything at once when every open position is more confident than this; ``None``: never.
-        confidence_of: Order positions by the probability of the token drawn there, or by the peak probability *before*
-            drawing. With ``peak`` and no confidence noise the order is a function of what is visible, so the DUEL
-            likelihood (arXiv 2603.01367) is exactly this sampler's.
+        confidence_of: Order positions by the peak probability *before* drawing, or by the probability of the token
+            ``drawn`` there, as MaskGIT does, which keeps likely draws and throws unlikely ones away: it collapses even
+            with a perfect network (``unmask certify``). With ``peak`` and no confidence noise the order is a function
+            of what is visible, so the DUEL likelihood (arXiv 2603.01367) is exactly this sampler's.
         candidates: Weighted candidates that an open position carries to the next step, where the model takes them;
             ``None``: as many as it was trained with.
     """
@@ -45,7 +46,7 @@ class Settings:
     reveal: Literal["cosine", "linear"] = "cosine"
     confidence_noise: float = 0.0
     confidence_stop: float | None = None
-    confidence_of: Literal["drawn", "peak"] = "drawn"
+    confidence_of: Literal["drawn", "peak"] = "peak"
     candidates: int | None = None
 
     def __post_init__(self) -> None:
