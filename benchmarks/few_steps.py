@@ -39,6 +39,9 @@ def run(options: Options) -> Result:
         notes.append(f"texts of {tokens} tokens, not 256: the context of {trained.name} is {context}")
     ways = {
         f"confidence, {few} steps": ("confidence", Settings(steps=few)),
+        f"confidence with noise 1, {few} steps": ("confidence", Settings(steps=few, confidence_noise=1.0)),
+        f"confidence by the drawn token, {few} steps": ("confidence", Settings(steps=few, confidence_of="drawn")),
+        f"ancestral, {few} steps": ("ancestral", Settings(steps=few)),
         f"ancestral, {many} steps": ("ancestral", Settings(steps=many)),
     }
     vocabulary = _vocabulary(trained)
@@ -51,12 +54,13 @@ def run(options: Options) -> Result:
         return [trained.tokenizer.decode(sample.written) for sample in done]
 
     rows, goals = [], []
+    rivals = [next(iter(ways)), list(ways)[-1]]
     for batch in (1, 8):
         say(f"{NAME}: speed, batch {batch}")
-        for way in ways:
+        for way in rivals:
             write(way, 1, 1, 0, True)
         found = take_turns(
-            {w: lambda w=w, n=batch: timed(lambda: write(w, n, n, 1, True)) for w in ways},
+            {w: lambda w=w, n=batch: timed(lambda: write(w, n, n, 1, True)) for w in rivals},
             options.turns(3 if batch > 1 else 5),
         )
         rows += [Row(f"{way}, batch {batch}", "s", samples) for way, samples in found.items()]
