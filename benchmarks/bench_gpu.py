@@ -242,7 +242,6 @@ def sample(bench: Bench) -> bool:
     from benchmarks.prepared import open_prepared
     from unmask.data.ngram import ByteNgram
     from unmask.evaluation.judge import NgramJudge
-    from unmask.evaluation.latency import measure_latency
     from unmask.evaluation.text import real_like, text_quality
     from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
     from unmask.training.run import MANIFEST, Run
@@ -291,10 +290,11 @@ def sample(bench: Bench) -> bool:
             say(f"sample: {trained}, {sampler}{f', {used} steps' if used else ''}")
             latency: dict[str, Any] = {}
             for batch in batches:
-                cell = measure_latency(
+                each = timing(
                     model, SAMPLERS.get(sampler)(), settings, vocabulary, tokenizer.decode, length=length, batch=batch,
                     repeats=2 if bench.quick else 5, seconds=3.0,
                 )  # fmt: skip
+                (cell,) = take_turns([each])
                 latency |= {f"s, batch {batch}": cell.median, f"tok/s, batch {batch}": cell.tokens_per_second}
             requests = [fill_request([], length, vocabulary, settings, index=i) for i in range(count)]
             texts = [

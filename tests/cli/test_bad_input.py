@@ -65,7 +65,10 @@ RECIPE = [
     ("train latin.yaml", "latin.yaml is not UTF-8 (byte 10); save it as UTF-8."),
     ("train section.yaml", "recipe key data is 5; it must be a section"),
     (f"{DRY} -o data.srce=x", "unknown recipe key data.srce. Did you mean 'source'?"),
-    (f"{DRY} -o backbone.width=3", "unknown recipe key backbone.width. Known: candidate_input, candidates, dropout, hidden_size"),
+    (
+        f"{DRY} -o backbone.width=3",
+        "unknown recipe key backbone.width. Known: candidate_input, candidates, dropout, hidden_size",
+    ),
     (f"{DRY} -o training.bf16=true", "training.bf16 is decided by training.precision; leave it out."),
     (f"{DRY} -o novalue", "must look like section.key=value"),
     (f"{DRY} -o training.max_steps=many", "recipe key training.max_steps is 'many'"),

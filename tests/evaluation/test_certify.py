@@ -192,7 +192,9 @@ def test_many_texts_at_once_are_those_of_generate(ground, name):
 
 def test_a_promise_about_the_limit_is_not_judged_at_few_steps_and_few_texts_decide_nothing(ground):
     drawn = Settings(confidence_of="drawn")
-    assert certify(Confidence(), Settings(), ground, steps=(1, 2), samples=500).verdict.startswith("undecided: more steps")
+    assert certify(Confidence(), Settings(), ground, steps=(1, 2), samples=500).verdict.startswith(
+        "undecided: more steps"
+    )
     few = certify(Autoregressive(), Settings(), ground, samples=500)
     assert few.verdict == "undecided: more samples" and not few.failed
     with pytest.raises(Error, match="does not use confidence_of"):

@@ -9,7 +9,7 @@ import torch
 from unmask.data.tokenizers import Tokenizer
 from unmask.evaluation import latency as module
 from unmask.evaluation import memory
-from unmask.evaluation.latency import measure_latency
+from unmask.evaluation.latency import take_turns, timing
 from unmask.evaluation.memory import HIGH_WATER, SAMPLED, peak_memory
 from unmask.models.transformer import Transformer
 from unmask.sampling import SAMPLERS, Settings, Vocabulary
@@ -54,9 +54,10 @@ def test_work_that_takes_nothing_is_0_and_one_that_fails_is_not_swallowed(monkey
 def measured(tiny: Transformer, tokenizer: Tokenizer, **options):
     vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
     sampler = SAMPLERS.get("ancestral")()
-    return measure_latency(
-        tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode, length=12, batch=2, **options
+    cells = take_turns(
+        [timing(tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode, length=12, batch=2, **options)]
     )
+    return cells[0]
 
 
 def test_percentiles_are_those_of_the_repeats_and_say_how_many_there_were(
@@ -67,15 +68,11 @@ def test_percentiles_are_those_of_the_repeats_and_say_how_many_there_were(
     ticks = []
 
     def perf_counter() -> float:
-        """Called as: start, end of the warm-up; began; then start, end and a look at the limit for each repeat."""
+        """Called at the start and the end of each generation."""
         ticks.append(len(ticks))
-        place = len(ticks) - 1
-        if place in (0, 2):
-            return times[0]
-        if place == 1:
-            times[0] += 0.5
-        elif (place - 3) % 3 == 1:
-            times[0] += 1 + (place - 4) // 3
+        generation, ends = divmod(len(ticks) - 1, 2)
+        if ends:
+            times[0] += generation or 0.5
         return times[0]
 
     monkeypatch.setattr(module.time, "perf_counter", perf_counter)
@@ -84,6 +81,30 @@ def test_percentiles_are_those_of_the_repeats_and_say_how_many_there_were(
     assert cell.repeats == 11 and cell.warm
     assert (cell.median, cell.p90, cell.p99) == pytest.approx(tuple(np.quantile(every, [0.5, 0.9, 0.99])))
     assert cell.tokens == 24 and cell.tokens_per_second == pytest.approx(24 / 6)
+
+
+def test_rivals_take_turns(tiny: Transformer, byte_tokenizer: Tokenizer) -> None:
+    order: list[str] = []
+
+    def one(name: str, repeats: int):
+        for _ in range(repeats):
+            order.append(name)
+            yield None
+        order.append(name)
+        yield name
+
+    assert take_turns([one("a", 3), one("b", 1), one("c", 2)]) == ["a", "b", "c"]  # type: ignore[comparison-overlap]
+    assert order == list("abcabcaca")
+    tokenizer = byte_tokenizer
+    vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    steps = (3, 6)
+    timings = [
+        timing(tiny, SAMPLERS.get("ancestral")(), Settings(steps=n), vocabulary, tokenizer.decode, length=12, batch=1)
+        for n in steps
+    ]
+    cells = take_turns(timings)
+    assert [cell.repeats for cell in cells] == [5, 5]
+    assert cells[0].forwards <= 3 and cells[1].forwards <= 6, "one network, and each counts its own calls"
 
 
 def test_a_cell_names_its_memory_and_goes_without_where_told(tiny: Transformer, byte_tokenizer: Tokenizer) -> None:

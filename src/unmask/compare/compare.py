@@ -19,7 +19,7 @@ from unmask.compare.controls import fit_ngram, model_controls, text_controls, un
 from unmask.compare.decide import Evidence, Question, decide, question
 from unmask.compare.entrants import Entrant, gather
 from unmask.compare.fairness import BUDGETS, Budget, check_judge, shared_window, uneven
-from unmask.compare.generation import time_way, ways, write_texts
+from unmask.compare.generation import Timed, time_ways, ways, write_texts
 from unmask.compare.held_out import corpus_of, held_out
 from unmask.compare.probes import Probed, Probes
 from unmask.compare.report import write_report
@@ -137,32 +137,36 @@ def compare(
     probes = Probes.make(text.texts, window, holes, seed, warnings.append, PROBED)
 
     nats = {e.name: _stacked(each) for e, each in zip(entrants, scores, strict=True)}
-    rows, first_way = [], None
+    asked_ways = [
+        Timed(entrant.first, entrant.models[0], way)
+        for entrant in entrants
+        for way in ways(entrant.first, speed.steps, size)
+    ]
+    cells = iter(
+        time_ways(
+            asked_ways,
+            length=size,
+            batches=speed.batches,
+            repeats=speed.repeats,
+            seconds=speed.seconds,
+            say=say,
+        )
+    )
+    first_way = asked_ways[0].way
+    rows = []
     for entrant, each in zip(entrants, scores, strict=True):
         generation: list[TextRow] = []
         for way in ways(entrant.first, speed.steps, size):
-            first_way = first_way or way
             say(f"sampling {entrant.name}: {way.sampler}{'' if way.steps is None else f' {way.steps} steps'}")
             written = [
                 write_texts(run, model, way, length=size, samples=samples, seed=seed)
                 for run, model in zip(entrant.runs, entrant.models, strict=True)
             ]
-            cells = time_way(
-                entrant.first,
-                entrant.models[0],
-                way,
-                length=size,
-                batches=speed.batches,
-                repeats=speed.repeats,
-                seconds=speed.seconds,
-                say=say,
-            )
-            generation.append(yardstick.measure_seeds(entrant.name, written, way=way, latency=cells))
+            generation.append(yardstick.measure_seeds(entrant.name, written, way=way, latency=next(cells)))
         base = None if entrant is entrants[0] else nats[entrants[0].name]
         say(f"probing {entrant.name}")
         rows.append(_row(entrant, each, generation, base, probes.ask(entrant), seed))
 
-    assert first_way is not None
     say("measuring the controls")
     controls = [
         *model_controls(

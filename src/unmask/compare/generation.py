@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from unmask.errors import Error, nearest
-from unmask.evaluation.latency import Latency, measure_latency
+from unmask.evaluation.latency import Latency, take_turns, timing
 from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
 from unmask.training.run import Run
 
@@ -64,32 +64,42 @@ def write_texts(run: Run, model: Any, way: Way, *, length: int, samples: int, se
     return [run.tokenizer.decode(sample.written) for sample in done]
 
 
-def time_way(
-    run: Run,
-    model: Any,
-    way: Way,
+@dataclass(frozen=True)
+class Timed:
+    """A way to sample that is to be timed: the run, its network, the way."""
+
+    run: Run
+    model: Any
+    way: Way
+
+
+def time_ways(
+    asked: Sequence[Timed],
     *,
     length: int,
     batches: Sequence[int],
     repeats: int,
     seconds: float,
     say: Callable[[str], None],
-) -> list[Latency]:
-    """Time one way to sample at each batch size."""
-    cells = []
+) -> list[list[Latency]]:
+    """Time ways to sample at each batch size, taking turns; return the cells of each way."""
+    cells: list[list[Latency]] = [[] for _ in asked]
     for batch in batches:
-        say(f"timing {run.name}: {way.sampler}{'' if way.steps is None else f' {way.steps} steps'}, batch {batch}")
-        cells.append(
-            measure_latency(
-                model,
-                SAMPLERS.get(way.sampler)(),
-                way.settings,
-                vocabulary_of(run),
-                run.tokenizer.decode,
+        say(f"timing {len(asked)} ways to sample in turns, batch {batch}")
+        timings = [
+            timing(
+                each.model,
+                SAMPLERS.get(each.way.sampler)(),
+                each.way.settings,
+                vocabulary_of(each.run),
+                each.run.tokenizer.decode,
                 length=length,
                 batch=batch,
                 repeats=repeats,
                 seconds=seconds,
             )
-        )
+            for each in asked
+        ]
+        for mine, cell in zip(cells, take_turns(timings), strict=True):
+            mine.append(cell)
     return cells

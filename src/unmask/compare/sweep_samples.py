@@ -20,7 +20,7 @@ from unmask.compare.controls import fit_ngram
 from unmask.compare.executors import Say
 from unmask.compare.expand_ways import WayPlan
 from unmask.compare.fairness import check_judge
-from unmask.compare.generation import time_way, write_texts
+from unmask.compare.generation import Timed, time_ways, write_texts
 from unmask.compare.held_out import corpus_of
 from unmask.compare.plan import Sample
 from unmask.compare.rows import TextRow
@@ -124,10 +124,8 @@ def try_samplers(
                 written = write_texts(
                     run, model, entry.way, length=scene.length, samples=wanted.samples, seed=wanted.seed
                 )
-                cells = time_way(
-                    run,
-                    model,
-                    entry.way,
+                (cells,) = time_ways(
+                    [Timed(run, model, entry.way)],
                     length=scene.length,
                     batches=wanted.batches,
                     repeats=_REPEATS,

@@ -11,7 +11,7 @@ Letters: B batch, R repeats.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -60,7 +60,23 @@ class Latency:
         return asdict(self)
 
 
-def measure_latency(
+def take_turns(timings: Sequence[Iterator[Latency | None]]) -> list[Latency]:
+    """Run several timings one generation each in turn, and return their cells in order.
+
+    Whatever slows the machine for a while then slows all rivals, and not the one whose turn it was.
+
+    Args:
+        timings: From :func:`timing`.
+    """
+    cells: list[Latency | None] = [None] * len(timings)
+    while any(cell is None for cell in cells):
+        for place, each in enumerate(timings):
+            if cells[place] is None:
+                cells[place] = next(each)
+    return [cell for cell in cells if cell is not None]
+
+
+def timing(
     model: Any,
     sampler: Sampler,
     settings: Settings,
@@ -73,8 +89,8 @@ def measure_latency(
     seconds: float = 10.0,
     seed: int = 0,
     memory: bool = True,
-) -> Latency:
-    """Time the generation of ``batch`` texts of ``length`` tokens.
+) -> Iterator[Latency | None]:
+    """Time the generation of ``batch`` texts of ``length`` tokens: ``None`` after each generation, at last the cell.
 
     Args:
         model: A network in eval mode.
@@ -85,7 +101,8 @@ def measure_latency(
         length: Tokens of a text, BOS not counted.
         batch: Texts at once (B).
         repeats: Most timed generations (R).
-        seconds: No new repeat starts after this time; a first run that takes longer is the measure itself.
+        seconds: No new repeat starts after this much time spent here; a first run that takes longer is the measure
+            itself.
         seed: Of the texts; each repeat writes others.
         memory: Whether to take the peak memory of the first generation.
     """
@@ -107,17 +124,18 @@ def measure_latency(
             (first, samples), used = peak_memory(lambda: once(0), model.device)
         else:
             first, samples = once(0)
+    yield None
     times: list[float] = []
-    began = time.perf_counter()
     if first <= seconds:
-        while len(times) < repeats and (not times or time.perf_counter() - began < seconds):
+        while len(times) < repeats and (not times or sum(times) < seconds):
             taken, samples = once(len(times) + 1)
             times.append(taken)
+            yield None
     timed = times or [first]
     tokens = sum(len(sample.written) for sample in samples)
     size = sum(len(decode(sample.written).encode()) for sample in samples)
     median, p90, p99 = (float(np.quantile(timed, q)) for q in (0.5, 0.9, 0.99))
-    return Latency(
+    yield Latency(
         batch=batch,
         median=median,
         p90=p90,
