@@ -93,8 +93,8 @@ def decision_table(comparison: Comparison) -> Table:
         ["row", "rule", "measured", "95 % interval", "rule is", "because", "verdict"],
         rows,
         frozenset(),
-        "Rules were written down before the measurement. x: times the baseline's value. All met: keep; one broken: "
-        "drop; otherwise undecided.",
+        "Rules are to be written down before the measurement. x: times the baseline's value. All met: keep; one "
+        "broken: drop; otherwise undecided.",
     )
 
 
