@@ -242,6 +242,7 @@ def sample(bench: Bench) -> bool:
     from benchmarks.prepared import open_prepared
     from unmask.data.ngram import ByteNgram
     from unmask.evaluation.judge import NgramJudge
+    from unmask.evaluation.latency import take_turns, timing
     from unmask.evaluation.text import real_like, text_quality
     from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
     from unmask.training.run import MANIFEST, Run
