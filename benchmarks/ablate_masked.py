@@ -1,6 +1,6 @@
 """What each training option of the masked process does at equal tokens: the table behind the recipes' defaults.
 
-    python benchmarks/ablate_masked.py --source stories-en.train.jsonl.gz --valid stories-en.valid.jsonl.gz
+    python -m benchmarks.ablate_masked --source stories-en.train.jsonl.gz --valid stories-en.valid.jsonl.gz
 
 Each row is a nano recipe with one change, several seeds, scored on held-out documents (bits per byte; an upper bound
 for masked rows).
@@ -48,18 +48,23 @@ ROWS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def main() -> None:
-    """Run what is missing and print the table."""
+def options(results: Path) -> argparse.Namespace:
+    """Return the options of an ablation, whose rows go to ``results``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--source", required=True)
     parser.add_argument("--valid")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--documents", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="run only rows whose name this regular expression finds")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    parser.add_argument("--results", type=Path, default=results)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    arguments = options(RESULTS)
     torch.set_num_threads(arguments.threads)
     stored = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {"rows": {}}
     for seed in range(arguments.seeds):
@@ -69,7 +74,7 @@ def main() -> None:
                 continue
             stored["rows"][key] = one(row, recipe, overrides, seed, arguments)
             stored |= {
-                "command": "python benchmarks/ablate_masked.py --source SOURCE --valid VALID",
+                "command": "python -m benchmarks.ablate_masked --source SOURCE --valid VALID",
                 "source": Path(arguments.source).name,
                 "hardware": f"{platform.machine()}, {arguments.threads} threads",
                 "date": time.strftime("%Y-%m-%d"),

@@ -8,7 +8,6 @@ tokens, seeds and documents. Results go to ``benchmarks/results/ablate_sparse.js
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.ablate_masked import RESULTS as MASKED
-from benchmarks.ablate_masked import one
+from benchmarks.ablate_masked import one, options
 
 RESULTS = Path(__file__).parent / "results" / "ablate_sparse.json"
 CONTROL = "shift + causal warm start 0.4"
@@ -35,16 +34,7 @@ ROWS: dict[str, list[str]] = {
 
 def main() -> None:
     """Run what is missing."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--source", required=True)
-    parser.add_argument("--valid")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--documents", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="run only rows whose name this regular expression finds")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    arguments = options(RESULTS)
     torch.set_num_threads(arguments.threads)
     masked = json.loads(MASKED.read_text())["rows"]
     control = {key: row for key, row in masked.items() if key.startswith(f"{CONTROL} | ")}
