@@ -28,7 +28,7 @@ def main() -> None:
     certificates = json.loads((ROOT / "benchmarks" / "results" / "certify.json").read_text())["certificates"]
     worlds = list(dict.fromkeys(c["world"] for c in certificates))
     names = list(dict.fromkeys(c["name"] for c in certificates))
-    figure, panels = pyplot.subplots(1, len(worlds), figsize=(5.2 * len(worlds), 5.6), sharey=True, squeeze=False)
+    figure, panels = pyplot.subplots(1, len(worlds), figsize=(5.2 * len(worlds), 7.0), sharey=True, squeeze=False)
     for axes, world in zip(panels[0], worlds, strict=True):
         own = [c for c in certificates if c["world"] == world]
         for certificate in own:
@@ -46,27 +46,37 @@ def main() -> None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("total variation from the truth")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8, frameon=False)
-    figure.tight_layout(rect=(0, 0.18, 1, 1))
+    figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0.3, 1, 1))
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     matplotlib.rcParams["svg.hashsalt"] = "unmask"
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
 def _draw(axes: Axes, certificate: dict[str, Any], number: int) -> None:
-    look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
+    colour, turn = number % len(COLOURS), number // len(COLOURS)  # no two share colour and marker
+    look = {"color": COLOURS[colour], "marker": MARKERS[(colour + 3 * turn) % len(MARKERS)], "markersize": 4}
     cells = certificate["cells"]
     values = [cell["tv"]["value"] for cell in cells]
-    if cells[0]["steps"] is None:  # no steps: its own length, one word a step
-        axes.plot([certificate["length"]], values, linestyle="none", label=certificate["name"], **look)
+    if cells[0]["steps"] is None:  # no steps: as many as it took
+        axes.plot([cells[0]["forwards"]], values, linestyle="none", label=certificate["name"], **look)
         return
     steps = [cell["steps"] for cell in cells]
     bars = [
         [v - max(cell["tv"]["low"], LOWEST) for v, cell in zip(values, cells, strict=True)],
         [cell["tv"]["high"] - v for v, cell in zip(values, cells, strict=True)],
     ]
-    axes.errorbar(steps, values, bars, linewidth=1.2, capsize=2, label=certificate["name"], **look)
-    if certificate["promise"] == "reverse":
+    axes.errorbar(
+        steps,
+        values,
+        bars,
+        linestyle=("-", "-.")[turn % 2],
+        linewidth=1.2,
+        capsize=2,
+        label=certificate["name"],
+        **look,
+    )
+    if certificate["promise"] in ("reverse", "process"):
         axes.plot(steps, [cell["predicted"] for cell in cells], color=look["color"], linestyle="--", linewidth=1)
 
 

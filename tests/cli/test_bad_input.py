@@ -67,7 +67,7 @@ RECIPE = [
     (f"{DRY} -o data.srce=x", "unknown recipe key data.srce. Did you mean 'source'?"),
     (
         f"{DRY} -o backbone.width=3",
-        "unknown recipe key backbone.width. Known: candidate_input, candidates, dropout, hidden_size",
+        "unknown recipe key backbone.width. Known: candidate_input, candidate_places, candidates, dropout, hidden_size",
     ),
     (f"{DRY} -o training.bf16=true", "training.bf16 is decided by training.precision; leave it out."),
     (f"{DRY} -o novalue", "must look like section.key=value"),
@@ -84,7 +84,7 @@ RECIPE = [
     (f"{DRY} -o process.schedule=cosin", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     (f"{DRY} -o sampler=confidense", "unknown sampler 'confidense'. Did you mean 'confidence'?"),
     (f"{DRY} -o sampler.temperature=hot", "recipe key sampler.temperature is 'hot'"),
-    (f"{DRY} -o backbone=rnn", "unknown backbone 'rnn'. Available: transformer."),
+    (f"{DRY} -o backbone=rnn", "unknown backbone 'rnn'. Available: eco, transformer."),
     (f"{DRY} -o backbone.hidden_size=33", "make hidden_size a multiple of 8."),
     (f"{DRY} -o backbone.hidden_size=12", "heads of an even width; make hidden_size a multiple of 8."),
     (f"{DRY} -o backbone.num_attention_heads=0", "num_attention_heads is 0; it must be a whole number, at least 1."),

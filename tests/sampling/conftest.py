@@ -11,7 +11,9 @@ from unmask.sampling import SAMPLERS, Request
 from unmask.training.recipe import parse_recipe
 
 
-def _tiny(seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bool = False) -> Transformer:
+def _tiny(
+    seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bool = False, candidates: int = 0
+) -> Transformer:
     """A random network whose predictions are far from uniform, so that a wrong context changes its words."""
     torch.manual_seed(seed)
     config = TransformerConfig(
@@ -22,6 +24,8 @@ def _tiny(seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bo
         max_position_embeddings=context,
         initializer_range=0.5,
         time_input=time_input,
+        candidates=candidates,
+        candidate_input="pooled" if candidates else None,
     )
     model = Transformer(config).eval()
     with torch.no_grad():
@@ -29,9 +33,11 @@ def _tiny(seed: int = 0, vocab_size: int = 24, context: int = 64, time_input: bo
     return model
 
 
-@pytest.fixture(scope="session")
-def model() -> Transformer:
-    return _tiny()
+@pytest.fixture
+def model(request) -> Transformer:
+    """A tiny network; one that takes candidates for a sampler that needs them."""
+    given = "sampler" in request.fixturenames and request.getfixturevalue("sampler").processes
+    return _tiny(candidates=3 if given else 0)
 
 
 @pytest.fixture(params=list(SAMPLERS))

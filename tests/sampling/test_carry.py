@@ -8,14 +8,15 @@ from rich.console import Console
 
 from unmask.cli.canvas import Canvas
 from unmask.data.tokenizers import make_tokenizer
+from unmask.diffusion.process import PROCESSES
 from unmask.models.config import TransformerConfig
 from unmask.models.transformer import Transformer
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate, ticks
+from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate, ticks
 from unmask.sampling.state import rows, stack
 from unmask.sampling.trace import TraceWriter, read_trace
 
 VOCABULARY = Vocabulary()
-SAMPLERS_OF_MASKS = [name for name in SAMPLERS if SAMPLERS.get(name).visibility == "bidirectional"]
+SAMPLERS_OF_MASKS = [name for name in SAMPLERS if drives(SAMPLERS.get(name), PROCESSES.get("sparse"))]
 
 
 @pytest.fixture(params=["pooled", "full"])
@@ -26,10 +27,10 @@ def model(request):
     return Transformer(config).eval()
 
 
-def requests(steps=6, **settings):
-    return [
-        fill_request([70], 8, VOCABULARY, Settings(steps=steps, ignore_eos=True, **settings), index=i) for i in range(3)
-    ]
+def requests(name="confidence", **settings):
+    wanted = {"steps": 6, "remask_strength": 0.5, "ignore_eos": True}
+    given = {k: v for k, v in wanted.items() if k in SAMPLERS.get(name).uses}
+    return [fill_request([70], 8, VOCABULARY, Settings(**given, **settings), index=i) for i in range(3)]
 
 
 @pytest.mark.parametrize("name", SAMPLERS_OF_MASKS)
@@ -43,7 +44,7 @@ def test_open_positions_carry_the_models_last_answer_and_decided_ones_nothing(mo
 
     spy.config = model.config
     seen = 0
-    for tick in ticks(spy, SAMPLERS.get(name)(), requests(), VOCABULARY, batch_size=1):
+    for tick in ticks(spy, SAMPLERS.get(name)(), requests(name), VOCABULARY, batch_size=1):
         given = tick.frame.candidates
         if given is None:
             continue
@@ -64,7 +65,7 @@ def test_open_positions_carry_the_models_last_answer_and_decided_ones_nothing(mo
 @pytest.mark.parametrize("name", SAMPLERS_OF_MASKS)
 def test_a_request_may_carry_fewer_candidates_or_none_beside_others(model, name):
     sampler = SAMPLERS.get(name)()
-    asked = [requests(candidates=k)[0] for k in (None, 0, 1, 3)]
+    asked = [requests(name, candidates=k)[0] for k in (None, 0, 1, 3)]
     together = generate(model, sampler, asked, VOCABULARY)
     alone = [generate(model, sampler, [request], VOCABULARY)[0] for request in asked]
     assert [s.tokens for s in together] == [s.tokens for s in alone]

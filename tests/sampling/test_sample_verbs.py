@@ -40,6 +40,21 @@ def test_the_recipe_says_how_to_sample_and_the_user_overrides_it(run_folder):
         sample(run_folder("masked", name="ancestral", reveal="linear"))
 
 
+def test_recipes_and_the_shell_name_the_settings_of_every_sampler(cli, run_folder):
+    run = run_folder("masked", name="remasking", steps=9, remask="conf", remask_strength=0.4)
+    result = sample(run, max_tokens=6)
+    assert result.sampler == "remasking" and result.settings["remask"] == "conf" and result.steps == [8]
+    loop = ("--remask-start", "0.6", "--remask-stop", "0.2", "--remask-hold", "0.5", "--remask", "cap")
+    ran = cli("sample", run, "--max-tokens", "6", *loop, "--remask-strength", "0.3", "--json")
+    settings = json.loads(ran.out)["settings"]
+    assert settings["steps"] == 9 and settings["remask_hold"] == 0.5 and settings["remask_strength"] == 0.3
+    bound = ("--sampler", "entropy-bound", "--entropy-budget", "50", "--error-proxy", "margin")
+    ran = cli("sample", run, "--max-tokens", "6", *bound, "--json")
+    assert json.loads(ran.out)["steps"] == [1], "a budget for everything takes one step"
+    ran = cli("infill", run, "the ____ sat", "--length", "2", *bound, "--json")
+    assert ran.status == 0 and json.loads(ran.out)["texts"][0].startswith("the ")
+
+
 def test_infill_keeps_the_sentence_and_reports_its_choice(run_folder):
     result = infill(run_folder(), "the ____ sat on ____.", length="1-3", n=2, steps=3)
     for text, fills, lengths in zip(result.texts, result.fills, result.lengths, strict=True):
@@ -76,6 +91,9 @@ MISTAKES = [
     (["sample", "CAUSAL", "--sampler", "ancestral"], "'ancestral' sampler fills positions in any order"),
     (["sample", "CAUSAL", "--steps", "9"], "'autoregressive' sampler does not use steps"),
     (["sample", "CAUSAL", "--suffix", "x"], "suffix"),
+    (["sample", "MASKED", "--sampler", "entropy-bound", "--steps", "9"], "'entropy-bound' sampler does not use steps"),
+    (["sample", "MASKED", "--remask-strength", "2"], "remask_strength is 2.0"),
+    (["sample", "MASKED", "--remask", "cap"], "'ancestral' sampler does not use remask"),
     (["sample", "MASKED", "--trace", "/nowhere/t.jsonl"], "cannot be written"),
     (["sample", "--replay", "nowhere.jsonl"], "there is no trace"),
     (["infill", "MASKED", "no hole"], "no hole"),

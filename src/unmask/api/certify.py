@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 import unmask
 from unmask.compare.cells import Table, to_markdown
 from unmask.errors import Error, nearest
-from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate
+from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate, certifiable
 from unmask.evaluation.certify import certify as measure
 from unmask.evaluation.ground import Ground
 from unmask.evaluation.worlds import WORLDS
@@ -82,7 +82,7 @@ def certify(
     See :mod:`unmask.evaluation.certify` for what is compared and :mod:`unmask.evaluation.distance` for the band.
 
     Args:
-        samplers: Names; default: every registered sampler.
+        samplers: Names; default: every registered sampler that a known source can answer.
         steps: Numbers of steps, for samplers that have them.
         samples: Texts a cell.
         seed: Of the texts.
@@ -96,8 +96,14 @@ def certify(
     Raises:
         Error: no such sampler, world or setting, or numbers that cannot work.
     """
-    names = [samplers] if isinstance(samplers, str) else list(samplers or SAMPLERS)
+    names = [samplers] if isinstance(samplers, str) else list(samplers or certifiable())
     parts = [SAMPLERS.get(name)() for name in dict.fromkeys(names)]
+    for part in parts:
+        if part.processes is not None:
+            raise Error(
+                f"the {part.name!r} sampler shows states of {', '.join(sorted(part.processes))}, which no known source "
+                f"can answer. Certifiable: {', '.join(certifiable())}."
+            )
     worlds = list(WORLDS) if world == "both" else [world]
     makers = {name: WORLDS.get(name) for name in worlds}
     if not steps or min(steps) < 1:

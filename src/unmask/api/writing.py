@@ -14,7 +14,7 @@ from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings,
 from unmask.sampling.generate import collect
 from unmask.sampling.infill import spaced_tokens
 from unmask.sampling.request import refuse_unused
-from unmask.sampling.sampler import check_visibility
+from unmask.sampling.sampler import check_drives
 from unmask.sampling.trace import TraceWriter
 from unmask.training.run import Run
 
@@ -36,6 +36,13 @@ class SettingsOptions(TypedDict, total=False):
     confidence_noise: float | None
     confidence_stop: float | None
     confidence_of: str | None
+    entropy_budget: float | None
+    error_proxy: str | None
+    remask: str | None
+    remask_strength: float | None
+    remask_start: float | None
+    remask_stop: float | None
+    remask_hold: float | None
 
 
 def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, Sampler, Settings]:
@@ -52,7 +59,7 @@ def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -
     section = run.recipe.sampler
     own = section.name or run.process.sampler
     sampler = SAMPLERS.get(name or own)()
-    check_visibility(sampler, run.process.visibility)
+    check_drives(sampler, run.process)
     refuse_unused(sampler.name, sampler.uses, chosen)
     stored: dict[str, Any] = dict(section.model_extra or {})
     if sampler.name == own:

@@ -1,6 +1,7 @@
 """Denoising in the terminal: open positions are dim blocks, fresh words stand out, doubtful ones are shaded.
 
-An open position that carries candidates shows the likeliest of them, dim and slanted.
+An open position that carries candidates shows the likeliest of them, dim and slanted; one whose word was taken back
+just now is underlined.
 
 The shades run from blue to yellow like cividis (Nunez et al. 2018), which people with colour-blindness tell apart.
 """
@@ -39,7 +40,7 @@ def render(
     Args:
         tokens: Ids of the positions of the text.
         committed: Which are decided.
-        changed: Which were decided just now: bold and underlined.
+        changed: Which were decided just now: bold and underlined; or opened again: an underlined block.
         confidence: Probability of each; 1 has no shade (given words).
         text_of: Bytes of a token; a character may be spread over several, and special tokens have none.
         guesses: The likeliest candidate of each open position, ``None`` where there is none.
@@ -57,7 +58,7 @@ def render(
             flush()
             guess = guesses[place] if guesses is not None else None
             word = "" if guess is None else text_of(guess).decode("utf-8", "replace")
-            text.append(word or BLOCK, "dim italic" if word else "dim")
+            text.append(word or BLOCK, "dim italic" if word else "dim underline" if fresh else "dim")
             continue
         data = text_of(token)
         if pending and not _continues(data):

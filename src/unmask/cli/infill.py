@@ -32,6 +32,13 @@ def infill(
     confidence_noise: options.ConfidenceNoise = None,
     confidence_stop: options.ConfidenceStop = None,
     confidence_of: options.ConfidenceOf = None,
+    entropy_budget: options.EntropyBudget = None,
+    error_proxy: options.ErrorProxy = None,
+    remask: options.Remask = None,
+    remask_strength: options.RemaskStrength = None,
+    remask_start: options.RemaskStart = None,
+    remask_stop: options.RemaskStop = None,
+    remask_hold: options.RemaskHold = None,
     draws: Annotated[int, typer.Option(help="Network calls that each score is averaged over.")] = 16,
     batch_size: options.BatchSize = 8,
     trace: options.Trace = None,
@@ -66,6 +73,13 @@ def infill(
             confidence_noise=confidence_noise,
             confidence_stop=confidence_stop,
             confidence_of=confidence_of,
+            entropy_budget=entropy_budget,
+            error_proxy=error_proxy,
+            remask=remask,
+            remask_strength=remask_strength,
+            remask_start=remask_start,
+            remask_stop=remask_stop,
+            remask_hold=remask_hold,
         )
     if json:
         print_json(result.to_dict())

@@ -12,7 +12,9 @@ from unmask.cli.canvas import Canvas
 from unmask.cli.console import console, note, print_json
 from unmask.errors import Error
 
-Sampler = Annotated[str | None, typer.Option("--sampler", help="autoregressive | ancestral | confidence.")]
+Sampler = Annotated[
+    str | None, typer.Option("--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking.")
+]
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
 Steps = Annotated[int | None, typer.Option(help="Steps from all open to none (masked samplers).")]
@@ -26,6 +28,13 @@ Reveal = Annotated[str | None, typer.Option(help="cosine | linear: how many word
 ConfidenceNoise = Annotated[float | None, typer.Option(help="Noise on the order of positions.")]
 ConfidenceStop = Annotated[float | None, typer.Option(help="Fill all at once when every position is surer than this.")]
 ConfidenceOf = Annotated[str | None, typer.Option(help="drawn | peak: what orders the positions.")]
+EntropyBudget = Annotated[float | None, typer.Option(help="Nats by which words of one step may hang together.")]
+ErrorProxy = Annotated[str | None, typer.Option(help="peak | margin | entropy: what entropy-bound orders by.")]
+Remask = Annotated[str | None, typer.Option(help="cap | rescale | conf: how remasking chooses words to take back.")]
+RemaskStrength = Annotated[float | None, typer.Option(help="How readily, from 0 (never) to 1.")]
+RemaskStart = Annotated[float | None, typer.Option(help="Time, from 1 (noise) to 0, at which that begins.")]
+RemaskStop = Annotated[float | None, typer.Option(help="Time at which it ends.")]
+RemaskHold = Annotated[float | None, typer.Option(help="Share of words that stays written between the two.")]
 Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -49,6 +58,13 @@ def sample(
     confidence_noise: ConfidenceNoise = None,
     confidence_stop: ConfidenceStop = None,
     confidence_of: ConfidenceOf = None,
+    entropy_budget: EntropyBudget = None,
+    error_proxy: ErrorProxy = None,
+    remask: Remask = None,
+    remask_strength: RemaskStrength = None,
+    remask_start: RemaskStart = None,
+    remask_stop: RemaskStop = None,
+    remask_hold: RemaskHold = None,
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
@@ -88,6 +104,13 @@ def sample(
             confidence_noise=confidence_noise,
             confidence_stop=confidence_stop,
             confidence_of=confidence_of,
+            entropy_budget=entropy_budget,
+            error_proxy=error_proxy,
+            remask=remask,
+            remask_strength=remask_strength,
+            remask_start=remask_start,
+            remask_stop=remask_stop,
+            remask_hold=remask_hold,
         )
     if trace is not None:
         note(f"trace: {trace} (play it with: unmask sample --replay {trace})")

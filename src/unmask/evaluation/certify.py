@@ -7,7 +7,9 @@ total variation, with the rigorous band of :mod:`unmask.evaluation.distance`.
 Each sampler says what it promises (``Sampler.promise``), and is held to just that:
 
     exact     distance from the truth, at every number of steps
-    reverse   distance from q_N of :mod:`unmask.evaluation.reverse`, at every number of steps N
+    reverse   distance from q_N of :mod:`unmask.evaluation.reverse`, at every number of steps N; of a sampler that
+              reopens what it decided, from the law of :mod:`unmask.evaluation.remasked`
+    process   the same; it does not go to the truth
     limit     distance from the truth, at the numbers of steps that are at least ``DEEP`` times the words of a text
     none      nothing; the distance from the truth is the price
 
@@ -28,7 +30,7 @@ from torch import Tensor
 from unmask.evaluation.distance import Distance, noise_floor, total_variation
 from unmask.evaluation.ground import Ground, write_texts
 from unmask.sampling.request import Settings, refuse_unused
-from unmask.sampling.sampler import Promise, Sampler
+from unmask.sampling.sampler import SAMPLERS, Promise, Reopening, Sampler
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Numbers of steps of the usual table."""
@@ -40,6 +42,11 @@ TOLERANCE = 0.04
 """Largest total variation that still counts as keeping a promise."""
 DEEP = 8
 """A promise about the limit is judged at this many steps a word and more."""
+
+
+def certifiable() -> list[str]:
+    """Return the names of the samplers that show states which a known source can answer: not one process's own."""
+    return [name for name in SAMPLERS if SAMPLERS.get(name).processes is None]
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,8 @@ class Certificate:
             return "undecided: more samples"
         if self.promise == "exact":
             return "exact"
+        if self.promise == "process":
+            return f"its process at each step count: TV {last.tv.value:.3f}{at}"
         return "exact in the limit" + (", the reverse process at each step count" if self.promise == "reverse" else "")
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,7 +176,7 @@ def certify(
     for number, count in enumerate(sorted(set(steps)) if "steps" in sampler.uses else [None]):
         own = replace(settings, ignore_eos=True, seed=seed, **({} if count is None else {"steps": count}))
         seen, forwards = write_texts(sampler, own, ground, samples, first=number * samples)
-        law = _promised(promise, ground, count)
+        law = _promised(sampler, own, ground)
         tv = total_variation(seen, ground.truth)
         off = None if law is None else tv if law is ground.truth else total_variation(seen, law)
         cells.append(Cell(count, forwards, _bits(seen), tv, None if law is None else ground.from_truth(law), off))
@@ -194,8 +203,12 @@ def _bits(seen: Int[Tensor, " n"]) -> float:
     return float(-(share * share.clamp(min=1e-300).log2()).sum())
 
 
-def _promised(promise: Promise, ground: Ground, steps: int | None) -> Float[Tensor, " K"] | None:
-    """Return the law that a sampler promises at a number of steps, if it does."""
+def _promised(sampler: Sampler, settings: Settings, ground: Ground) -> Float[Tensor, " K"] | None:
+    """Return the law that a sampler promises under settings, if it does."""
+    promise = sampler.promise(settings)
+    steps = settings.steps if "steps" in sampler.uses else None
     if promise == "exact" or (promise == "limit" and (steps is None or steps >= DEEP * ground.length)):
         return ground.truth
-    return ground.reverse.law(steps) if promise == "reverse" and steps is not None else None
+    if promise not in ("reverse", "process") or steps is None:
+        return None
+    return ground.remasked.law(sampler.grid(settings)) if isinstance(sampler, Reopening) else ground.reverse.law(steps)

@@ -187,7 +187,7 @@ def writes_exactly(
 
     def strays(which: tuple[int, ...], state: SamplerState) -> Bool[Tensor, " B"]:
         shown = truth[list(which), : state.tokens.shape[1]]
-        return ((state.tokens != shown) & ~state.open).any(1)
+        return ((state.tokens != shown) & ~state.open).any(1) & state.settled
 
     same = np.zeros(len(pairs), bool)
     for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, leave=strays):

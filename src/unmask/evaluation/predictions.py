@@ -237,8 +237,11 @@ class _Unigram:
 
 
 def _copied(corrupted: Corrupted, at: Bool[Tensor, "B T"]) -> Bool[Tensor, " n"]:
-    """Tell where the token in view is the clean one. Left to right, what is in view is the token before."""
-    shown = corrupted.state.tokens
+    """Tell where the token in view, or the likeliest candidate, is the clean one. Left to right: the token before."""
+    shown, given = corrupted.state.tokens, corrupted.state.candidates
+    if given is not None:
+        best = given.tokens.gather(-1, given.mass.argmax(-1, keepdim=True))[..., 0]
+        shown = torch.where(given.mass.sum(-1) > 0, best, shown)
     if corrupted.state.visibility == "causal":
         shown = shown.roll(1, 1)
     return shown[at] == corrupted.targets[at]

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from unmask.diffusion.state import Visibility
 from unmask.sampling.carry import carried, most_candidates, new_candidates
@@ -37,6 +39,7 @@ class Ancestral:
 
     name: ClassVar[str] = "ancestral"
     visibility: ClassVar[Visibility] = "bidirectional"
+    processes: ClassVar[frozenset[str] | None] = None
     uses: ClassVar[frozenset[str]] = frozenset(
         {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "candidates"}
     )
@@ -58,21 +61,33 @@ class Ancestral:
         chance = state.noise.uniform("reveal", state.tokens.shape[1])
         chosen = state.open & (chance * left[:, None] < 1)
         asked = chosen.any(1) if self.skip else active
-        after = state
-        if bool(asked.any()):
-            every = bool(asked.all())
-            index = asked.nonzero()[:, 0]
-            part = state if every else rows(state, index)
-            at = chosen if every else chosen[index]
-            view = masked_view(part)
-            # Candidates come from the answer at every open position; without them only the decided ones are asked.
-            ask = part.open if most_candidates(model, part) else at
-            logits = model(view, at=ask[:, : view.tokens.shape[1]]).logits
-            given = new_candidates(model, part, ask, logits)
-            drawn = propose(part, at, logits if ask is at else logits[at[ask]])
-            tokens = state.tokens.masked_scatter(chosen, drawn.token)
-            confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
-            after = commit(state, chosen, tokens, confidence)
-            after = replace(after, candidates=carried(after, state.candidates, given, index))
+        after = decided(model, state, chosen, asked)
         after = replace(after, step=state.step + active, forwards=state.forwards + asked)
         return after, frame(after, state)
+
+
+def decided(model: Any, state: SamplerState, chosen: Bool[Tensor, "B T"], asked: Bool[Tensor, " B"]) -> SamplerState:
+    """Return the state with the chosen open positions drawn and committed.
+
+    Args:
+        model: The network.
+        state: The state before.
+        chosen: Open positions that are decided now, whatever the network says of them.
+        asked: Rows whose network is asked, among them all that decide something.
+    """
+    if not bool(asked.any()):
+        return state
+    every = bool(asked.all())
+    index = asked.nonzero()[:, 0]
+    part = state if every else rows(state, index)
+    at = chosen if every else chosen[index]
+    view = masked_view(part)
+    # Candidates come from the answer at every open position; without them only the decided ones are asked.
+    ask = part.open if most_candidates(model, part) else at
+    logits = model(view, at=ask[:, : view.tokens.shape[1]]).logits
+    given = new_candidates(model, part, ask, logits)
+    drawn = propose(part, at, logits if ask is at else logits[at[ask]])
+    tokens = state.tokens.masked_scatter(chosen, drawn.token)
+    confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
+    after = commit(state, chosen, tokens, confidence)
+    return replace(after, candidates=carried(after, state.candidates, given, index))

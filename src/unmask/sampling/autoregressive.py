@@ -36,6 +36,7 @@ class Autoregressive:
 
     name: ClassVar[str] = "autoregressive"
     visibility: ClassVar[Visibility] = "causal"
+    processes: ClassVar[frozenset[str] | None] = None
     uses: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "top_p", "seed", "ignore_eos"})
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8}, {"top_p": 0.9})
 

@@ -10,7 +10,7 @@ Letters: n positions, V vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,11 +29,15 @@ class Drawn:
         token: Ids.
         probability: The model's own probability of that token: at temperature 1, untruncated, forbidden tokens out.
         peak: The model's largest probability there, known before drawing.
+        entropy: Nats of the model's own distribution there, known before drawing; ``None`` if not asked for.
+        margin: Its largest probability less its second largest; ``None`` if not asked for.
     """
 
     token: Int[Tensor, " n"]
     probability: Float[Tensor, " n"]
     peak: Float[Tensor, " n"]
+    entropy: Float[Tensor, " n"] | None = None
+    margin: Float[Tensor, " n"] | None = None
 
 
 def draw(
@@ -43,6 +47,8 @@ def draw(
     top_k: Int[Tensor, " n"],
     top_p: Float[Tensor, " n"],
     forbidden: Bool[Tensor, "n V"],
+    *,
+    spread: bool = False,
 ) -> Drawn:
     """Draw one token a position. All arguments are per position, so that rows of one batch keep their own settings.
 
@@ -53,35 +59,35 @@ def draw(
         top_k: 0 keeps all tokens; ties with the k-th are kept.
         top_p: 1 keeps all tokens. Applied after temperature and top-k.
         forbidden: Tokens that must not be drawn.
+        spread: Return entropy and margin too.
 
     Raises:
         Error: the logits are not numbers.
     """
     size = max(1, _CHUNK // max(1, logits.shape[1]))
     parts = [
-        _draw(*(x[i : i + size] for x in (logits, uniform, temperature, top_k, top_p, forbidden)))
+        _draw(*(x[i : i + size] for x in (logits, uniform, temperature, top_k, top_p, forbidden)), spread)
         for i in range(0, max(1, len(logits)), size)
     ]
-    return Drawn(
-        torch.cat([p.token for p in parts]),
-        torch.cat([p.probability for p in parts]),
-        torch.cat([p.peak for p in parts]),
-    )
+    given = [[getattr(part, f.name) for part in parts] for f in fields(Drawn)]
+    return Drawn(*(None if values[0] is None else torch.cat(values) for values in given))
 
 
 def _draw(
-    logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, forbidden: Tensor
+    logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, forbidden: Tensor, spread: bool
 ) -> Drawn:
     logits = logits.to(torch.float64, copy=True).masked_fill_(forbidden, -torch.inf)
     plain = logits.softmax(-1)
     if not len(plain):
-        return Drawn(plain.new_zeros(0, dtype=torch.int64), plain.new_zeros(0), plain.new_zeros(0))
+        none = plain.new_zeros(0)
+        return Drawn(none.long(), none, none, *((none, none) if spread else ()))
     peak, best = plain.max(-1)
     if bool(peak.isnan().any()):  # one NaN or infinity makes the whole row's softmax NaN
         raise Error("the model's logits are not finite: its training diverged; sample from an earlier checkpoint.")
+    doubt = _spread(plain) if spread else ()
     greedy = temperature == 0
     if bool(greedy.all()):
-        return Drawn(best, peak, peak)
+        return Drawn(best, peak, peak, *doubt)
     shaped = plain
     if bool((temperature != 1).any()):
         shaped = (logits / temperature.masked_fill(greedy, 1.0)[:, None]).softmax(-1)
@@ -92,7 +98,13 @@ def _draw(
     target = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
     token = torch.searchsorted(cumulative, target, right=True)[:, 0]
     token = torch.where(greedy, best, token)
-    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak)
+    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak, *doubt)
+
+
+def _spread(p: Float[Tensor, "n V"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return entropy in nats and margin of distributions."""
+    two = p.topk(min(2, p.shape[1]), dim=-1).values
+    return torch.special.entr(p).sum(-1), two[:, 0] - two[:, 1:].sum(-1)
 
 
 def _keep_top_k(p: Float[Tensor, "n V"], top_k: Int[Tensor, " n"]) -> Float[Tensor, "n V"]:

@@ -33,6 +33,7 @@ class Confidence:
 
     name: ClassVar[str] = "confidence"
     visibility: ClassVar[Visibility] = "bidirectional"
+    processes: ClassVar[frozenset[str] | None] = None
     uses: ClassVar[frozenset[str]] = frozenset(
         {
             "steps",

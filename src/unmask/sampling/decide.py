@@ -1,4 +1,4 @@
-"""Deciding positions: draw proposals, commit the chosen ones, end the text, let the user lock a word.
+"""Deciding positions: draw proposals, commit the chosen ones, end the text, take words back, let the user lock one.
 
 Letters: B rows, T positions, V vocabulary, n asked positions.
 """
@@ -15,6 +15,23 @@ from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.sampling.categorical import Drawn, draw
 from unmask.sampling.state import SamplerState
+
+
+def reopen(state: SamplerState, taken: Bool[Tensor, "B T"]) -> SamplerState:
+    """Return the state with some words taken back: open positions, whose next word is a word again.
+
+    Whether and where a text ends is decided once. Were the end reopened, a whole tail would be all noise again with
+    the few steps that are left; were it final while words are drawn again and again, each of them would have as many
+    chances to become an end, and texts would grow shorter with every step. So a position becomes an end at its first
+    draw or never, and texts are as long as those of a sampler that reopens nothing.
+    """
+    return replace(
+        state,
+        tokens=state.tokens.masked_fill(taken, state.vocabulary.mask),
+        open=state.open | taken,
+        reopened=state.reopened | taken,
+        confidence=state.confidence.masked_fill(taken, 0.0),
+    )
 
 
 def lock(state: SamplerState, row: int, position: int, token: int) -> SamplerState:
@@ -51,32 +68,41 @@ def may_end(state: SamplerState) -> Bool[Tensor, "B T"]:
     return given.flip(1).cumsum(1).flip(1) - given == 0
 
 
-def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Drawn:
-    """Draw a token at each asked position under the row's settings and noise.
+def propose(
+    state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"], *, spread: bool = False
+) -> Drawn:
+    """Draw a token at each asked position under the row's settings and noise; with ``spread``, say how sure it is.
 
-    Mask, BOS and padding are never drawn; neither is EOS where given words follow or the user said so.
+    Mask, BOS and padding are never drawn; neither is EOS where given words follow, where a word was taken back, or
+    where the user said so.
     """
     row = at.nonzero()[:, 0]
-    vocabulary = state.vocabulary
-    forbidden = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
-    for special in (vocabulary.mask, vocabulary.bos, vocabulary.pad):
-        forbidden[:, special] = True
-    no_end = ~may_end(state) | state.setting("ignore_eos").bool()[:, None]
-    forbidden[:, vocabulary.eos] = no_end[at]
-    if vocabulary.spaced is not None and bool((lead := state.lead[at]).any()):
-        forbidden |= lead[:, None] & ~vocabulary.spaced
     uniform = state.noise.uniform("token", at.shape[1])[at]
     return draw(
         logits,
         uniform,
-        _temperature(state)[row],
+        temperature_of(state)[row],
         state.setting("top_k").long()[row],
         state.setting("top_p")[row],
-        forbidden,
+        forbidden_at(state, at, logits),
+        spread=spread,
     )
 
 
-def _temperature(state: SamplerState) -> Float[Tensor, " B"]:
+def forbidden_at(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Bool[Tensor, "n V"]:
+    """Return the tokens that must not be drawn at each asked position."""
+    vocabulary = state.vocabulary
+    forbidden = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
+    for special in (vocabulary.mask, vocabulary.bos, vocabulary.pad):
+        forbidden[:, special] = True
+    no_end = ~may_end(state) | state.reopened | state.setting("ignore_eos").bool()[:, None]
+    forbidden[:, vocabulary.eos] = no_end[at]
+    if vocabulary.spaced is not None and bool((lead := state.lead[at]).any()):
+        forbidden |= lead[:, None] & ~vocabulary.spaced
+    return forbidden
+
+
+def temperature_of(state: SamplerState) -> Float[Tensor, " B"]:
     """Return this step's temperature of each row: linear from the first step to the last."""
     start = state.setting("temperature")
     if all(s.temperature_end is None for s in state.settings):

@@ -32,6 +32,21 @@ class Settings:
             ``drawn`` there, as MaskGIT does, which keeps likely draws and throws unlikely ones away: it collapses even
             with a perfect network (``unmask certify``). With ``peak`` and no confidence noise the order is a function
             of what is visible, so the DUEL likelihood (arXiv 2603.01367) is exactly this sampler's.
+        entropy_budget: Most nats by which the positions that ``entropy-bound`` decides in one step may hang together:
+            the sum of their entropies less the largest.
+        error_proxy: The order in which they are taken: highest ``peak`` probability, largest ``margin`` between the
+            two most probable tokens, or least ``entropy``.
+        remask: How ``remasking`` sets the probability with which a decided position is reopened: the same at all times
+            (``cap``), a share of the most that is possible (``rescale``), or that share handed out by how unsure
+            the model was of each word (``conf``).
+        remask_strength: That probability, or share; 0 reopens nothing, which is ``ancestral``.
+        remask_start: Time, from 1 (all noise) to 0 (text), at which reopening begins.
+        remask_stop: Time at which it ends.
+        remask_hold: Share of positions that stays decided between the two times, so that all these steps only write
+            again; ``None``: the text goes on being written.
+        renoise: What the ``flatten`` sampler does between steps: feed the network's own answer back, as seed 003 does
+            (``None``), or draw a text and noise it again as training did: its tokens stay among the candidates
+            (``kept``), or are replaced by random ones with probability n(t) (``replaced``).
         candidates: Weighted candidates that an open position carries to the next step, where the model takes them;
             ``None``: as many as it was trained with.
     """
@@ -47,6 +62,14 @@ class Settings:
     confidence_noise: float = 0.0
     confidence_stop: float | None = None
     confidence_of: Literal["drawn", "peak"] = "peak"
+    entropy_budget: float = 0.1
+    error_proxy: Literal["peak", "margin", "entropy"] = "peak"
+    remask: Literal["cap", "rescale", "conf"] = "cap"
+    remask_strength: float = 0.05
+    remask_start: float = 1.0
+    remask_stop: float = 0.0
+    remask_hold: float | None = None
+    renoise: Literal["kept", "replaced"] | None = None
     candidates: int | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +100,41 @@ class Settings:
             (
                 self.candidates is not None and self.candidates < 0,
                 f"candidates is {self.candidates}; it must be 0 or more.",
+            ),
+            (
+                not 0 <= self.entropy_budget < float("inf"),
+                f"entropy_budget is {self.entropy_budget}; it must be 0 or more nats.",
+            ),
+            (
+                self.error_proxy not in ("peak", "margin", "entropy"),
+                f"error_proxy is {self.error_proxy!r}; choose 'peak', 'margin' or 'entropy'.",
+            ),
+            (
+                self.remask not in ("cap", "rescale", "conf"),
+                f"remask is {self.remask!r}; choose 'cap', 'rescale' or 'conf'.",
+            ),
+            (
+                not 0 <= self.remask_strength <= 1,
+                f"remask_strength is {self.remask_strength}; it must be between 0 and 1.",
+            ),
+            (not 0 < self.remask_start <= 1, f"remask_start is {self.remask_start}; it must be above 0 and at most 1."),
+            (
+                not 0 <= self.remask_stop < self.remask_start,
+                f"remask_stop is {self.remask_stop}; it must be at least 0 and below remask_start, as time runs from 1 "
+                "to 0.",
+            ),
+            (
+                self.remask_hold is not None and not 0 < self.remask_hold < 1,
+                f"remask_hold is {self.remask_hold}; it must be between 0 and 1.",
+            ),
+            (
+                self.remask_hold is not None and (self.remask_start == 1 or self.remask_stop == 0),
+                f"remask_hold is {self.remask_hold}; it needs a remask_start below 1 and a remask_stop above 0, so that"
+                " there is time to write before and after.",
+            ),
+            (
+                self.renoise not in (None, "kept", "replaced"),
+                f"renoise is {self.renoise!r}; choose 'kept', 'replaced', or leave it out.",
             ),
             (
                 self.confidence_of not in ("drawn", "peak"),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
 
 from unmask.diffusion.process import Network
 from unmask.diffusion.state import SparseState, State, Visibility
@@ -12,12 +16,13 @@ from unmask.registry import Registry
 from unmask.sampling.request import Request, Settings, Vocabulary, refuse_unused
 from unmask.sampling.state import Frame, SamplerState, begin
 
-Promise = Literal["exact", "reverse", "limit", "none"]
+Promise = Literal["exact", "reverse", "process", "limit", "none"]
 """What a sampler's texts are, given a network that knows every conditional probability of the true distribution:
 
 - ``exact``: the truth, whatever the number of steps;
 - ``reverse``: the reverse process of masked diffusion on a grid of as many times as there are steps, which is a known
   distribution at every number of steps and the truth as they grow;
+- ``process``: such a process, known at every number of steps, which does not go to the truth;
 - ``limit``: the truth once there are enough steps;
 - ``none``: something else, at a price that ``unmask certify`` measures.
 """
@@ -29,12 +34,14 @@ class Sampler(Protocol):
     Attributes:
         name: Its name in recipes and on the command line.
         visibility: What the model that it drives may see.
+        processes: The processes whose models it drives; ``None``: all of its visibility.
         uses: The settings that mean something to it.
         variants: Settings, besides the defaults, that ``unmask certify`` puts to the test when it is given none.
     """
 
     name: ClassVar[str]
     visibility: ClassVar[Visibility]
+    processes: ClassVar[frozenset[str] | None]
     uses: ClassVar[frozenset[str]]
     variants: ClassVar[tuple[Mapping[str, Any], ...]]
 
@@ -48,6 +55,28 @@ class Sampler(Protocol):
 
     def step(self, model: Network, state: SamplerState) -> tuple[SamplerState, Frame]:
         """Take every row that is not done one step further. A row's result does not depend on the other rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The times of N steps, from all noise (step 0) to text (step N).
+
+    Attributes:
+        alpha: Share of positions that are decided at each of the M = N + 1 times.
+        sigma: Probability with which a decided position is reopened in each step.
+    """
+
+    alpha: Float[Tensor, " M"]
+    sigma: Float[Tensor, " N"]
+
+
+@runtime_checkable
+class Reopening(Protocol):
+    """A sampler that promises a reverse process in which decided positions are reopened."""
+
+    def grid(self, settings: Settings) -> Grid:
+        """Return the times of its steps: with them its distribution is known."""
         ...
 
 
@@ -66,6 +95,22 @@ def draws_as_told(settings: Settings) -> bool:
     """Return whether tokens are drawn from the network's own distribution, neither sharpened nor truncated."""
     constant = settings.temperature_end in (None, settings.temperature)
     return settings.temperature == 1 and constant and settings.top_k == 0 and settings.top_p == 1
+
+
+def drives(sampler: Sampler | type[Sampler], process: Any) -> bool:
+    """Tell whether a sampler can write with the models of a process (a class or an instance)."""
+    only = sampler.processes
+    return sampler.visibility == process.visibility and (only is None or process.name in only)
+
+
+def check_drives(sampler: Sampler, process: Any) -> None:
+    """Raise Error if a sampler cannot write with the models of a process."""
+    check_visibility(sampler, process.visibility)
+    if not drives(sampler, process):
+        raise Error(
+            f"the {sampler.name!r} sampler drives models of {', '.join(sorted(sampler.processes or ()))}, and this run "
+            f"was trained as {process.name}; use {process.sampler!r}."
+        )
 
 
 def check_visibility(sampler: Sampler, visibility: Visibility) -> None:

@@ -38,6 +38,8 @@ class SamplerState:
         step: Steps that each row has taken.
         forwards: Network calls that each row took part in.
         total: Positions that were open at the start.
+        reopened: Positions whose word was taken back once: they take a word again, never the end of the text.
+        settles: The step from which on nothing decided is reopened; 0 for samplers that never do.
         key: Noise key of each row.
         settings: Settings of each row.
         vocabulary: The special tokens, common to all rows.
@@ -55,6 +57,8 @@ class SamplerState:
     step: Int[Tensor, " B"]
     forwards: Int[Tensor, " B"]
     total: Int[Tensor, " B"]
+    reopened: Bool[Tensor, "B T"]
+    settles: Int[Tensor, " B"]
     key: Int[Tensor, " B"]
     settings: tuple[Settings, ...]
     vocabulary: Vocabulary
@@ -62,9 +66,19 @@ class SamplerState:
     candidates: SparseState | None = None
 
     @property
+    def loose(self) -> Bool[Tensor, "B T"]:
+        """Decided positions that may be reopened: neither given nor locked, nor the end of the text."""
+        return self.valid & ~self.open & ~self.fixed & (self.tokens != self.vocabulary.eos)
+
+    @property
+    def settled(self) -> Bool[Tensor, " B"]:
+        """True for rows whose decided positions are final."""
+        return (self.step >= self.settles) | ~self.loose.any(1)
+
+    @property
     def done(self) -> Bool[Tensor, " B"]:
-        """True for rows with nothing left to decide."""
-        return ~self.open.any(1)
+        """True for rows with nothing left to decide, now or later."""
+        return ~self.open.any(1) & self.settled
 
     @property
     def noise(self) -> Noise:
@@ -104,7 +118,7 @@ class Frame:
         step: Steps that each row has taken.
         tokens: Ids; the mask id at open positions.
         committed: Decided positions of the text.
-        changed: Positions that this step decided or closed.
+        changed: Positions that this step decided, reopened or closed.
         valid: Positions of the text.
         confidence: As in the state.
         candidates: Weighted candidates of open positions; ``None``: there are none.
@@ -151,6 +165,8 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
                 step=zero,
                 forwards=zero,
                 total=opened.sum(1),
+                reopened=torch.zeros_like(opened),
+                settles=zero,
                 key=Noise(request.settings.seed, zero + request.index).keys,
                 settings=(request.settings,),
                 vocabulary=vocabulary,

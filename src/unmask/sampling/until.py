@@ -1,7 +1,7 @@
 """Write until a stop string appears: a row leaves as soon as what stands before its first open position holds one.
 
 A sampler that fills any position first may decide text behind a stop string before the string itself; that text is
-cut off, as nobody asked for it.
+cut off, as nobody asked for it. While a sampler may still reopen what it decided, nothing is final and no row leaves.
 
 Letters: B rows.
 """
@@ -52,7 +52,7 @@ def generate_until(
 
     def written(which: tuple[int, ...], state: SamplerState) -> list[str]:
         """Return the decided text of each row, from its hole's first position to its first undecided one."""
-        ready = state.valid & ~state.open
+        ready = state.valid & ~state.open & state.settled[:, None]
         ends = (~ready).long().argmax(1).masked_fill(ready.all(1), ready.shape[1]).tolist()
         tokens = state.tokens.tolist()
         texts = []
