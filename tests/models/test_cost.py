@@ -29,10 +29,15 @@ def test_parameters_are_counted_once_where_tied(tiny, tied):
 
 
 def test_the_memory_estimate_grows_with_all_that_costs_memory(tiny):
-    config = tiny().config
-    base = training_memory(config, 1000, 4, 16)
+    kept = tiny().kept()
+    assert tiny(num_hidden_layers=4).kept() == 2 * kept
+
+    def estimate(parameters=1000, kept=kept, vocabulary=23, batch=4, asked=1.0, ema=True):
+        return training_memory(parameters, kept, vocabulary, batch, 16, asked, ema)
+
+    base = estimate()
     assert base > 4 * 1000 * 5
-    assert training_memory(config, 2000, 4, 16) > base
-    assert training_memory(config, 1000, 8, 16) > base
-    assert training_memory(config, 1000, 4, 16, asked=0.5) < base
-    assert training_memory(config, 1000, 4, 16, ema=False) == base - 4000
+    assert estimate(parameters=2000) > base and estimate(kept=2 * kept) > base
+    assert estimate(batch=8) > base and estimate(vocabulary=46) > base
+    assert estimate(asked=0.5) < base
+    assert estimate(ema=False) == base - 4000

@@ -23,10 +23,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState, State
 
 LEAST = 1e-8
 """Mass below which a candidate is none."""
+
+
+def embedded(embed: nn.Embedding, candidates: SparseState) -> Float[Tensor, "B T K D"]:
+    """Return the embeddings of the candidates, with the noise that the state puts on them."""
+    value: Tensor = embed(candidates.tokens)
+    jitter = candidates.jitter
+    if jitter is None:
+        return value
+    scale = embed.weight.detach().float().pow(2).mean().sqrt() * jitter.level
+    noise = Noise(0, jitter.keys).normal("jitter", value[0].numel()).view(value.shape)
+    return value + (scale.view(-1, 1, 1, 1) * noise).to(value.dtype)
 
 
 class PooledCandidates(nn.Module):
@@ -42,7 +54,7 @@ class PooledCandidates(nn.Module):
         """Return what the candidates add; exactly 0 where there are none."""
         mass = candidates.mass
         some = mass.sum(-1) > LEAST
-        value = embed(candidates.tokens[some])
+        value = embed(candidates.tokens[some]) if candidates.jitter is None else embedded(embed, candidates)[some]
         known = mass[some]
         score = self.sharpness * known.clamp(min=LEAST).log()
         unit = value * torch.rsqrt(value.float().pow(2).mean(-1, keepdim=True) + 1e-6).to(value.dtype)

@@ -1,23 +1,40 @@
-"""The configuration that every network of ours shares, and the transformer's own."""
+"""The configuration that every network of ours shares, and the transformer's own.
+
+The keys of a network are the parameters of its configuration's ``__init__``, those of its bases included: a subclass
+names its own and passes the rest on.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Iterable
+from typing import Any, ClassVar, get_type_hints
 
 from transformers import PretrainedConfig
 
+from unmask.diffusion.state import Visibility
 from unmask.errors import Error
 
 
-class TransformerConfig(PretrainedConfig):
-    """Sizes and switches of the transformer. The names are Hugging Face Llama's.
+def config_options(kind: type[PretrainedConfig]) -> dict[str, Any]:
+    """Return the keys that a configuration takes, with their types."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if issubclass(base, NetworkConfig) and "__init__" in vars(base):
+            hints = get_type_hints(vars(base)["__init__"])
+            keys = inspect.signature(vars(base)["__init__"]).parameters
+            found |= {key: hints[key] for key in keys if key not in ("self", "kwargs")}
+    return found
+
+
+class NetworkConfig(PretrainedConfig):
+    """Sizes and switches that every network has. The names are Hugging Face Llama's.
 
     Args:
         vocab_size: Number of token ids, specials included (V).
         hidden_size: Width (D).
         num_hidden_layers: Blocks.
         num_attention_heads: Query heads.
-        num_key_value_heads: Key and value heads (grouped-query attention); default as many as query heads.
         intermediate_size: Width of the SwiGLU layer; default 8/3 D rounded up to a multiple of 64.
         max_position_embeddings: Longest context in tokens.
         rope_theta: Base of the rotary embedding.
@@ -31,9 +48,12 @@ class TransformerConfig(PretrainedConfig):
         candidates: Candidates that an open position carried in training (K); samplers carry as many.
         tie_word_embeddings: Share the input embedding with the output head.
         initializer_range: Standard deviation of the initial weights.
+
+    Attributes:
+        visibilities: What the network can be used for.
     """
 
-    model_type = "unmask-transformer"
+    visibilities: ClassVar[tuple[Visibility, ...]] = ("causal", "bidirectional")
 
     def __init__(
         self,
@@ -41,7 +61,6 @@ class TransformerConfig(PretrainedConfig):
         hidden_size: int = 128,
         num_hidden_layers: int = 4,
         num_attention_heads: int = 4,
-        num_key_value_heads: int | None = None,
         intermediate_size: int | None = None,
         max_position_embeddings: int = 128,
         rope_theta: float = 10000.0,
@@ -59,7 +78,6 @@ class TransformerConfig(PretrainedConfig):
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
-        self.num_key_value_heads = num_attention_heads if num_key_value_heads is None else num_key_value_heads
         self.intermediate_size = _swiglu_width(hidden_size) if intermediate_size is None else intermediate_size
         self.max_position_embeddings = max_position_embeddings
         self.rope_theta = rope_theta
@@ -74,6 +92,42 @@ class TransformerConfig(PretrainedConfig):
         super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
 
 
+class TransformerConfig(NetworkConfig):
+    """Sizes and switches of the transformer: those of every network, and its own.
+
+    Args:
+        num_key_value_heads: Key and value heads (grouped-query attention); default as many as query heads.
+        candidate_places: Where the network believes positions and candidates to be: ``real``: at their position;
+            ``flattened``: at position * slots + slot, so that the slot's number shows; ``lost``: the first position at
+            0, all others at 1. The last two are defects of the original (seed 003), kept for process
+            ``sparse_flatten`` to measure.
+        **shared: The keys of :class:`NetworkConfig`.
+    """
+
+    model_type = "unmask-transformer"
+
+    def __init__(
+        self,
+        num_key_value_heads: int | None = None,
+        candidate_places: str = "real",
+        **kwargs: Any,
+    ) -> None:
+        self.num_key_value_heads = num_key_value_heads
+        self.candidate_places = candidate_places
+        super().__init__(**kwargs)
+        if num_key_value_heads is None:
+            self.num_key_value_heads = self.num_attention_heads
+        self._check_own()
+
+    def _check_own(self) -> None:
+        check_counts(self, ("num_key_value_heads",))
+        heads, kv = self.num_attention_heads, self.num_key_value_heads
+        if heads % kv:
+            raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")
+        if self.candidate_places not in ("real", "flattened", "lost"):
+            raise Error(f"backbone.candidate_places is {self.candidate_places!r}; choose real, flattened or lost.")
+
+
 def _swiglu_width(width: int) -> int:
     """Return 8/3 of the width, rounded up to a multiple of 64."""
     return -(-8 * width // 3 // 64) * 64 if isinstance(width, int) else 0
@@ -84,19 +138,23 @@ _COUNTS = (
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
-    "num_key_value_heads",
     "intermediate_size",
     "max_position_embeddings",
 )
 
 
-def _check(config: TransformerConfig) -> None:
-    """Refuse shapes that cannot work, with the fix."""
-    width, heads, kv = config.hidden_size, config.num_attention_heads, config.num_key_value_heads
-    for name in _COUNTS:
+def check_counts(config: PretrainedConfig, names: Iterable[str], least: int = 1) -> None:
+    """Refuse what is no whole number, or too small."""
+    for name in names:
         value = getattr(config, name)
-        if not isinstance(value, int) or value < 1:
-            raise Error(f"backbone.{name} is {value!r}; it must be a whole number, at least 1.")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise Error(f"backbone.{name} is {value!r}; it must be a whole number, at least {least}.")
+
+
+def _check(config: NetworkConfig) -> None:
+    """Refuse shapes that cannot work, with the fix."""
+    width, heads = config.hidden_size, config.num_attention_heads
+    check_counts(config, _COUNTS)
     for name in ("rope_theta", "rms_norm_eps", "initializer_range"):
         if not 0 < getattr(config, name) < float("inf"):
             raise Error(f"backbone.{name} is {getattr(config, name)}; it must be above 0.")
@@ -107,8 +165,6 @@ def _check(config: TransformerConfig) -> None:
             f"backbone.hidden_size {width} does not split into {heads} heads of an even width; "
             f"make hidden_size a multiple of {2 * heads}."
         )
-    if heads % kv:
-        raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")
     if config.candidate_input not in (None, "pooled", "full"):
         raise Error(f"backbone.candidate_input is {config.candidate_input!r}; choose pooled, full or null.")
     if config.output_shift not in (0, 1):

@@ -1,6 +1,6 @@
 """What a network costs: parameters, floating-point operations a token, and an estimate of the memory to train it.
 
-Each network counts its own operations, ``model.flops(length, asked)``; the transformer's count is here.
+Each network counts its own, ``model.flops(length, asked)`` and ``model.kept()``; the transformer's counts are here.
 """
 
 from __future__ import annotations
@@ -31,12 +31,26 @@ def forward_flops(config: Any, length: int, asked: float = 1.0) -> float:
     return 2.0 * (attention + feed + asked * width * config.vocab_size)
 
 
-def training_memory(config: Any, parameters: int, batch: int, length: int, asked: float = 1.0, ema: bool = True) -> int:
+def forward_kept(config: Any) -> float:
+    """Return the numbers that a token keeps for the transformer's backward pass, logits aside."""
+    return config.num_hidden_layers * (12 * config.hidden_size + 4 * config.intermediate_size)
+
+
+def training_memory(
+    parameters: int, kept: float, vocab_size: int, batch: int, length: int, asked: float = 1.0, ema: bool = True
+) -> int:
     """Return an estimate, in bytes, of the peak memory of float32 training with AdamW.
 
     Weights, gradients, two moments and the average; activations kept for the backward pass; logits and their gradient.
+
+    Args:
+        parameters: Of the network.
+        kept: Numbers that a token keeps for the backward pass, ``model.kept()``.
+        vocab_size: Logits of an asked position.
+        batch: Rows of a step.
+        length: Tokens in a row.
+        asked: Share of positions whose logits are computed.
+        ema: Whether an average of the weights is kept.
     """
     fixed = parameters * 4 * (4 + int(ema))
-    per_token = config.num_hidden_layers * (12 * config.hidden_size + 4 * config.intermediate_size)
-    logits = 3 * asked * config.vocab_size
-    return int(fixed + 4 * batch * length * (per_token + logits))
+    return int(fixed + 4 * batch * length * (kept + 3 * asked * vocab_size))

@@ -15,18 +15,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
 from unmask.models.cache import KVCache
-from unmask.models.candidates import FullCandidates, PooledCandidates
+from unmask.models.candidates import FullCandidates, PooledCandidates, embedded
 from unmask.models.config import TransformerConfig
-from unmask.models.cost import forward_flops
+from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import RMSNorm, rotate
+from unmask.models.network import Denoiser, Positions
+from unmask.models.time import TimeEmbedding
 
 Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
-Positions = tuple[Int[Tensor, " n"], Int[Tensor, " n"]]
 
 
 def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
@@ -127,22 +127,6 @@ class Block(GradientCheckpointingLayer):
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
-class TimeEmbedding(nn.Module):
-    """Sinusoidal features of the noise level through a small MLP (Ho et al. 2020, arXiv 2006.11239)."""
-
-    def __init__(self, width: int, features: int = 64) -> None:
-        super().__init__()
-        self.features = features
-        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 1 D"]:
-        """Embed t in (0, 1]."""
-        half = self.features // 2
-        frequency = torch.exp(-math.log(10000.0) * torch.arange(half, device=t.device) / half)
-        angle = 1000.0 * t.float()[:, None] * frequency
-        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))[:, None]
-
-
 def _candidate_input(config: TransformerConfig) -> PooledCandidates | FullCandidates | None:
     if config.candidate_input is None:
         return None
@@ -151,7 +135,7 @@ def _candidate_input(config: TransformerConfig) -> PooledCandidates | FullCandid
     return FullCandidates(config.hidden_size, config.num_hidden_layers)
 
 
-class Transformer(PreTrainedModel):
+class Transformer(Denoiser):
     """The denoiser (bidirectional) and the autoregressive model (causal) in one.
 
     ``model(state, at=...)`` returns logits at the asked positions only. See :class:`State` and :class:`Prediction`.
@@ -159,11 +143,7 @@ class Transformer(PreTrainedModel):
 
     config_class = TransformerConfig
     config: TransformerConfig
-    base_model_prefix = ""
-    main_input_name = "state"
-    supports_gradient_checkpointing = True
     _no_split_modules = ["Block"]
-    _tied_weights_keys = {"head.weight": "embed.weight"}
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
@@ -176,17 +156,9 @@ class Transformer(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
         std = self.config.initializer_range
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=std)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, RMSNorm):
-            nn.init.ones_(module.weight)
-        elif isinstance(module, PooledCandidates):
-            nn.init.zeros_(module.query)
-            nn.init.ones_(module.sharpness)
-        elif isinstance(module, FullCandidates):
+        if isinstance(module, FullCandidates):
             nn.init.zeros_(module.read)
             nn.init.ones_(module.sharpness)
             nn.init.ones_(module.read_sharpness)
@@ -194,22 +166,6 @@ class Transformer(PreTrainedModel):
             depth = math.sqrt(2 * self.config.num_hidden_layers)
             nn.init.normal_(module.attention.out.weight, std=std / depth)
             nn.init.normal_(module.down.weight, std=std / depth)
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        """Return the token embedding."""
-        return self.embed
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Replace the token embedding."""
-        self.embed = value
-
-    def get_output_embeddings(self) -> nn.Linear:
-        """Return the output head."""
-        return self.head
-
-    def set_output_embeddings(self, value: nn.Linear) -> None:
-        """Replace the output head."""
-        self.head = value
 
     def flops(self, length: int, asked: float = 1.0) -> float:
         """Return floating-point operations a token of one forward pass, see :func:`unmask.models.cost.forward_flops`.
@@ -219,6 +175,10 @@ class Transformer(PreTrainedModel):
             asked: Share of positions whose logits are computed.
         """
         return forward_flops(self.config, length, asked)
+
+    def kept(self) -> float:
+        """Return the numbers that a token keeps for the backward pass, logits aside."""
+        return forward_kept(self.config)
 
     def new_cache(self, rows: int, capacity: int) -> KVCache:
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""
@@ -261,13 +221,8 @@ class Transformer(PreTrainedModel):
         given = state.candidates if self.candidates is not None else None
         if given is not None and isinstance(self.candidates, FullCandidates):
             return self._all_slots(state, at, positions, mask, return_hidden)
-        x = self.embed(tokens)
-        if given is not None and isinstance(self.candidates, PooledCandidates):
-            x = x + self.candidates(self.embed, given)
-        if self.time is not None:
-            t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
-            x = x + self.time(t)
-        by = rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
+        x = self._embedded(state)
+        by = self._rotary(positions)
         if cache is not None:
             fed = torch.full_like(cache.lengths, length) if state.valid is None else state.valid.sum(1)
             cache.lengths = cache.lengths + fed
@@ -293,13 +248,18 @@ class Transformer(PreTrainedModel):
         assert isinstance(self.candidates, FullCandidates)
         tokens, mass = self.candidates.slots(state)
         batch, length, slots = tokens.shape
-        x = self.embed(tokens).reshape(batch, length * slots, -1)
+        x = self.embed(tokens)
+        if state.candidates is not None and state.candidates.jitter is not None:
+            x = torch.cat([x[:, :, :1], embedded(self.embed, state.candidates)], 2)
+        x = x.reshape(batch, length * slots, -1)
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
             x = x + self.time(t)
-        # The slots of a position share its place: nothing tells the first from the last.
+        # The slots of a position share its place: nothing tells the first from the last, unless places count slots.
         places = positions.repeat_interleave(slots, -1)
-        by = rotary(places, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
+        if self.config.candidate_places == "flattened":
+            places = places * slots + torch.arange(slots, device=tokens.device).repeat(length)
+        by = self._rotary(places)
         rows, columns = self._predictors(at, batch, length, tokens.device)
         each = torch.arange(slots, device=tokens.device)
         asked = (rows[:, None].expand(-1, slots).reshape(-1), (columns[:, None] * slots + each).reshape(-1))
@@ -315,11 +275,8 @@ class Transformer(PreTrainedModel):
         x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
         return Prediction(self.head(x), hidden)
 
-    def _predictors(self, at: Tensor | None, batch: int, length: int, device: torch.device) -> Positions:
-        """Return where the hidden states lie that predict the asked positions."""
-        if at is not None:
-            rows, columns = at.nonzero(as_tuple=True)
-        else:
-            index = torch.arange(batch * length, device=device)
-            rows, columns = index // length, index % length
-        return rows, (columns - self.config.output_shift).clamp(min=0)
+    def _rotary(self, positions: Int[Tensor, "B T"]) -> Rotary:
+        """Return the rotary angles of positions."""
+        if self.config.candidate_places == "lost":
+            positions = positions.clamp(max=1)
+        return rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)

@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+_KEPT = ("loss", "grad_norm", "learning_rate")
+_TOLD = ("loss.", "network.")  # parts of the loss, and what the network tells of itself
+
 
 class Metrics(TrainerCallback):
     """Append every log of the Trainer to ``metrics.jsonl``, with training tok/s that counts training steps only.
@@ -68,7 +71,7 @@ class Metrics(TrainerCallback):
             row = {
                 "step": state.global_step,
                 "tokens": round(state.global_step * self.tokens_per_step),
-                **{key: value for key, value in logs.items() if key in ("loss", "grad_norm", "learning_rate")},
+                **{key: value for key, value in logs.items() if key in _KEPT or key.startswith(_TOLD)},
                 "tok_per_s": round(self.tokens_per_second, 1),
             }
             if "eval_loss" in logs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -17,10 +16,7 @@ def backbone_kinds(name: str) -> dict[str, Any]:
     """Return the options that a network's configuration takes, with their types."""
     from unmask.models.registry import BACKBONES
 
-    config = BACKBONES.get(name).config
-    hints = get_type_hints(config.__init__)
-    keys = inspect.signature(config.__init__).parameters
-    return {key: hints[key] for key in keys if key not in ("self", "vocab_size", "kwargs")}
+    return {key: kind for key, kind in BACKBONES.get(name).options.items() if key != "vocab_size"}
 
 
 _ELSEWHERE = {

@@ -12,6 +12,7 @@ from unmask.errors import Error
 from unmask.models.cost import parameter_count, training_memory
 from unmask.models.registry import BACKBONES
 from unmask.training.arguments import first_line, trainer_arguments
+from unmask.training.match import matched_width
 from unmask.training.options import backbone_kinds
 from unmask.training.recipe import Recipe
 from unmask.training.run import make_process
@@ -44,6 +45,9 @@ def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
     known = backbone_kinds(recipe.backbone.name)
     asked = {key: value for key, value in recipe.process_options().network().items() if key in known}
     sizes = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
+    if recipe.backbone.match is not None:
+        given = {"vocab_size": vocab_size, **sizes}
+        sizes["intermediate_size"] = matched_width(recipe.backbone.name, given, recipe.backbone.match)
     config = backbone.config(vocab_size=vocab_size, **sizes)
     if config.max_position_embeddings < recipe.data.length:
         raise Error(
@@ -63,7 +67,7 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
             model = make_model(recipe, size)
     except RuntimeError as error:
         raise Error(f"the network cannot be built ({first_line(error)}); lower the sizes in backbone.") from error
-    process = make_process(recipe, mask_id=3)
+    process = make_process(recipe, mask_id=3, vocab_size=size)
     process.check(model.config)
     training = recipe.training
     rows = training.per_device_train_batch_size
@@ -74,7 +78,13 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
         training_flops_per_token=process.training_flops(lambda asked: model.flops(recipe.data.length, asked)),
         tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
         memory_bytes=training_memory(
-            model.config, parameters, rows, recipe.data.length, process.asked_share, ema=training.ema is not None
+            parameters,
+            model.kept(),
+            size,
+            rows,
+            recipe.data.length,
+            process.asked_share,
+            ema=training.ema is not None,
         ),
         vocab_size=size,
     )

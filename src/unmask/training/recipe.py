@@ -46,9 +46,21 @@ class Recipe(Section):
     def _known_options(self) -> Recipe:
         self.process_options()
         check_options("backbone", self.backbone.model_extra or {}, backbone_kinds(self.backbone.name))
+        self._check_match()
         check_options("training", self.training.model_extra or {}, trainer_kinds())
         self._check_sampler()
         return self
+
+    def _check_match(self) -> None:
+        match = self.backbone.match
+        if match is None:
+            return
+        if "intermediate_size" in (self.backbone.model_extra or {}):
+            raise Error("backbone.match chooses intermediate_size; leave it out, or say the rival's inside match.")
+        rival = match.get("name")
+        if not isinstance(rival, str):
+            raise Error("backbone.match needs the name of the network to match, such as {name: transformer}.")
+        check_options("backbone.match", {k: v for k, v in match.items() if k != "name"}, backbone_kinds(rival))
 
     def _check_sampler(self) -> None:
         from unmask.sampling import SAMPLERS, Settings
@@ -61,7 +73,7 @@ class Recipe(Section):
 
     def process_options(self) -> Any:
         """Return the process's validated options."""
-        from unmask.diffusion import causal, masked, sparse  # noqa: F401  (registers)
+        from unmask.diffusion import causal, flatten, masked, sparse  # noqa: F401  (registers)
         from unmask.diffusion.process import PROCESSES
 
         options = PROCESSES.get(self.process.name).Options
@@ -150,6 +162,10 @@ def _resolve_aliases(tree: dict[str, Any]) -> dict[str, Any]:
     for section, table in ALIASES.items():
         if isinstance(out.get(section), dict):
             out[section] = {table.get(key, key): value for key, value in out[section].items()}
+    backbone = out.get("backbone")
+    if isinstance(backbone, dict) and isinstance(backbone.get("match"), dict):
+        match = {ALIASES["backbone"].get(key, key): value for key, value in backbone["match"].items()}
+        out["backbone"] = {**backbone, "match": match}
     return out
 
 

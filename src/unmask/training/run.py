@@ -40,9 +40,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def make_process(recipe: Recipe, mask_id: int) -> Process:
+def make_process(recipe: Recipe, mask_id: int, vocab_size: int) -> Process:
     """Return the process that a recipe names."""
-    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id)
+    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id, vocab_size)
     return process
 
 
@@ -95,7 +95,7 @@ class Run:
     @cached_property
     def process(self) -> Process:
         """The process of the recipe."""
-        return make_process(self.recipe, self.tokenizer.mask_id)
+        return make_process(self.recipe, self.tokenizer.mask_id, self.tokenizer.vocab_size)
 
     def model(self, device: str | None = None) -> PreTrainedModel:
         """Load the weights (the average, if the run kept one), in evaluation mode.

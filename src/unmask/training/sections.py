@@ -68,6 +68,9 @@ class BackboneSection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = "transformer"
+    match: dict[str, Any] | None = Field(None, exclude_if=lambda value: value is None)
+    """A rival network (its ``name``, and sizes where they differ): ``intermediate_size`` is chosen so that this one has
+    as many parameters."""
 
 
 class SamplerSection(BaseModel):

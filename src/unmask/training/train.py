@@ -70,7 +70,7 @@ def train(
     with started(folder, fresh):
         with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
             corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh)
-        process = make_process(recipe, tokenizer.mask_id)
+        process = make_process(recipe, tokenizer.mask_id, tokenizer.vocab_size)
         model = make_model(recipe, tokenizer.vocab_size)
         process.check(model.config)
     if resume and (then := begun.get("corpus_fingerprint")) != corpus.fingerprint:

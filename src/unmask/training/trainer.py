@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from unmask.data.batch import Batch
+from unmask.diffusion.auxiliary import training_loss
 from unmask.diffusion.process import Process
 from unmask.errors import Error
 from unmask.training import checkpoints
@@ -52,6 +54,7 @@ class ProcessTrainer(Trainer):
         self.folder = folder
         self.keep = keep
         self.ema = ema
+        self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
         if ema is not None:
             self.add_callback(_FollowWeights(ema))
@@ -66,10 +69,37 @@ class ProcessTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Return the process's loss at this point of training."""
+        """Return the loss of the process at this point of training, and of the network where it has one."""
         progress = self.state.global_step / max(self.state.max_steps, 1)
-        loss = self.process.loss(model, self._batch(inputs), self.args.seed, progress)["loss"]
-        return (loss, {}) if return_outputs else loss
+        found = training_loss(self.process, model, self._batch(inputs), self.args.seed, progress)
+        for name, value in found.metrics.items():
+            self._told[name].append(value)
+        return (found.loss, {}) if return_outputs else found.loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, with the mean of what was told since the last training loss (on this rank)."""
+        if "loss" in logs:
+            for name, values in self._told.items():
+                mean = torch.stack(values).mean(0)
+                each = [(name, mean)] if not mean.ndim else [(f"{name}.{i}", value) for i, value in enumerate(mean)]
+                logs |= {key: round(float(value), 6) for key, value in each}
+            self._told.clear()
+        super().log(logs, start_time)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimiser; parameters whose learning rate the network scales get groups of their own."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        network = self.accelerator.unwrap_model(self.model if model is None else model, keep_torch_compile=False)
+        scales = network.learning_rate_scales()
+        scaled = {id(p): scales[name] for name, p in network.named_parameters() if name in scales}
+        for group in list(optimizer.param_groups) if scaled else []:
+            mine = defaultdict(list)
+            for parameter in group["params"]:
+                mine[scaled.get(id(parameter), 1.0)].append(parameter)
+            group["params"] = mine.pop(1.0, [])
+            for scale, parameters in mine.items():
+                optimizer.add_param_group({**group, "params": parameters, "lr": group["lr"] * scale})
+        return optimizer
 
     def prediction_step(
         self,

@@ -1,0 +1,78 @@
+"""Retrieved memory: vectors of any encoder that join the slots of a document.
+
+Evidence must be a help and never a need, so in training the whole memory of a row is left out with probability
+``memory_dropout``. What decides is a hash of the tokens that the row shows. They derive from (seed, example), so this
+does, too: a run resumes bit-exactly, N ranks equal one, and an example is decided anew in each epoch. A row without
+memory is, exactly, a row of the network without memory: slots do not see each other, and a slot that is not there is
+read with weight 0.
+
+Letters: B batch, T tokens, M vectors, E their width, G documents, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from unmask.diffusion.noise import Noise
+from unmask.diffusion.state import State
+from unmask.errors import Error
+from unmask.models.layout import HIDDEN, Layout
+
+
+class RetrievedMemory(nn.Module):
+    """The projection of retrieved vectors to slots.
+
+    Args:
+        width: Of the vectors (E).
+        inner: Of the slots (D).
+        dropout: Probability that a row's memory is left out in training.
+    """
+
+    def __init__(self, width: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, inner)
+        self.dropout = dropout
+
+    def forward(self, state: State, layout: Layout) -> tuple[Float[Tensor, "G M D"], Float[Tensor, "G 1 1 M"]]:
+        """Return the slots of each document, and ``HIDDEN`` where there is none.
+
+        Raises:
+            Error: vectors of another width, or rows of several documents and nobody says whose each vector is.
+        """
+        memory = state.memory
+        assert memory is not None
+        wanted = self.project.in_features
+        if memory.shape[-1] != wanted:
+            raise Error(f"the memory is {memory.shape[-1]} wide, backbone.memory_width is {wanted}; make them equal.")
+        there = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
+        if state.memory_valid is not None:
+            there = there & state.memory_valid
+        if self.training and self.dropout:
+            there = there & ~dropped(state, self.dropout)[:, None]
+        there = there[layout.row]
+        if layout.piece is not None:
+            if state.memory_segments is None:
+                raise Error("rows hold several documents: say whose each vector of the memory is (memory_segments).")
+            there = there & (state.memory_segments[layout.row] == layout.piece[:, None])
+        projected = self.project(memory.to(self.project.weight.dtype))[layout.row]
+        return projected, torch.where(there, 0.0, HIDDEN)[:, None, None]
+
+
+def dropped(state: State, probability: float) -> Bool[Tensor, " B"]:
+    """Return which rows lose their memory: a function of the tokens that each row shows, padding left out."""
+    tokens = state.tokens
+    if state.segments is not None:
+        tokens = tokens.masked_fill(state.segments == 0, 0)
+    if state.valid is not None:
+        tokens = tokens.masked_fill(~state.valid, 0)
+    return Noise(0, _hash(tokens)).uniform("memory-dropout", 1)[:, 0] < probability
+
+
+def _hash(tokens: Int[Tensor, "B T"]) -> Int[Tensor, " B"]:
+    """Return a number of each row's tokens and their places: one random 64-bit number of each pair, summed."""
+    rows, length = tokens.shape
+    places = torch.arange(length, device=tokens.device).expand(rows, length)
+    pairs = Noise(0, places.flatten()).fold(tokens.flatten()).keys.view(rows, length)
+    return pairs.masked_fill(tokens == 0, 0).sum(1)

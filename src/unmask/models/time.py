@@ -1,0 +1,28 @@
+"""The noise level as a network reads it.
+
+Letters: B batch, D width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoidal features of the noise level through a small MLP (Ho et al. 2020, arXiv 2006.11239)."""
+
+    def __init__(self, width: int, features: int = 64) -> None:
+        super().__init__()
+        self.features = features
+        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 1 D"]:
+        """Embed t in (0, 1]."""
+        half = self.features // 2
+        frequency = torch.exp(-math.log(10000.0) * torch.arange(half, device=t.device) / half)
+        angle = 1000.0 * t.float()[:, None] * frequency
+        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))[:, None]
