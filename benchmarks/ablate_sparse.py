@@ -26,7 +26,14 @@ ROWS: dict[str, list[str]] = {
     "sparse, K = 4": ["process.candidates=4"],
     "sparse, K = 1": ["process.candidates=1"],
     "sparse, K = 8": ["process.candidates=8"],
+    "sparse, K = 64": ["process.candidates=64"],
     "sparse, K = 4, always given": ["process.candidates=4", "process.candidate_rate=1"],
+    "sparse, K = 4, always given, two passes": [
+        "process.candidates=4",
+        "process.candidate_rate=1",
+        "process.candidate_passes=2",
+    ],
+    "sparse, K = 4, 4 to 8 steps": ["process.candidates=4", "process.candidate_steps=[4,8]"],
     "sparse, K = 1-2-4-8": ["process.candidates=8", "process.candidates_from=1"],
     "sparse, K = 4, full attention": ["process.candidates=4", "backbone.candidate_input=full"],
 }

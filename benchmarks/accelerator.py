@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from benchmarks.measure import timed
-from unmask.models.cost import forward_flops
 
 # dense bf16 FLOP/s, from the vendors' data sheets; the first name that occurs in the device's name counts
 PEAKS = {
@@ -58,7 +57,7 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def training_flops(config: Any, process: Any, length: int) -> float:
+def training_flops(model: Any, process: Any, length: int) -> float:
     """Return floating-point operations of forward and backward for one position, attention counted in full."""
-    flops: float = process.training_flops(lambda asked: forward_flops(config, length, asked))
+    flops: float = process.training_flops(lambda asked: model.flops(length, asked))
     return flops

@@ -24,6 +24,8 @@ MODULES = {
     "ancestral_skip": "benchmarks.ancestral_skip",
     "ar_cache": "benchmarks.ar_cache",
     "confidence16_vs_ancestral256": "benchmarks.few_steps",
+    "eco_parts": "benchmarks.eco_parts",
+    "sparse_cost": "benchmarks.sparse_cost",
 }
 RESULTS = Path(__file__).parent / "results"
 

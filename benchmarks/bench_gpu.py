@@ -110,7 +110,7 @@ def train(bench: Bench, process_name: str) -> bool:
     finished = manifest["status"] == "finished"
     model = run.model()
     length = run.recipe.data.length
-    flops = training_flops(model.config, run.process, length)
+    flops = training_flops(model, run.process, length)
     rate = manifest["tok_per_s"] * length / (length - 1)  # the network also reads each block's BOS
     peak, product = peak_flops(), measured_flops(256 if bench.quick else 8192)
     row: dict[str, Any] = {
@@ -187,7 +187,7 @@ def speed(bench: Bench) -> bool:
             if bench.left < (0 if bench.quick else CELL):
                 return False
             say(f"speed: {name}, batch {batch_size}")
-            process = make_process(recipe, prepared.tokenizer.mask_id)
+            process = make_process(recipe, prepared.tokenizer.mask_id, prepared.tokenizer.vocab_size)
             model = make_model(recipe, prepared.tokenizer.vocab_size).to(device())
             optimiser = torch.optim.AdamW(model.parameters(), recipe.training.learning_rate, fused=True)
             steps, turns = (1, 2) if bench.quick else (20, 5)
@@ -223,7 +223,7 @@ def speed(bench: Bench) -> bool:
             several()
             rates = [steps * batch_size * (blocks.length - 1) / timed(several) for _ in range(turns)]
             spread = Spread.of(rates)
-            flops = training_flops(model.config, process, blocks.length) * blocks.length / (blocks.length - 1)
+            flops = training_flops(model, process, blocks.length) * blocks.length / (blocks.length - 1)
             rows.append(
                 {
                     "process": name,

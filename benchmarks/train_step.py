@@ -109,7 +109,7 @@ def run(options: Options) -> Result:
     packed = SyntheticBlocks(64 * rows, length, vocabulary, 5 * length)
 
     def ours(recipe: Recipe, blocks: SyntheticBlocks) -> Callable[[], None]:
-        return bare_step(recipe, make_process(recipe, MASK), network(recipe), blocks, steps=turns * count)
+        return bare_step(recipe, make_process(recipe, MASK, vocabulary), network(recipe), blocks, steps=turns * count)
 
     def plain(recipe: Recipe, style: Style, masked: bool) -> Callable[[], None]:
         return plain_step(recipe, plain_network(recipe, style), one, masked)

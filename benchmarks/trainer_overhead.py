@@ -56,7 +56,7 @@ def side_by_side(options: Options, ema: bool, turns: int, steps: int) -> tuple[l
     rows = recipe.training.per_device_train_batch_size
     blocks = SyntheticBlocks(64 * rows, recipe.data.length, recipe.data.vocab_size, 5 * recipe.data.length)
     corpus = SyntheticCorpus(recipe.data.vocab_size)
-    process = make_process(recipe, corpus.mask_id)
+    process = make_process(recipe, corpus.mask_id, recipe.data.vocab_size)
     clocks = Turns(bare_step(recipe, process, network(recipe), blocks, recipe.training.max_steps))
     with tempfile.TemporaryDirectory() as name:
         train_on(recipe, Path(name) / "run", (corpus, corpus, blocks, None), callbacks=[clocks])

@@ -50,7 +50,8 @@ def results(bench, tmp_path_factory):
 
 def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
     printed, stored = results
-    assert set(stored) == {"startup", "train_step", "trainer_overhead", "ancestral_skip", "ar_cache"}
+    names = {"startup", "train_step", "trainer_overhead", "ancestral_skip", "ar_cache", "eco_parts", "sparse_cost"}
+    assert set(stored) == names
     for name, result in stored.items():
         assert f"## {name}" in printed
         assert result["command"].startswith(f"python -m benchmarks.bench --only {name}")
@@ -125,3 +126,10 @@ def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(benc
         assert (tmp_path / "runs" / f"tinystories-{name}" / "model.safetensors").is_file()
     assert {row["sampler"] for row in tables["sampling"]} == {"autoregressive", "confidence", "ancestral"}
     assert all(row["judge, bits per byte"] > 0 for row in tables["sampling"])
+
+
+def test_samplers_are_compared_at_their_network_calls(bench):
+    ran = bench("equal_calls")
+    assert ran.status == 0 and all(f"## {world}: " in ran.out for world in ("hmm", "markov", "phrases"))
+    rows = [line.split(" | ") for line in ran.out.splitlines() if line.endswith(" |") and "total variation" not in line]
+    assert {name.split()[0] for *_, name in rows if name.strip("| -")} >= {"ancestral", "entropy-bound", "remasking"}

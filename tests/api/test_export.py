@@ -8,7 +8,9 @@ import yaml
 from unmask.api.export import export
 from unmask.diffusion.state import State
 from unmask.errors import Error
+from unmask.training.recipe import load_recipe
 from unmask.training.run import Run
+from unmask.training.train import train
 
 TEXT = "The fox met <|mask|> twice.\n  नमस्ते"
 
@@ -183,3 +185,23 @@ def test_the_command_prints_one_json_object_and_refuses_mistakes_in_one_line(cli
     ran = cli("export", tiny_run, "--output", tmp_path / "other", "--format", "lama")
     assert ran.status == 2 and "Did you mean 'llama'" in ran.err
     assert cli("export", tmp_path / "nowhere", "--output", tmp_path / "other").status == 2
+
+
+def test_an_eco_run_goes_to_the_hub_and_back_and_is_no_llama(tmp_path):
+    from transformers import AutoModel
+
+    lines = [json.dumps({"text": f"The fox number {i} met a hen."}) for i in range(30)]
+    (tmp_path / "text.jsonl").write_text("\n".join(lines))
+    sizes = "{name: eco, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 48}"
+    short = ["training={max_steps: 1, valid_blocks: 0, per_device_train_batch_size: 2}", "data.length=32"]
+    text = [f"data.source={tmp_path / 'text.jsonl'}", "data.tokenizer=bytes"]
+    recipe = load_recipe("nano-masked", ["process.causal_warmup=0", f"backbone={sizes}", *short, *text])
+    run = train(recipe, tmp_path / "run")
+    export(run, tmp_path / "hub")
+    state = State(torch.tensor([[1, 9, 3, 12, 3]]), t=torch.tensor([0.5]))
+    ours, theirs = run.model("cpu"), AutoModel.from_pretrained(tmp_path / "hub").eval()
+    assert type(theirs).__name__ == "Eco" and torch.equal(theirs(state).logits, ours(state).logits)
+    assert Run.open(tmp_path / "hub").recipe.backbone.name == "eco"
+    assert "| backbone | eco |" in (tmp_path / "hub" / "README.md").read_text("utf-8")
+    with pytest.raises(Error, match="it attends to both sides, which no Llama does. Export it with --format hub"):
+        export(run, tmp_path / "llama", format="llama")

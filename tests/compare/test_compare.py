@@ -29,6 +29,7 @@ def test_a_comparison_of_untrained_byte_models(result: Comparison) -> None:
     for row in result.rows:
         assert 7.8 < row.bits_per_byte < 9.5, "an untrained byte model needs about 8 bits, ends of documents aside"
         assert row.interval[0] <= row.bits_per_byte <= row.interval[1]
+        assert 100 < row.perplexity < 1000, "of 260 bytes and ends"
     assert left.difference is None and hidden.difference[0] == pytest.approx(hidden.bits_per_byte - left.bits_per_byte)
     assert result.warnings == []
 
@@ -49,6 +50,8 @@ def test_speed_never_stands_without_quality(result: Comparison) -> None:
         ("hidden", "ancestral", 2),
         ("hidden", "ancestral", 31),  # more steps than tokens are cut
         ("hidden", "confidence", 31),
+        ("hidden", "entropy-bound", None),
+        ("hidden", "remasking", 31),
     ]
     for row in result.rows:
         for text in row.generation:

@@ -12,6 +12,7 @@ from unmask.compare.expand import RowPlan, expand
 from unmask.compare.expand_ways import expand_samplers
 from unmask.compare.plan_files import load_plan, parse_plan, plan_names
 from unmask.errors import Error
+from unmask.training.recipe import load_recipe
 
 
 def rows_of(**plan: object) -> list[RowPlan]:
@@ -95,10 +96,10 @@ def test_a_named_set_of_the_grid_comes_before_what_all_rows_get():
 
 
 def test_a_part_that_does_not_exist_is_missing_and_no_error():
-    rows = rows_of(grid={"backbone": ["transformer", "eco", "transformr"]})
+    rows = rows_of(grid={"backbone": ["transformer", "ecco", "transformr"]})
     assert [row.missing for row in rows] == [
         "",
-        "unknown backbone 'eco'",
+        "unknown backbone 'ecco'. Did you mean 'eco'?",
         "unknown backbone 'transformr'. Did you mean 'transformer'?",
     ]
     assert [bool(row.id) for row in rows] == [True, False, False]
@@ -210,13 +211,17 @@ def test_every_packaged_plan_can_be_planned(name: str):
     assert any(row.cost is not None for row in ahead.rows)
 
 
-def test_the_seeds_experiment_plan_names_its_grid_and_what_does_not_exist_yet():
+def test_the_seeds_experiment_plan_compares_networks_of_equal_parameters_and_tokens():
     ahead = plan_sweep("aria")
     assert len(ahead.rows) == 4 * 2 * 2
-    baseline = [row for row in ahead.rows if row.values["network"] == "baseline"]
-    assert all(row.cost is not None and row.cost.tokens == 81_920_000 for row in baseline)
-    eco = [row for row in ahead.rows if row not in baseline]
-    assert all(row.missing in ("", "unknown backbone 'eco'") for row in eco)
+    costs = [row.cost for row in ahead.rows]
+    assert all(cost is not None and cost.tokens == 81_920_000 for cost in costs)
+    assert max(c.parameters for c in costs) <= 1.02 * min(c.parameters for c in costs)
+    slots = {row.values["network"]: row.cost.recipe.backbone.model_extra.get("memory_slots") for row in ahead.rows}
+    assert slots == {"baseline": None, "eco-8": 8, "eco-16": 16, "eco-32": 32}
+    own = {name: load_recipe(name).backbone for name in ("aria-baseline", "aria-eco")}
+    of = {row.values["network"]: row.cost.recipe.backbone for row in ahead.rows}
+    assert of["baseline"] == own["aria-baseline"] and of["eco-16"] == own["aria-eco"]
     settings = [way.given for way in ahead.ways]
     assert {s["steps"] for s in settings} == {8, 12, 16}
     assert {s.get("confidence_stop") for s in settings} == {None, 0.95, 0.98, 0.99}

@@ -1,6 +1,10 @@
+import math
+
 import pytest
 import torch
 
+from unmask.diffusion.masked import MaskedOptions
+from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.schedules import SCHEDULES, get_schedule, slope
 from unmask.errors import Error
 
@@ -60,3 +64,14 @@ def test_a_schedule_of_nan_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(Error, match="must rise"):
         get_schedule("nan_schedule:f")
+
+
+def test_the_seeds_cosine_shows_wholly_hidden_texts_in_training(batch):
+    # Generation begins there. Of n tokens all are hidden with probability sqrt(1 / (pi n)), to a percent at n = 15.
+    process = PROCESSES.get("masked")(MaskedOptions(schedule="raised_cosine"), 3)
+    clean = batch(20_000, 16)
+    state = process.corrupt(clean, seed=0).state
+    whole = (state.t == 1).double()
+    expected = 1 / math.sqrt(math.pi * 15)
+    assert float(whole.mean()) == pytest.approx(expected, abs=4 * math.sqrt(expected / 20_000))
+    assert float(get_schedule("raised_cosine")(torch.tensor([0.25]))[0]) == pytest.approx((1 - math.sqrt(0.5)) / 2)

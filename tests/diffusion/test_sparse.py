@@ -68,6 +68,21 @@ def test_candidates_are_the_models_own_answer_to_a_noisier_state_of_the_same_tra
     torch.testing.assert_close(first.t, earlier.sum(1) / 23, check_dtype=False)
 
 
+def test_with_two_passes_the_candidates_come_from_an_answer_that_had_candidates(spy, batch):
+    clean = batch(16, 24)
+    process, seen = sparse(candidates=2, candidate_passes=2, candidate_steps=(8, 8), **ALWAYS), spy()
+    process.loss(seen, clean, seed=1)
+    (first, _), (second, between), (third, at) = seen.calls
+    hidden = [state.tokens == MASK for state in (first, second, third)]
+    assert (hidden[0] | ~hidden[1]).all() and (hidden[1] | ~hidden[2]).all(), "three states of one trajectory"
+    assert (hidden[0] & ~hidden[1]).any() and (hidden[1] & ~hidden[2]).any()
+    assert first.candidates is None and torch.equal(between, hidden[2]) and torch.equal(at, hidden[2])
+    assert torch.equal(second.candidates.mass.sum(-1) > 0, hidden[1])
+    assert torch.equal(third.candidates.mass.sum(-1) > 0, hidden[2])
+    found = process.likelihood(seen, clean, draws=3)
+    assert found.draws == 9 and len(seen.calls) == 3 + 9
+
+
 def test_no_gradient_flows_through_the_first_pass(tiny, batch):
     process, model, clean = sparse(**ALWAYS), tiny(candidate_input="pooled").train(), batch(4)
     graphs = []
@@ -107,14 +122,14 @@ def test_candidates_help_when_they_should_and_the_bound_says_so(batch):
     assert sparse(candidates=1).likelihood(copies, clean, draws=4).draws == 8, "both passes are counted"
 
 
-@pytest.mark.parametrize("sharpen", [0.0, 0.5, 2.0])
-def test_the_bound_is_never_below_the_entropy_whatever_the_network_makes_of_its_candidates(sharpen):
+@pytest.mark.parametrize(("sharpen", "passes"), [(0.0, 1), (0.5, 1), (2.0, 1), (0.5, 2)])
+def test_the_bound_is_never_below_the_entropy_whatever_the_network_makes_of_its_candidates(sharpen, passes):
     """The network knows the source, and leans on its candidates on top of it."""
     world = HMM.random(seed=4)
     texts = all_texts(3, 4)
     p = (-world.nats(texts)).exp()
     clean = world.batch(texts)
-    process = Sparse(SparseOptions(candidates=2, bound_steps=3), world.vocabulary.mask)
+    process = Sparse(SparseOptions(candidates=2, bound_steps=3, candidate_passes=passes), world.vocabulary.mask)
 
     def leaning(state: State, at) -> Prediction:
         logits = world(replace(state, candidates=None), at).logits

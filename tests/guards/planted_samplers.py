@@ -17,7 +17,8 @@ from guards.samplers import (
 )
 from guards.texts import tokenizer_is_lossless
 from unmask.data.tokenizers import make_tokenizer
-from unmask.sampling import Ancestral, Autoregressive, Confidence
+from unmask.sampling import Ancestral, Autoregressive, Confidence, Remasking
+from unmask.sampling.decide import reopen
 
 
 class OffByOne(Confidence):
@@ -85,6 +86,14 @@ class CandidatesStay(Ancestral):
 
         stale.config = model.config
         return super().step(stale, state)
+
+
+class TakesBackBehindTheEnd(Remasking):
+    """Reopens what an end of text has just closed."""
+
+    def step(self, model, state):
+        after, frame = super().step(model, state)
+        return reopen(after, state.valid & ~after.valid), frame
 
 
 class GlobalNoise(Ancestral):
@@ -162,6 +171,11 @@ def random_words_where_training_had_masks():
 @defect(states_were_trained, r"something stands behind EOS: the sampler shows True, training \[False\]")
 def masks_shown_behind_the_end():
     states_were_trained(make_process("masked"), GoesOnBehindTheEnd())
+
+
+@defect(states_were_trained, r"a mask stands in padding: the sampler shows True, training \[False\]")
+def masks_left_behind_the_end():
+    states_were_trained(make_process("masked"), TakesBackBehindTheEnd())
 
 
 @defect(states_were_trained, r"a decided position has candidates: the sampler shows True, training \[False\]")

@@ -98,17 +98,26 @@ def seeds_decide_the_noise(process: Any, model: Any, clean: Batch) -> None:
     def numbers(seed: int = 4) -> list[Tensor]:
         loss = process.loss(model, clean, seed=seed, progress=0.9)["loss"].detach()
         found = likelihood(process, model, clean, seed=seed)
-        tokens = process.corrupt(clean, seed=seed).state.tokens
-        return [tokens, loss, *([] if found is None else [found.nats])]
+        return [*_noised(process, clean, seed), loss, *([] if found is None else [found.nats])]
 
     for a, b in zip(*(in_a_world_of(world, numbers) for world in (1, 2)), strict=True):
         assert torch.equal(a, b), "the same seed gave two results"
-    tokens = numbers()[0]
-    if torch.equal(tokens, clean.tokens):  # nothing is hidden: left to right there is nothing to draw
+    noised = _noised(process, clean, 4)
+    if torch.equal(noised[0], clean.tokens):  # nothing is hidden: left to right there is nothing to draw
         return
-    assert not torch.equal(numbers(5)[0], tokens), "another seed corrupts in the same way"
+
+    def alike(other: list[Tensor]) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(noised, other, strict=True))
+
+    assert not alike(_noised(process, clean, 5)), "another seed corrupts in the same way"
     later = replace(clean, order=clean.order + 1000)
-    assert not torch.equal(process.corrupt(later, seed=4).state.tokens, tokens), "another example is corrupted alike"
+    assert not alike(_noised(process, later, 4)), "another example is corrupted alike"
+
+
+def _noised(process: Any, clean: Batch, seed: int) -> list[Tensor]:
+    """Return the tensors of a corrupted text B T ..., its tokens first; a noise level alone does not count as noise."""
+    state = process.corrupt(clean, seed=seed).state
+    return [state.tokens, *(x for _, x in leaves(state).values() if isinstance(x, Tensor) and x.ndim > 1)]
 
 
 @guard("rows of a process's batch do not mix, and padding is not seen")

@@ -290,6 +290,7 @@ def _row(
         tokens_seen=entrant.tokens_seen,
         bits_per_byte=middle,
         bound=scores[0].bound,
+        perplexity=float(np.exp(np.mean([score.nats / score.tokens for score in scores]))),
         interval=interval(nats if len(values) > 1 else nats[0], sizes, seed=seed),
         per_seed=values,
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,

@@ -158,7 +158,7 @@ def _short_names(plan: SweepPlan) -> dict[str, str]:
 
 def _resolved(row: RowPlan, recipe: str, keys: dict[str, Any], plan: SweepPlan) -> RowPlan:
     # A part's name comes first: another name drops the options of the part that the recipe had.
-    ordered = sorted(keys.items(), key=lambda item: not item[0].endswith(".name"))
+    ordered = sorted(keys.items(), key=lambda item: (not item[0].endswith(".name"), item[0].count(".")))
     overrides = [f"{key}={json.dumps(value)}" for key, value in ordered]
     if row.seed is not None:
         overrides.append(f"seed={row.seed}")

@@ -12,7 +12,7 @@ from unmask.compare.generation import Way
 from unmask.compare.plan import SweepPlan
 from unmask.diffusion.process import PROCESSES
 from unmask.errors import Error, UnknownPart
-from unmask.sampling import SAMPLERS, Settings
+from unmask.sampling import SAMPLERS, Settings, drives
 from unmask.sampling.request import refuse_unused
 from unmask.training.options import check_options
 
@@ -65,7 +65,9 @@ def check_ways(plan: SweepPlan, rows: Sequence[RowPlan], ways: Sequence[WayPlan]
     """Raise Error if a sampler fits none of the rows (runs that the plan names are looked at when they are opened)."""
     if plan.runs:
         return
-    seen = {PROCESSES.get(row.cost.recipe.process.name).visibility for row in rows if row.cost is not None}
+    seen = {row.cost.recipe.process.name for row in rows if row.cost is not None}
     for entry in ways:
-        if seen and entry.way is not None and SAMPLERS.get(entry.name).visibility not in seen:
-            raise Error(f"the {entry.name!r} sampler fits no row of the plan: their processes are {', '.join(seen)}.")
+        if seen and entry.way is not None and not any(drives(SAMPLERS.get(entry.name), PROCESSES.get(p)) for p in seen):
+            raise Error(
+                f"the {entry.name!r} sampler fits no row of the plan: their processes are {', '.join(sorted(seen))}."
+            )

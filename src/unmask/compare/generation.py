@@ -8,7 +8,7 @@ from typing import Any
 
 from unmask.errors import Error, nearest
 from unmask.evaluation.latency import Latency, take_turns, timing
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate
 from unmask.training.run import Run
 
 
@@ -39,12 +39,16 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
         if key not in known:
             raise Error(f"unknown recipe key sampler.{key}.{nearest(key, known)}")
     own = Way(run.recipe.sampler.name or run.process.sampler, Settings(**given))
-    if own.steps is None:
-        return [own]
     counts = sorted({min(count, length) for count in steps})
-    swept = [Way(own.sampler, replace(own.settings, steps=count)) for count in counts]
-    rivals = (n for n in SAMPLERS if n != own.sampler and SAMPLERS.get(n).visibility == run.process.visibility)
-    return [*swept, *(Way(n, Settings(steps=counts[-1], temperature=own.settings.temperature)) for n in rivals)]
+    swept = [own]
+    if own.steps is not None:
+        swept = [Way(own.sampler, replace(own.settings, steps=count)) for count in counts]
+    rivals = [n for n in SAMPLERS if n != own.sampler and drives(SAMPLERS.get(n), run.process)]
+    alike = {"steps": counts[-1], "temperature": own.settings.temperature}
+    return [
+        *swept,
+        *(Way(n, Settings(**{k: v for k, v in alike.items() if k in SAMPLERS.get(n).uses})) for n in rivals),
+    ]
 
 
 def vocabulary_of(run: Run) -> Vocabulary:

@@ -69,6 +69,7 @@ class Row:
         tokens_seen: Tokens it was trained on.
         bits_per_byte: Of the held-out text.
         bound: What kind of number that is: ``exact``, ``upper bound``, ``exact for ...``.
+        perplexity: The same number a token of the run's own tokenizer, e to the nats; comparable under one tokenizer.
         interval: 95 % interval over documents.
         per_seed: Bits per byte of each seed.
         spread: Their standard deviation; ``None`` for a single one.
@@ -101,6 +102,7 @@ class Row:
     tokens_seen: int
     bits_per_byte: float
     bound: str
+    perplexity: float
     interval: tuple[float, float] | None
     difference: tuple[float, float, float] | None
     length_nats: float

@@ -30,7 +30,7 @@ from unmask.compare.yardstick import Yardstick
 from unmask.errors import Error
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.windows import cut
-from unmask.sampling import SAMPLERS
+from unmask.sampling import SAMPLERS, drives
 from unmask.training.run import WEIGHTS, Run, write_json
 
 _REPEATS, _SECONDS = 5, 5.0
@@ -111,7 +111,7 @@ def try_samplers(
     """Sample every run in every way that its process can be sampled in; results that are there are kept."""
     found = []
     for name, run in runs:
-        fit = [way for way in ways if way.way and SAMPLERS.get(way.name).visibility == run.process.visibility]
+        fit = [way for way in ways if way.way and drives(SAMPLERS.get(way.name), run.process)]
         model = None
         for entry in fit:
             assert entry.way is not None

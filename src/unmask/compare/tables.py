@@ -34,6 +34,7 @@ def bits_table(comparison: Comparison) -> Table:
                 value,
                 *([str(len(row.seeds))] if seeds else []),
                 row.bound if row.bound != "upper bound" else f"upper bound, {row.draws} draws",
+                f"{sign(row.bound)}{row.perplexity:.1f}",
                 interval(row.interval),
                 difference(row.difference),
                 f"{row.parameters:,}",
@@ -48,7 +49,9 @@ def bits_table(comparison: Comparison) -> Table:
         if control.bits_per_byte is not None:
             value = f"{sign(control.bound)}{control.bits_per_byte:.3f}"
             one = ["-"] if seeds else []
-            rows.append([control.name, "control", value, *one, control.bound, interval(control.interval), *["-"] * 6])
+            rows.append(
+                [control.name, "control", value, *one, control.bound, "-", interval(control.interval), *["-"] * 6]
+            )
     held = comparison.held_out
     spread = "± is the standard deviation over seeds. " if seeds else ""
     return Table(
@@ -59,6 +62,7 @@ def bits_table(comparison: Comparison) -> Table:
             "bits/byte",
             *(["seeds"] if seeds else []),
             "kind",
+            "perplexity",
             "95 % interval",
             "above the first",
             "parameters",
@@ -72,7 +76,8 @@ def bits_table(comparison: Comparison) -> Table:
         f"Lower is better. Declared equal: {comparison.setup['budget']}. {held['documents']} documents, "
         f"{held['bytes']:,} bytes of {held['source']} ({held['split']}, fingerprint {held['fingerprint']}), windows of "
         f"{held['window']} bytes. Kinds are not to be mixed: a model's own figure may lie below an upper bound, never "
-        f"above. Models that are told where a document ends (all but left to right) pay for it. {spread}Intervals are "
+        f"above. Perplexity is a token's, of each run's own tokenizer. "
+        f"Models that are told where a document ends (all but left to right) pay for it. {spread}Intervals are "
         "over documents, and over seeds where there are several; the difference is paired. The n-grams read documents "
         "whole.",
     )

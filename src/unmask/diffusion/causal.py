@@ -30,7 +30,7 @@ class Causal:
     sampler = "autoregressive"
     Options = CausalOptions
 
-    def __init__(self, options: CausalOptions, mask_id: int) -> None:
+    def __init__(self, options: CausalOptions, mask_id: int, vocab_size: int | None = None) -> None:
         self.options = options
         self.mask_id = mask_id
 
@@ -44,7 +44,9 @@ class Causal:
         return 3 * forward(1.0)
 
     def check(self, config: Any) -> None:
-        """Raise Error unless hidden state p-1 predicts token p; at p it would have seen its answer."""
+        """Raise Error unless the network can be causal, and state p-1 predicts token p; at p it would have seen it."""
+        if "causal" not in config.visibilities:
+            raise Error("process causal needs a backbone that can hide what is to the right: set backbone=transformer.")
         if config.output_shift != 1:
             raise Error("process causal needs backbone.output_shift=1: with 0 the network sees the token it predicts.")
 

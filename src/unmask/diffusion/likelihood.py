@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from unmask.data.batch import Batch
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.state import SparseState, State
+from unmask.diffusion.state import State
 from unmask.errors import Error
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def row_sums(values: Float[Tensor, " n"], at: Bool[Tensor, "B T"]) -> Float[Tens
     return full.sum(1)
 
 
-Given = Callable[[Bool[Tensor, "B T"], Int[Tensor, "B T"], Int[Tensor, " B"], Int[Tensor, " B"]], SparseState]
-"""(hidden positions, random rank of each position, hidden count, count of all) -> candidates of the open positions.
+Dress = Callable[[State, Bool[Tensor, "B T"], Int[Tensor, "B T"], Int[Tensor, " B"], Int[Tensor, " B"]], State]
+"""(masked state, hidden positions, random rank of each position, hidden count, count of all) -> what the network sees.
 
 A trajectory shows the position of rank r before that of rank r - 1: earlier, noisier states hide more ranks."""
 
@@ -101,11 +101,12 @@ def masked_bound(
     draws: int,
     seed: int,
     scored: Bool[Tensor, "B T"] | None = None,
-    candidates: Given | None = None,
+    dress: Dress | None = None,
 ) -> Float[Tensor, " B"]:
     """Return an unbiased estimate of an upper bound on the nats of each row, from K network calls.
 
-    ``candidates`` may give the open positions weighted candidates, computed from what the trajectory showed earlier.
+    ``dress`` may show the state in another way, such as with candidates computed from what the trajectory showed
+    earlier. It must not read the tokens of hidden positions.
 
     With ``scored`` the bound is on the nats of those positions given all others; the noise level that a network with a
     time input reads stays that of the whole text, as it is when a sampler fills a hole.
@@ -129,8 +130,9 @@ def masked_bound(
             segments=segments,
             valid=valid,
             t=hidden / whole,
-            candidates=None if candidates is None else candidates(at, rank, hidden, count),
         )
+        if dress is not None:
+            state = dress(state, at, rank, hidden, count)
         nats = row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
         total += nats * count / hidden
     return total / draws

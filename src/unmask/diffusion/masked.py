@@ -43,7 +43,7 @@ class MaskedOptions(ProcessOptions):
     """Options of the masked process."""
 
     schedule: str = "linear"
-    """``linear``, ``cosine``, ``polynomial:POWER`` or ``package.module:function``."""
+    """``linear``, ``cosine``, ``raised_cosine``, ``polynomial:POWER`` or ``package.module:function``."""
     weighting: Literal["ce", "elbo"] = "ce"
     """Training weight of a hidden token: 1, or the ELBO's r'(t)/r(t)."""
     times: Literal["uniform", "bell"] = "uniform"
@@ -69,7 +69,7 @@ class Masked:
     sampler = "ancestral"
     Options = MaskedOptions
 
-    def __init__(self, options: MaskedOptions, mask_id: int) -> None:
+    def __init__(self, options: MaskedOptions, mask_id: int, vocab_size: int | None = None) -> None:
         self.options = options
         self.mask_id = mask_id
         self.schedule = get_schedule(options.schedule)
@@ -88,7 +88,12 @@ class Masked:
         return 3 * forward(self.asked_share)
 
     def check(self, config: Any) -> None:
-        """Raise Error if a causal warm start meets a network whose output is not shifted."""
+        """Raise Error if a causal warm start meets a network that sees both sides, or whose output is not shifted."""
+        if self.options.causal_warmup and "causal" not in config.visibilities:
+            raise Error(
+                "process.causal_warmup trains left to right first, and this backbone cannot hide what is to the right; "
+                "set causal_warmup=0."
+            )
         if self.options.causal_warmup and config.output_shift != 1:
             raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
 

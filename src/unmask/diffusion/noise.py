@@ -63,3 +63,11 @@ class Noise:
         index = torch.arange(1, n + 1, device=self.keys.device, dtype=torch.int64)
         bits = _mix(_mix(self.keys + _signed(salt * _GOLDEN))[:, None] + index[None, :] * _GOLDEN)
         return _shift(bits, 11).to(torch.float64) * 2.0**-53
+
+    def normal(self, stream: str, n: int) -> Float[Tensor, "B N"]:
+        """Return float32 standard normals (Box and Muller 1958), two from each pair of uniforms."""
+        half = -(-n // 2)
+        u = self.uniform(stream, 2 * half)
+        radius = (-2 * (1 - u[:, ::2]).log()).sqrt()
+        angle = 2 * torch.pi * u[:, 1::2]
+        return torch.stack([radius * angle.cos(), radius * angle.sin()], -1).flatten(1)[:, :n].float()

@@ -107,7 +107,8 @@ class Process(Protocol):
 
 
 PROCESSES: Registry[Any] = Registry("process")
-"""Name -> class with an ``Options`` model and a constructor ``(options, mask_id)``."""
+"""Name -> class with an ``Options`` model and a constructor ``(options, mask_id, vocab_size)``; the last may be left
+out where no token is drawn at random."""
 
 
 def visible_segments(batch: Batch, isolate: bool) -> tuple[Tensor | None, Tensor | None]:

@@ -33,6 +33,15 @@ def cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     return 1 - torch.cos(math.pi * t / 2)
 
 
+@SCHEDULES.add("raised_cosine")
+def raised_cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """r(t) = (1 - cos(pi t)) / 2, flat at both ends (seed 002): nearly clean and wholly hidden texts are common.
+
+    All n tokens of a text are hidden with probability near sqrt(1 / (pi n)), where under r(t) = t it is 1 / (n + 1).
+    """
+    return (1 - torch.cos(math.pi * t)) / 2
+
+
 def polynomial(power: float) -> Schedule:
     """Return r(t) = t ** power."""
 

@@ -53,6 +53,9 @@ class SparseOptions(MaskedOptions):
     """Share of masked training over which that probability grows from 0."""
     candidate_steps: tuple[int, int] = (4, 64)
     """Training draws the sampler's number of steps N log-uniformly from this range: the candidates are 1/N noisier."""
+    candidate_passes: int = Field(1, ge=1)
+    """Answers in a row that candidates come from: the first sees none, each later one those of the answer before, as
+    a sampler's do."""
     bound_steps: int = Field(32, ge=1)
     """N of the bound."""
 
@@ -97,7 +100,7 @@ class Sparse:
     sampler = "ancestral"
     Options = SparseOptions
 
-    def __init__(self, options: SparseOptions, mask_id: int) -> None:
+    def __init__(self, options: SparseOptions, mask_id: int, vocab_size: int | None = None) -> None:
         self.options = options
         self.mask_id = mask_id
         self.masked = Masked(options, mask_id)
@@ -109,12 +112,12 @@ class Sparse:
         return self.masked.asked_share
 
     def training_flops(self, forward: Callable[[float], float]) -> float:
-        """What masked costs, and one forward pass more for the rows that get candidates."""
+        """What masked costs, and ``candidate_passes`` more forward passes for the rows that get candidates."""
         extra = 0.0
         if self.candidates:
             warm, ramp = self.options.causal_warmup, self.options.candidate_ramp
             given = self.options.candidate_rate * (1 - warm) * (1 - ramp / 2)
-            extra = given * forward(self.masked.expected_rate(1.0))
+            extra = self.options.candidate_passes * given * forward(self.masked.expected_rate(1.0))
         return self.masked.training_flops(forward) + extra
 
     def check(self, config: Any) -> None:
@@ -148,7 +151,8 @@ class Sparse:
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the weighted nats of hidden tokens, given candidates in some of the rows.
 
-        The network is called twice, whatever the coins say (once while warming up, or with K = 0).
+        The network is called ``candidate_passes`` times and once more, whatever the coins say (once while warming up,
+        or with K = 0).
         """
         count = self.count(progress)
         if self.masked.warming(progress) or not count:
@@ -169,29 +173,39 @@ class Sparse:
         progress: float,
         count: int,
     ) -> SparseState:
-        """Return candidates for the rows of the coin, from a noisier state of their own trajectory."""
+        """Return candidates for the rows of the coin, from noisier states of their own trajectory."""
         hidden = corrupted.state.tokens == self.mask_id
         low, high = self.options.candidate_steps
         u = Noise(seed, batch.order).uniform("candidate-steps", 1)[:, 0]
         steps = low * (high / low) ** u
         times = replace(self.masked.times, upper=self.masked.upper(progress))
-        earlier = (times.draw(spread(seed, batch.order)) + 1 / steps).clamp(max=1.0)
+        now = times.draw(spread(seed, batch.order))
         chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
-        more = (chance < self.masked.schedule(earlier)[:, None]) & batch.predictable
-        tokens = batch.tokens.masked_fill(more, self.mask_id)
-        level = more.sum(1) / batch.predictable.sum(1).clamp(min=1)
         asked = coin.clone()
         asked[0] |= not bool(coin.any())  # as many calls on every rank; an answer that no coin asked for is not used
-        at = hidden & coin[:, None]
-        noisier = replace(corrupted.state, tokens=tokens, t=level).rows(asked)
-        with torch.no_grad():
-            logits = without(model(noisier, at=at[asked]).logits, self.mask_id)
-        return top_candidates(logits, at, count)
+
+        def at_step(back: int) -> Bool[Tensor, "B T"]:
+            earlier = (now + back / steps).clamp(max=1.0)
+            return (chance < self.masked.schedule(earlier)[:, None]) & batch.predictable
+
+        given = None
+        for back in range(self.options.candidate_passes, 0, -1):
+            more = at_step(back)
+            level = more.sum(1) / batch.predictable.sum(1).clamp(min=1)
+            tokens = batch.tokens.masked_fill(more, self.mask_id)
+            noisier = replace(corrupted.state, tokens=tokens, t=level, candidates=given)
+            at = (hidden if back == 1 else at_step(back - 1)) & asked[:, None]
+            with torch.no_grad():
+                logits = without(model(noisier.rows(asked), at=at[asked]).logits, self.mask_id)
+            given = top_candidates(logits, at, count)
+        assert given is not None
+        own = coin[:, None, None]
+        return SparseState(given.tokens * own, given.mass * own)
 
     def likelihood(
         self, model: Network, batch: Batch, draws: int = 8, seed: int = 0, scored: Tensor | None = None
     ) -> Likelihood:
-        """Return an upper bound on the nats of each row from ``draws`` pairs of network calls.
+        """Return an upper bound on the nats of each row from ``draws`` times (passes + 1) network calls.
 
         It bounds -log p of the generator that decides one position at a time in random order, and at each first answers
         the state of n/N positions earlier, whose K best answers are its candidates (N is ``bound_steps``).
@@ -202,12 +216,18 @@ class Sparse:
         whole = batch.predictable.sum(1).clamp(min=1)
         gap = -(-askable(batch, scored).sum(1) // self.options.bound_steps)
 
-        def candidates(at: Bool[Tensor, "B T"], rank: Tensor, hidden: Tensor, total: Tensor) -> SparseState:
-            more = rank < torch.minimum(hidden + gap, total)[:, None]
-            tokens = batch.tokens.masked_fill(more, self.mask_id)
-            noisier = State(tokens, "bidirectional", segments=segments, valid=valid, t=more.sum(1) / whole)
-            found = top_candidates(without(model(noisier, at=at).logits, self.mask_id), at, self.candidates)
-            return SparseState(found.tokens, found.mass * (hidden < total)[:, None, None])
+        def dress(state: State, at: Bool[Tensor, "B T"], rank: Tensor, hidden: Tensor, total: Tensor) -> State:
+            given = None
+            for back in range(self.options.candidate_passes, 0, -1):
+                before, after = (torch.minimum(hidden + n * gap, total)[:, None] for n in (back, back - 1))
+                more = rank < before
+                tokens = batch.tokens.masked_fill(more, self.mask_id)
+                noisier = State(tokens, "bidirectional", None, segments, valid, more.sum(1) / whole, given)
+                wanted = at if back == 1 else rank < after
+                found = top_candidates(without(model(noisier, at=wanted).logits, self.mask_id), wanted, self.candidates)
+                # Where all is hidden a sampler has had no answer yet.
+                given = SparseState(found.tokens, found.mass * (after < total[:, None])[..., None])
+            return replace(state, candidates=given)
 
-        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored, candidates)
-        return Likelihood(nats, "upper bound", 2 * draws)
+        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored, dress)
+        return Likelihood(nats, "upper bound", (self.options.candidate_passes + 1) * draws)

@@ -1,11 +1,13 @@
 """The contract between processes, networks and samplers: what a network sees, and what it answers.
 
-Letters: B batch, T tokens, K candidates, D width, V vocabulary, n asked positions.
+Letters: B batch, T tokens, K candidates, D width, V vocabulary, n asked positions, M vectors of memory, E their width,
+S slow memory slots.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -13,6 +15,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Visibility = Literal["causal", "bidirectional"]
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Gaussian noise on embeddings, by the keys of a counter-based generator: the network knows its own width.
+
+    Attributes:
+        level: Standard deviation, in units of the embeddings' root mean square.
+        keys: Noise keys of the rows (see :class:`unmask.diffusion.noise.Noise`).
+    """
+
+    level: Float[Tensor, " B"]
+    keys: Int[Tensor, " B"]
 
 
 @dataclass(frozen=True)
@@ -25,10 +40,12 @@ class SparseState:
     Attributes:
         tokens: Candidate ids; any id where the mass is 0.
         mass: Probability of each candidate; all 0 at a position without candidates.
+        jitter: Gaussian noise on the candidates' embeddings; ``None``: none.
     """
 
     tokens: Int[Tensor, "B T K"]
     mass: Float[Tensor, "B T K"]
+    jitter: Jitter | None = None
 
     @property
     def rest(self) -> Float[Tensor, "B T"]:
@@ -37,11 +54,13 @@ class SparseState:
 
     def to(self, device: torch.device | str) -> SparseState:
         """Return the candidates on another device."""
-        return SparseState(self.tokens.to(device), self.mass.to(device))
+        jitter = None if self.jitter is None else Jitter(self.jitter.level.to(device), self.jitter.keys.to(device))
+        return SparseState(self.tokens.to(device), self.mass.to(device), jitter)
 
     def rows(self, index: Tensor) -> SparseState:
         """Return the candidates of some rows."""
-        return SparseState(self.tokens[index], self.mass[index])
+        jitter = None if self.jitter is None else Jitter(self.jitter.level[index], self.jitter.keys[index])
+        return SparseState(self.tokens[index], self.mass[index], jitter)
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,12 @@ class State:
         valid: False at padding, which nobody attends to. ``None``: no padding.
         candidates: Weighted candidates of open positions; ``None``: there are none.
         t: The *actual* noise level of each row in (0, 1], 1 = all noise. Only a network with a time input reads it.
+        memory: Vectors of an encoder that go with each row, in no order (retrieved evidence); ``None``: there are none.
+            The network owns their projection.
+        memory_valid: False where there is no vector. ``None``: all are there.
+        memory_segments: Document piece that each vector goes with. ``None``: the row holds one piece.
+        slots: What an earlier block of the same text left in the network's slow memory (``Prediction.slots``);
+            ``None``: the text begins here.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -65,6 +90,10 @@ class State:
     valid: Bool[Tensor, "B T"] | None = None
     t: Float[Tensor, " B"] | None = None
     candidates: SparseState | None = None
+    memory: Float[Tensor, "B M E"] | None = None
+    memory_valid: Bool[Tensor, "B M"] | None = None
+    memory_segments: Int[Tensor, "B M"] | None = None
+    slots: Float[Tensor, "B S D"] | None = None
 
     def to(self, device: torch.device | str) -> State:
         """Return the state on another device."""
@@ -89,8 +118,16 @@ class Prediction:
             order of ``at``; the logits for position p predict token p, whatever the network shifts inside.
         hidden: Final hidden states [B, T, D], if asked for.
         cache: The key-value cache, if one was given.
+        slots: What the network's slow memory holds in the end, for the next block of the same text; ``None``: it has
+            none, or rows hold several documents.
+        losses: What the network itself asks to be minimised, by name, weighted, normalised by a constant; see
+            :mod:`unmask.diffusion.auxiliary`.
+        metrics: What it tells of itself while it trains, by name: numbers or vectors.
     """
 
     logits: Float[Tensor, "n V"]
     hidden: Float[Tensor, "B T D"] | None = None
     cache: Any = None
+    slots: Float[Tensor, "B S D"] | None = None
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
