@@ -29,15 +29,11 @@ class Drawn:
         token: Ids.
         probability: The model's own probability of that token: at temperature 1, untruncated, forbidden tokens out.
         peak: The model's largest probability there, known before drawing.
-        entropy: Nats of the model's own distribution there, known before drawing; ``None`` if not asked for.
-        margin: Its largest probability less its second largest; ``None`` if not asked for.
     """
 
     token: Int[Tensor, " n"]
     probability: Float[Tensor, " n"]
     peak: Float[Tensor, " n"]
-    entropy: Float[Tensor, " n"] | None = None
-    margin: Float[Tensor, " n"] | None = None
 
 
 def draw(
@@ -47,8 +43,6 @@ def draw(
     top_k: Int[Tensor, " n"],
     top_p: Float[Tensor, " n"],
     forbidden: Bool[Tensor, "n V"],
-    *,
-    spread: bool = False,
 ) -> Drawn:
     """Draw one token a position. All arguments are per position, so that rows of one batch keep their own settings.
 
@@ -59,35 +53,31 @@ def draw(
         top_k: 0 keeps all tokens; ties with the k-th are kept.
         top_p: 1 keeps all tokens. Applied after temperature and top-k.
         forbidden: Tokens that must not be drawn.
-        spread: Return entropy and margin too.
 
     Raises:
         Error: the logits are not numbers.
     """
     size = max(1, _CHUNK // max(1, logits.shape[1]))
     parts = [
-        _draw(*(x[i : i + size] for x in (logits, uniform, temperature, top_k, top_p, forbidden)), spread)
+        _draw(*(x[i : i + size] for x in (logits, uniform, temperature, top_k, top_p, forbidden)))
         for i in range(0, max(1, len(logits)), size)
     ]
-    given = [[getattr(part, f.name) for part in parts] for f in fields(Drawn)]
-    return Drawn(*(None if values[0] is None else torch.cat(values) for values in given))
+    return Drawn(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Drawn)))
 
 
 def _draw(
-    logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, forbidden: Tensor, spread: bool
+    logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, forbidden: Tensor
 ) -> Drawn:
     logits = logits.to(torch.float64, copy=True).masked_fill_(forbidden, -torch.inf)
     plain = logits.softmax(-1)
     if not len(plain):
         none = plain.new_zeros(0)
-        return Drawn(none.long(), none, none, *((none, none) if spread else ()))
+        return Drawn(none.long(), none, none)
     peak, best = plain.max(-1)
-    if bool(peak.isnan().any()):  # one NaN or infinity makes the whole row's softmax NaN
-        raise Error("the model's logits are not finite: its training diverged; sample from an earlier checkpoint.")
-    doubt = _spread(plain) if spread else ()
+    refuse_nan(peak)
     greedy = temperature == 0
     if bool(greedy.all()):
-        return Drawn(best, peak, peak, *doubt)
+        return Drawn(best, peak, peak)
     shaped = plain
     if bool((temperature != 1).any()):
         shaped = (logits / temperature.masked_fill(greedy, 1.0)[:, None]).softmax(-1)
@@ -98,13 +88,14 @@ def _draw(
     target = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
     token = torch.searchsorted(cumulative, target, right=True)[:, 0]
     token = torch.where(greedy, best, token)
-    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak, *doubt)
+    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak)
 
 
-def _spread(p: Float[Tensor, "n V"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Return entropy in nats and margin of distributions."""
-    two = p.topk(min(2, p.shape[1]), dim=-1).values
-    return torch.special.entr(p).sum(-1), two[:, 0] - two[:, 1:].sum(-1)
+def refuse_nan(peak: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return the largest probabilities, or raise Error: one NaN or infinity makes the whole row's softmax NaN."""
+    if bool(peak.isnan().any()):
+        raise Error("the model's logits are not finite: its training diverged; sample from an earlier checkpoint.")
+    return peak
 
 
 def _keep_top_k(p: Float[Tensor, "n V"], top_k: Int[Tensor, " n"]) -> Float[Tensor, "n V"]:

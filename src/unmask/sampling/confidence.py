@@ -21,6 +21,7 @@ from torch import Tensor
 from unmask.diffusion.state import Visibility
 from unmask.sampling.carry import carried, new_candidates
 from unmask.sampling.decide import commit, propose
+from unmask.sampling.doubt import peak_of
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
@@ -72,7 +73,7 @@ class Confidence:
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
-        """Draw at every open position, keep the surest."""
+        """Decide the surest open positions; only where the drawn token says how sure it is are others drawn too."""
         active = ~state.done
         if not bool(active.any()):
             return state, frame(state, state)
@@ -80,17 +81,18 @@ class Confidence:
         part = state if bool(active.all()) else rows(state, index)
         view = masked_view(part)
         logits = model(view, at=part.open[:, : view.tokens.shape[1]]).logits
-        drawn = propose(part, part.open, logits)
-
-        peaks = torch.tensor([s.confidence_of == "peak" for s in part.settings], device=part.tokens.device)
         blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
-        probability = blank.masked_scatter(part.open, drawn.probability)
-        sure = torch.where(peaks[:, None], blank.masked_scatter(part.open, drawn.peak), probability)
+        sure = blank.masked_scatter(part.open, peak_of(part, part.open, logits))
+        by_draw = torch.tensor([s.confidence_of == "drawn" for s in part.settings], device=part.tokens.device)
+        if bool(by_draw.any()):
+            at = part.open & by_draw[:, None]
+            sure = sure.masked_scatter(at, propose(part, at, logits[at[part.open]]).probability)
         kept = _surest(part, _scores(part, sure), _count(part, sure))
 
+        drawn = propose(part, kept, logits[kept[part.open]])
         chosen = torch.zeros_like(state.open).index_copy(0, index, kept)
-        tokens = state.tokens.masked_scatter(state.open, drawn.token)
-        confidence = state.confidence.masked_scatter(state.open, drawn.probability.to(state.confidence.dtype))
+        tokens = state.tokens.masked_scatter(chosen, drawn.token)
+        confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
         after = commit(state, chosen, tokens, confidence)
         given = new_candidates(model, part, part.open, logits)
         after = replace(after, candidates=carried(after, state.candidates, given, index))

@@ -68,10 +68,8 @@ def may_end(state: SamplerState) -> Bool[Tensor, "B T"]:
     return given.flip(1).cumsum(1).flip(1) - given == 0
 
 
-def propose(
-    state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"], *, spread: bool = False
-) -> Drawn:
-    """Draw a token at each asked position under the row's settings and noise; with ``spread``, say how sure it is.
+def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Drawn:
+    """Draw a token at each asked position under the row's settings and noise.
 
     Mask, BOS and padding are never drawn; neither is EOS where given words follow, where a word was taken back, or
     where the user said so.
@@ -85,7 +83,6 @@ def propose(
         state.setting("top_k").long()[row],
         state.setting("top_p")[row],
         forbidden_at(state, at, logits),
-        spread=spread,
     )
 
 

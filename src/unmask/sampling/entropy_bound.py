@@ -27,6 +27,7 @@ from torch import Tensor
 from unmask.diffusion.state import Visibility
 from unmask.sampling.carry import carried, new_candidates
 from unmask.sampling.decide import commit, propose
+from unmask.sampling.doubt import doubt_of
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
@@ -60,7 +61,7 @@ class EntropyBound:
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
-        """Draw at every open position, keep those that the budget allows."""
+        """Order the open positions, draw at those that the budget allows."""
         active = ~state.done
         if not bool(active.any()):
             return state, frame(state, state)
@@ -68,11 +69,9 @@ class EntropyBound:
         part = state if bool(active.all()) else rows(state, index)
         view = masked_view(part)
         logits = model(view, at=part.open[:, : view.tokens.shape[1]]).logits
-        drawn = propose(part, part.open, logits, spread=True)
-        assert drawn.entropy is not None and drawn.margin is not None
-
+        doubt = doubt_of(part, part.open, logits)
         blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
-        entropy, peak, margin = (blank.masked_scatter(part.open, x) for x in (drawn.entropy, drawn.peak, drawn.margin))
+        entropy, peak, margin = (blank.masked_scatter(part.open, x) for x in (doubt.entropy, doubt.peak, doubt.margin))
         proxy = [s.error_proxy for s in part.settings]
         error = -peak
         for name, other in (("margin", -margin), ("entropy", entropy)):
@@ -81,9 +80,10 @@ class EntropyBound:
                 error = torch.where(own[:, None], other, error)
         kept = within_budget(part.open, error, entropy, part.setting("entropy_budget"))
 
+        drawn = propose(part, kept, logits[kept[part.open]])
         chosen = torch.zeros_like(state.open).index_copy(0, index, kept)
-        tokens = state.tokens.masked_scatter(state.open, drawn.token)
-        confidence = state.confidence.masked_scatter(state.open, drawn.probability.to(state.confidence.dtype))
+        tokens = state.tokens.masked_scatter(chosen, drawn.token)
+        confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
         after = commit(state, chosen, tokens, confidence)
         given = new_candidates(model, part, part.open, logits)
         after = replace(after, candidates=carried(after, state.candidates, given, index))
