@@ -50,6 +50,11 @@ ROWS: dict[str, tuple[str, list[str]]] = {
 
 def options(results: Path) -> argparse.Namespace:
     """Return the options of an ablation, whose rows go to ``results``."""
+    return parser(results).parse_args()
+
+
+def parser(results: Path) -> argparse.ArgumentParser:
+    """Return what reads them, for an ablation that has more."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--source", required=True)
     parser.add_argument("--valid")
@@ -59,7 +64,7 @@ def options(results: Path) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="run only rows whose name this regular expression finds")
     parser.add_argument("--results", type=Path, default=results)
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
@@ -85,8 +90,10 @@ def main() -> None:
     table(stored, arguments.steps)
 
 
-def one(row: str, recipe: str, overrides: list[str], seed: int, arguments: argparse.Namespace) -> dict[str, object]:
-    """Train and score one row with one seed."""
+def one(
+    row: str, recipe: str, overrides: list[str], seed: int, arguments: argparse.Namespace, window: int = 256
+) -> dict[str, object]:
+    """Train and score one row with one seed, in windows of so many bytes."""
     from unmask.data.corpus import load_corpus
 
     data = [f"data.source={arguments.source}"] + ([f"data.valid={arguments.valid}"] if arguments.valid else [])
@@ -100,7 +107,7 @@ def one(row: str, recipe: str, overrides: list[str], seed: int, arguments: argpa
         model = run.model("cpu")
         corpus = load_corpus(arguments.source, valid=arguments.valid)
         texts = corpus.split("valid")["text"][: arguments.documents]
-        bits = bits_per_byte(model, run.process, run.tokenizer, texts, window=256, draws=8)
+        bits = bits_per_byte(model, run.process, run.tokenizer, texts, window=window, draws=8)
     return {
         "bits_per_byte": round(bits.value, 4),
         "bound": bits.bound,

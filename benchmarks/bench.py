@@ -25,6 +25,7 @@ MODULES = {
     "ar_cache": "benchmarks.ar_cache",
     "confidence16_vs_ancestral256": "benchmarks.few_steps",
     "eco_parts": "benchmarks.eco_parts",
+    "eco_scaling": "benchmarks.eco_scaling",
     "sparse_cost": "benchmarks.sparse_cost",
 }
 RESULTS = Path(__file__).parent / "results"

@@ -23,7 +23,7 @@ COLOURS = {"masked": "#5b7fd9", "sparse": "#c0504d", "sparse, candidates not car
 def main() -> None:
     """Left: what steps buy. Right: where texts lie between real text and collapse."""
     rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / "text_quality.json").read_text())["rows"]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12.5, 4.2), width_ratios=(1, 1))
     for label, colour in COLOURS.items():
         by_steps: dict[int, list[float]] = {}
         for key, row in rows.items():
@@ -36,24 +36,28 @@ def main() -> None:
         for n in steps:
             left.plot([n] * len(by_steps[n]), by_steps[n], "o", color=colour, markersize=3)
     left.set_xscale("log", base=2)
+    left.set_xticks([4, 8, 16, 32, 64], ["4", "8", "16", "32", "64"])
     left.set_xlabel("steps for 96 tokens")
     left.set_ylabel("judge, bits per byte (real text 1.8)")
     left.legend(frameon=False)
 
     real = rows["real text"]
     right.axvline(real["entropy"], color="#999999", linewidth=0.8)
-    right.axhline(real["distinct-2"], color="#999999", linewidth=0.8)
-    right.plot(real["entropy"], real["distinct-2"], "*", color="black", markersize=12, label="real text")
+    right.axhline(real["n-gram judge"], color="#999999", linewidth=0.8)
+    right.plot(real["entropy"], real["n-gram judge"], "*", color="black", markersize=12, label="real text")
     groups: dict[str, list[tuple[float, float]]] = {}
     for key, row in rows.items():
         name, *rest = key.split(" | ")
         if rest and (name.startswith("seed 003") or (name in ("masked", "sparse") and rest[-1] == "64 steps")):
-            groups.setdefault(name, []).append((row["entropy"], row["distinct-2"]))
+            groups.setdefault(name, []).append((row["entropy"], row["n-gram judge"]))
     for name, points in groups.items():
         right.plot(*zip(*points, strict=True), "o", markersize=5, label=name)
     right.set_xlabel("entropy, bits a word")
-    right.set_ylabel("distinct-2: share of word pairs said once")
-    right.legend(frameon=False, fontsize=7)
+    right.set_ylabel("judge, bits per byte")
+    right.set_yscale("log")
+    right.set_yticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
+    right.minorticks_off()
+    right.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

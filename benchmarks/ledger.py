@@ -27,7 +27,21 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "ledger.md"
 ENTRIES = HERE / "ledger.yaml"
 RESULTS = HERE / "results"
-KEYS = {"idea", "source", "file", "row", "control", "promise", "table", "column", "measure", "better", "budget", "note"}
+KEYS = {
+    "idea",
+    "source",
+    "file",
+    "row",
+    "control",
+    "promise",
+    "table",
+    "column",
+    "steps",
+    "measure",
+    "better",
+    "budget",
+}
+KEYS |= {"note"}
 
 
 @dataclass(frozen=True)
@@ -123,17 +137,19 @@ def measure(entry: dict[str, Any]) -> Effect:
         table = next(rows for title, rows in stored["tables"].items() if entry["table"] in title)
         pair = [_cell(table, entry[side], entry["column"]) for side in ("row", "control")]
         return Effect(pair[0] - pair[1], None, 0.0, "1 and 1", f"{pair[0]:.3f} / {pair[1]:.3f}")
-    a, b = (seeds(stored, entry[side]) for side in ("row", "control"))
+    read = (entry.get("column", "bits_per_byte"), entry.get("steps"))
+    a, b = (seeds(stored, entry[side], *read) for side in ("row", "control"))
     sides = f"{a.mean():.3f} / {b.mean():.3f}"
     return Effect(float(a.mean() - b.mean()), _welch(a, b), 0.0, f"{len(a)} and {len(b)} seeds", sides)
 
 
-def seeds(stored: dict[str, Any], row: str) -> np.ndarray:
-    """Return the bits per byte of a row's seeds; their keys are ``row | seed N | ...``."""
+def seeds(stored: dict[str, Any], row: str, column: str = "bits_per_byte", steps: int | None = None) -> np.ndarray:
+    """Return a column of a row's seeds; their keys are ``row | seed N``, with ``| S steps`` where there are several."""
+    behind = r"( \|.*)?" if steps is None else rf" \| {steps} steps"
     found = [
-        entry["bits_per_byte"]
+        entry[column]
         for key, entry in sorted(stored["rows"].items())
-        if re.fullmatch(re.escape(row) + r" \| seed \d+ \|.*", key)
+        if re.fullmatch(re.escape(row) + r" \| seed \d+" + behind, key)
     ]
     if not found:
         raise SystemExit(f"ledger.yaml: no row {row!r} in the results")

@@ -74,8 +74,9 @@ def main() -> None:
             score = bits_per_byte(
                 Changed(model, way), run.process, run.tokenizer, text.texts, window=window, draws=given.draws
             )
-            rows[f"{run.name} | {way}"] = {"bits_per_byte": round(score.value, 4), "bound": score.bound}
-            print(run.name, way, rows[f"{run.name} | {way}"], flush=True)
+            name = "own candidates" if way == "own" else way
+            rows[f"{name} | seed {run.recipe.seed}"] = {"bits_per_byte": round(score.value, 4), "bound": score.bound}
+            print(run.name, name, round(score.value, 4), flush=True)
     command = f"python -m benchmarks.sparse_controls RUNS --documents {given.documents} --draws {given.draws}"
     store(given.results, {**stamp(command), "corpus_fingerprint": text.fingerprint, "rows": rows})
 

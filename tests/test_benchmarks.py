@@ -50,7 +50,16 @@ def results(bench, tmp_path_factory):
 
 def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
     printed, stored = results
-    names = {"startup", "train_step", "trainer_overhead", "ancestral_skip", "ar_cache", "eco_parts", "sparse_cost"}
+    names = {
+        "startup",
+        "train_step",
+        "trainer_overhead",
+        "ancestral_skip",
+        "ar_cache",
+        "eco_parts",
+        "eco_scaling",
+        "sparse_cost",
+    }
     assert set(stored) == names
     for name, result in stored.items():
         assert f"## {name}" in printed

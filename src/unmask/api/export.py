@@ -7,12 +7,15 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from unmask.api.card import model_card
 from unmask.errors import Error, nearest
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
+
+if TYPE_CHECKING:
+    from unmask.models.transformer import Transformer
 
 FORMATS = ("hub", "llama")
 _PRIVATE = ("checkpoints", "raw", "README.md")
@@ -61,11 +64,8 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
     if format not in FORMATS:
         raise Error(f"unknown format {format!r}.{nearest(format, FORMATS)} Choose from {', '.join(FORMATS)}.")
     opened = run if isinstance(run, Run) else Run.open(run)
-    if format == "llama" and opened.process.visibility != "causal":
-        raise Error(
-            f"run {opened.name} is {opened.process.name}: it attends to both sides, which no Llama does. "
-            "Export it with --format hub."
-        )
+    if format == "llama":
+        check_llama(opened.name, opened.process, opened.recipe.backbone.name)
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
@@ -94,6 +94,25 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
         files=tuple(path.relative_to(folder).as_posix() for path in files),
         bytes=sum(path.stat().st_size for path in files),
     )
+
+
+def check_llama(run: str, process: Any, backbone: str) -> None:
+    """Raise Error if no Llama is the same function as a run.
+
+    Args:
+        run: Its name, for the message.
+        process: Its process.
+        backbone: The name of its network.
+    """
+    from unmask.models.registry import BACKBONES
+    from unmask.models.transformer import Transformer
+
+    if process.visibility != "causal":
+        raise Error(
+            f"run {run} is {process.name}: it attends to both sides, which no Llama does. Export it with --format hub."
+        )
+    if not issubclass(BACKBONES.get(backbone).model, Transformer):
+        raise Error(f"run {run} has the backbone {backbone}, which is no Llama; use --format hub.")
 
 
 def _write_hub(run: Run, folder: Path) -> None:
@@ -133,11 +152,8 @@ def _write_llama(run: Run, folder: Path) -> None:
     from transformers import GenerationConfig, PreTrainedTokenizerFast
 
     from unmask.models.llama import to_llama
-    from unmask.models.transformer import Transformer
 
-    ours = run.model("cpu")
-    if not isinstance(ours, Transformer):
-        raise Error(f"run {run.name} has the backbone {run.recipe.backbone.name}, which is no Llama; use --format hub.")
+    ours = cast("Transformer", run.model("cpu"))
     tokenizer = run.tokenizer
     llama = to_llama(ours)
     ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}

@@ -1,0 +1,87 @@
+"""What each part of the eco network is worth at equal parameters and equal tokens, and how far it is from attention.
+
+    python -m benchmarks.ablate_eco --source stories-en.train.jsonl.gz --valid stories-en.valid.jsonl.gz --length 512
+    python -m benchmarks.ablate_eco --source stories-en.train.jsonl.gz --valid stories-en.valid.jsonl.gz --length 2048
+
+Nano sizes, process ``masked`` as eco can have it: no causal warm start, shifted output. A step has 2,048 tokens at
+every length. Recipe ``nano-eco`` works out the SwiGLU width with which each eco row has as many parameters as the
+transformer. Held-out documents are scored in windows of two bytes a token of the context. Results go to
+``benchmarks/results/ablate_eco.json``; rows that are already there are not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.ablate_masked import one, parser
+
+RESULTS = Path(__file__).parent / "results" / "ablate_eco.json"
+TOKENS = 2048
+COLD = ["process.curriculum_start=null", "process.causal_warmup=0", "backbone.output_shift=1"]
+ROWS: dict[str, tuple[str, list[str]]] = {
+    "transformer": ("nano-masked", []),
+    "eco, M = 16": ("nano-eco", []),
+    "eco, M = 8": ("nano-eco", ["backbone.memory_slots=8"]),
+    "eco, M = 32": ("nano-eco", ["backbone.memory_slots=32"]),
+    "eco, window in every 2nd block": ("nano-eco", ["backbone.window_every=2"]),
+    "eco, slots read the input": ("nano-eco", ["backbone.input_slots=true"]),
+    "eco, routed top 2": ("nano-eco", ["backbone.route_top_k=2"]),
+    "eco, kernel 15": ("nano-eco", ["backbone.conv_kernel=15"]),
+    # eco is told the noise level; the transformer, so told, at the same parameters
+    "transformer, time input": ("nano-masked", ["backbone.time_input=true", "backbone.intermediate_size=304"]),
+}
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    options = parser(RESULTS)
+    options.add_argument("--length", type=int, default=512, help="tokens of a block (T)")
+    arguments = options.parse_args()
+    length = arguments.length
+    torch.set_num_threads(arguments.threads)
+    stored = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {"rows": {}}
+    sizes = [f"data.length={length}", f"training.per_device_train_batch_size={max(1, TOKENS // length)}"]
+    for seed in range(arguments.seeds):
+        for row, (recipe, overrides) in ROWS.items():
+            name = f"{row}, T = {length}"
+            key = f"{name} | seed {seed} | {arguments.steps} steps"
+            if key in stored["rows"] or not re.search(arguments.only, row):
+                continue
+            stored["rows"][key] = one(name, recipe, [*COLD, *overrides, *sizes], seed, arguments, 2 * length)
+            stored |= {
+                "command": "python -m benchmarks.ablate_eco --source SOURCE --valid VALID --length LENGTH",
+                "source": Path(arguments.source).name,
+                "hardware": f"{platform.machine()}, {arguments.threads} threads",
+                "date": time.strftime("%Y-%m-%d"),
+            }
+            arguments.results.parent.mkdir(parents=True, exist_ok=True)
+            arguments.results.write_text(json.dumps(stored, indent=1, ensure_ascii=False))
+            print(key, stored["rows"][key], flush=True)
+    table(stored["rows"], length, arguments.steps)
+
+
+def table(rows: dict[str, dict[str, float]], length: int, steps: int) -> None:
+    """Print mean and spread over seeds as markdown, and each row against the transformer's mean."""
+    print("\n| row | parameters | bits per byte (mean +- sd) | of the transformer's | seeds |\n|---|---|---|---|---|")
+    control = None
+    for row in ROWS:
+        ending = f"| {steps} steps"
+        found = [rows[key] for key in rows if key.startswith(f"{row}, T = {length} | ") and key.endswith(ending)]
+        if not found:
+            continue
+        values = [each["bits_per_byte"] for each in found]
+        mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else float("nan")
+        control = mean if row == "transformer" else control
+        share = f"{mean / control:.3f}" if control else "-"
+        print(f"| {row} | {found[0]['parameters']:,} | {mean:.3f} +- {spread:.3f} | {share} | {len(values)} |")
+
+
+if __name__ == "__main__":
+    main()
