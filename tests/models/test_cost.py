@@ -3,7 +3,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from unmask.diffusion.state import State
+from unmask.diffusion.state import SparseState, State
 from unmask.models.cost import forward_flops, parameter_count, training_memory
 
 
@@ -18,6 +18,19 @@ def test_counted_operations_are_the_stated_ones_within_two_percent(tiny, tokens,
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         model(State(tokens, "bidirectional"), at=at)
     assert forward_flops(model.config, 12, asked) * tokens.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+@pytest.mark.parametrize("asked", [1.0, 0.5])
+@torch.no_grad()
+def test_candidates_in_every_attention_are_counted(tiny, tokens, asked):
+    model = tiny(candidate_input="full", candidates=3)
+    at = torch.zeros_like(tokens, dtype=torch.bool)
+    at[:, : int(12 * asked)] = True
+    given = SparseState(tokens[..., None].expand(-1, -1, 3), torch.full((*tokens.shape, 3), 0.2))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(State(tokens, "bidirectional", candidates=given), at=at)
+    assert forward_flops(model.config, 12, asked) * tokens.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
+    assert model.kept() == 4 * tiny().kept()
 
 
 @pytest.mark.parametrize("tied", [True, False])

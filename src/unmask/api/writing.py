@@ -43,6 +43,8 @@ class SettingsOptions(TypedDict, total=False):
     remask_start: float | None
     remask_stop: float | None
     remask_hold: float | None
+    renoise: str | None
+    candidates: int | None
 
 
 def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, Sampler, Settings]:

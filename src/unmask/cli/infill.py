@@ -39,6 +39,8 @@ def infill(
     remask_start: options.RemaskStart = None,
     remask_stop: options.RemaskStop = None,
     remask_hold: options.RemaskHold = None,
+    renoise: options.Renoise = None,
+    candidates: options.Candidates = None,
     draws: Annotated[int, typer.Option(help="Network calls that each score is averaged over.")] = 16,
     batch_size: options.BatchSize = 8,
     trace: options.Trace = None,
@@ -80,6 +82,8 @@ def infill(
             remask_start=remask_start,
             remask_stop=remask_stop,
             remask_hold=remask_hold,
+            renoise=renoise,
+            candidates=candidates,
         )
     if json:
         print_json(result.to_dict())

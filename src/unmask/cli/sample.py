@@ -13,7 +13,8 @@ from unmask.cli.console import console, note, print_json
 from unmask.errors import Error
 
 Sampler = Annotated[
-    str | None, typer.Option("--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking.")
+    str | None,
+    typer.Option("--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking | flatten."),
 ]
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
@@ -35,6 +36,8 @@ RemaskStrength = Annotated[float | None, typer.Option(help="How readily, from 0 
 RemaskStart = Annotated[float | None, typer.Option(help="Time, from 1 (noise) to 0, at which that begins.")]
 RemaskStop = Annotated[float | None, typer.Option(help="Time at which it ends.")]
 RemaskHold = Annotated[float | None, typer.Option(help="Share of words that stays written between the two.")]
+Renoise = Annotated[str | None, typer.Option(help="kept | replaced: how flatten noises a drawn text between steps.")]
+Candidates = Annotated[int | None, typer.Option(help="Candidates that open positions carry; 0: none.")]
 Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -65,6 +68,8 @@ def sample(
     remask_start: RemaskStart = None,
     remask_stop: RemaskStop = None,
     remask_hold: RemaskHold = None,
+    renoise: Renoise = None,
+    candidates: Candidates = None,
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
@@ -111,6 +116,8 @@ def sample(
             remask_start=remask_start,
             remask_stop=remask_stop,
             remask_hold=remask_hold,
+            renoise=renoise,
+            candidates=candidates,
         )
     if trace is not None:
         note(f"trace: {trace} (play it with: unmask sample --replay {trace})")

@@ -22,18 +22,26 @@ def forward_flops(config: Any, length: int, asked: float = 1.0) -> float:
         config: A :class:`TransformerConfig`.
         length: Tokens in the block (T); attention is counted in full, as the kernels compute it without a causal cut.
         asked: Share of positions whose logits are computed; the last block's SwiGLU runs there alone, too.
+
+    With ``candidate_input: full`` the pass is one that has candidates: K + 1 slots a position, in every layer.
     """
+    slots = slots_of(config)
     width = config.hidden_size
     head = width // config.num_attention_heads
     qkv = width * (config.num_attention_heads + 2 * config.num_key_value_heads) * head
-    attention = config.num_hidden_layers * (qkv + width * width + 2 * length * width)
-    feed = (config.num_hidden_layers - 1 + asked) * 3 * width * config.intermediate_size
+    attention = config.num_hidden_layers * slots * (qkv + width * width + 2 * length * slots * width)
+    feed = slots * (config.num_hidden_layers - 1 + asked) * 3 * width * config.intermediate_size
     return 2.0 * (attention + feed + asked * width * config.vocab_size)
+
+
+def slots_of(config: Any) -> int:
+    """Return how many places of the network a position takes."""
+    return 1 + config.candidates if config.candidate_input == "full" else 1
 
 
 def forward_kept(config: Any) -> float:
     """Return the numbers that a token keeps for the transformer's backward pass, logits aside."""
-    return config.num_hidden_layers * (12 * config.hidden_size + 4 * config.intermediate_size)
+    return slots_of(config) * config.num_hidden_layers * (12 * config.hidden_size + 4 * config.intermediate_size)
 
 
 def training_memory(
