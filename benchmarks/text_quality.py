@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks.measure import say, stamp, store
-from unmask.api.compare import _auto_judge
+from unmask.api.compare import auto_judge
 from unmask.compare.generation import Way, write_texts
 from unmask.compare.held_out import corpus_of
 from unmask.data.corpus import documents
@@ -60,7 +60,7 @@ def judges_of(run: Run) -> list[Judge]:
     corpus = corpus_of(run)
     gram = ByteNgram().fit(text.encode() for text in documents(corpus.split("judge")))
     judges: list[Judge] = [NgramJudge(gram, name="n-gram judge")]
-    small = _auto_judge(run, say)
+    small = auto_judge(run, say)
     if isinstance(small, Run):
         judges.append(NetworkJudge(small.model(), small.process, small.tokenizer, name="AR judge"))
     return judges

@@ -111,6 +111,24 @@ def test_the_bound_holds_where_the_truth_is_known():
     assert abs(float(excess.mean())) < 4 * float(excess.std()) / 4000**0.5 + 1e-3
 
 
+def test_the_bound_shows_states_of_training_at_the_time_that_they_have_in_training():
+    """The share that is replaced is n(t) of the time that the network is told, in the bound as in training."""
+    seen = []
+
+    class Looks:
+        def __call__(self, state, at=None):
+            from unmask.diffusion.state import Prediction
+
+            seen.append((state, at))
+            return Prediction(torch.zeros(int(at.sum()), IDS))
+
+    batch = make_batch(50, 12)
+    flatten(**REPAIRED).likelihood(Looks(), batch, draws=4)
+    for state, at in seen:
+        share = at.sum(1) / batch.predictable.sum(1)
+        torch.testing.assert_close((1 - torch.cos(math.pi * state.t / 2)).float(), share, atol=1e-5, rtol=1e-5)
+
+
 def test_lost_positions_are_lost_and_real_ones_are_not():
     batch = make_batch(2, 10)
     swapped = batch.tokens[:, [0, 1, 2, 3, 4, 8, 6, 7, 5, 9]]

@@ -97,7 +97,7 @@ def compare(
     if judge == "auto":
         for run in opened:
             run.model("cpu")  # damaged weights are refused before a judge is trained
-        chosen = _auto_judge(opened[0], say)
+        chosen = auto_judge(opened[0], say)
     elif judge == "none":
         chosen = "none"
     elif judge == "n-gram":
@@ -123,7 +123,7 @@ def compare(
     )
 
 
-def _auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
+def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
     """Return the cached judge of a run's corpus, trained now if there is none; ``n-gram`` where no text is set apart.
 
     It reads its split about six times, for more would be memorising it.

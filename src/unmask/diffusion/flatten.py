@@ -105,6 +105,11 @@ def flattened(
     return SparseState(slots, torch.where(replaced[..., None], torch.full_like(mass, 1 / vocabulary), mass))
 
 
+def time_of(level: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Return the time t at which n(t) is this noise."""
+    return torch.acos((1 - level).clamp(-1, 1)) * (2 / torch.pi)
+
+
 @PROCESSES.add("sparse_flatten")
 class Flatten:
     """K candidates whose probabilities flatten, the answer among them."""
@@ -175,7 +180,9 @@ class Flatten:
 
         def dress(state: State, at: Bool[Tensor, "B T"], rank: Tensor, hidden: Tensor, total: Tensor) -> State:
             noise = Noise(seed, batch.order).fold(torch.full_like(hidden, next(calls)))
-            return self._shown(state, batch, at, hidden / total.clamp(min=1), noise)
+            assert state.t is not None
+            level = state.t  # the share of the whole text that is replaced; the network is told the time it belongs to
+            return self._shown(replace(state, t=time_of(level)), batch, at, level, noise)
 
         nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored, dress)
         return Likelihood(nats, "upper bound", draws)

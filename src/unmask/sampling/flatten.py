@@ -25,6 +25,7 @@ from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import SparseState, Visibility
 from unmask.sampling.carry import carried
 from unmask.sampling.decide import commit, forbidden_at, propose, temperature_of
+from unmask.sampling.doubt import peak_of
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
@@ -67,15 +68,18 @@ class Flatten:
             part = replace(part, candidates=_opening(part, count, int(config.vocab_size)))
         view = masked_view(part)
         logits = model(replace(view, t=level), at=part.open[:, : view.tokens.shape[1]]).logits
-        drawn = propose(part, part.open, logits)
+        logits = logits.masked_fill(forbidden_at(part, part.open, logits), -torch.inf)
+        token, probability = logits.argmax(-1), peak_of(part, part.open, logits)
+        redrawn = torch.tensor([s.renoise is not None for s in part.settings], device=token.device)
+        if bool(redrawn.any()):
+            at = part.open & redrawn[:, None]
+            here = at[part.open]
+            drawn = propose(part, at, logits[here])
+            token = token.masked_scatter(here, drawn.token)
+            probability = probability.masked_scatter(here, drawn.probability)
         last = part.step + 1 >= steps
-        given = self._next(part, logits, drawn.token, level - 1 / steps, count) if count else None
-
-        best = logits.masked_fill(forbidden_at(part, part.open, logits), -torch.inf).argmax(-1)
-        redrawn = torch.tensor([s.renoise is not None for s in part.settings], device=best.device)
-        which = part.open.nonzero()[:, 0]
-        tokens = state.tokens.masked_scatter(state.open, torch.where(redrawn[which], drawn.token, best))
-        probability = torch.where(redrawn[which], drawn.probability, drawn.peak)
+        given = self._next(part, logits, token, level - 1 / steps, count) if count else None
+        tokens = state.tokens.masked_scatter(state.open, token)
         confidence = state.confidence.masked_scatter(state.open, probability.to(state.confidence.dtype))
         ends = torch.zeros_like(state.open).index_copy(0, index, part.open & last[:, None])
         after = commit(state, ends, tokens, confidence)
@@ -89,8 +93,7 @@ class Flatten:
         """Return the candidates of the next state: the tempered answer's best, or a drawn text noised again."""
         kinds = [s.renoise for s in part.settings]
         warm = temperature_of(part).clamp(min=1e-4)[part.open.nonzero()[:, 0]]
-        barred = forbidden_at(part, part.open, logits)
-        found = top_candidates((logits / warm[:, None]).masked_fill(barred, -torch.inf), part.open, count)
+        found = top_candidates(logits / warm[:, None], part.open, count)
         if all(kind is None for kind in kinds):
             return found
         noise = part.noise
