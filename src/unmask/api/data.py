@@ -54,7 +54,7 @@ class Converted:
 
     Attributes:
         output: The file.
-        documents: Number of documents; 1 for text copied as it is.
+        documents: Number of documents; 1 for text or bytes copied as they are.
         bytes: Size of the file.
     """
 
@@ -118,32 +118,48 @@ def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched
     return Fetched(folder, fetch(name, folder))
 
 
-def data_convert(source: str, output: str | Path, *, text_field: str = "text", force: bool = False) -> Converted:
+def data_convert(
+    source: str, output: str | Path, *, text_field: str = "text", binary: bool = False, force: bool = False
+) -> Converted:
     """Write a source as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (1-D uint8) file.
 
-    A single .txt or .npy goes to .txt or .npy byte for byte. Otherwise documents are written one a line or row, or,
-    to .txt and .npy, with a blank line between them.
+    A single .txt or .npy goes to .txt or .npy byte for byte, if it is text. Otherwise documents are written one a line
+    or row, or, to .txt and .npy, with a blank line between them.
 
     Args:
         source: See :mod:`unmask.data.sources`.
         output: The file; its suffix decides the format.
         text_field: Field that holds the text in the source.
+        binary: Copy the bytes of one file of any kind to a .npy, or those of a .npy to a file of any name, unread.
         force: Replace a file that lies there.
 
     Raises:
         Error: unusable source, unknown suffix, or the file exists.
     """
     path = Path(output)
-    form = writers.check_target(path)
+    form = readers.file_format(path) if binary else writers.check_target(path)
     if path.is_dir():
         raise Error(f"{path} is a folder. Name a file.")
     if path.exists() and not force:
         raise Error(f"{path} exists. Name another file, or add --force to replace it.")
+    if binary:
+        return _convert_bytes(Path(source), path)
     if form in (".txt", ".npy") and readers.file_format(Path(source)) in (".txt", ".npy") and Path(source).is_file():
-        writers.write_raw(readers.read_raw(Path(source)), path)
+        writers.write_raw((text.encode() for text in readers.read_raw(Path(source))), path)
         return Converted(path, 1, path.stat().st_size)
     count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path)
     return Converted(path, count, path.stat().st_size)
+
+
+def _convert_bytes(source: Path, output: Path) -> Converted:
+    if not source.is_file():
+        raise Error(f"no file {source}. Name one file; --binary copies its bytes.")
+    if (readers.file_format(source) == ".npy") == (readers.file_format(output) == ".npy"):
+        raise Error(f"--binary converts to or from .npy, one of the two: not {source.name} to {output.name}.")
+    if source.stat().st_size == 0:
+        raise Error(f"{source} is empty. Give a file with bytes in it.")
+    writers.write_raw(readers.read_bytes(source), output)
+    return Converted(output, 1, output.stat().st_size)
 
 
 def _not_blank(texts: Iterator[str]) -> Iterator[str]:

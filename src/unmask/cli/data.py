@@ -84,13 +84,16 @@ def convert(
     source: Annotated[str, typer.Argument(help=_SOURCE)],
     output: Annotated[Path, typer.Argument(help="File to write; its suffix decides the format.")],
     text_field: Annotated[str, typer.Option(help="Field that holds the text in the source.")] = "text",
+    binary: Annotated[
+        bool, typer.Option("--binary", help="Copy bytes unread: any file to a .npy, or a .npy to any file.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that lies there.")] = False,
     json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
 ) -> None:
     """Write a corpus as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (uint8) file."""
     from unmask.api.data import data_convert
 
-    converted = data_convert(source, output, text_field=text_field, force=force)
+    converted = data_convert(source, output, text_field=text_field, binary=binary, force=force)
     if json:
         print_json(converted.to_dict())
     else:

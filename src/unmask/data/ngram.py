@@ -24,8 +24,8 @@ from unmask.errors import Error
 
 SYMBOLS = 257
 END = 256
-_BOS = 257
-_BITS = 9
+BOS = 257
+BITS = 9  # of a symbol in a packed gram
 _CHUNK = 1 << 22  # symbols counted at once
 
 Keys = NDArray[np.uint64]
@@ -42,16 +42,26 @@ class ByteModel(Protocol):
 
 
 @dataclass(frozen=True)
-class _Level:
-    """The counts of one order: grams sorted by (context, symbol), contexts sorted."""
+class Level:
+    """The counts of one order.
+
+    Attributes:
+        grams: Packed grams, ``BITS`` a symbol, sorted: by context, then by symbol.
+        counts: c(hx) of each gram.
+        upto: Counts of all grams before this one.
+        contexts: Packed contexts, sorted.
+        first: A context's first gram.
+        total: c(h) of each context.
+        kinds: u(h) of each context.
+    """
 
     grams: Keys
     counts: Counts
-    upto: Counts  # counts of all grams before this one
+    upto: Counts
     contexts: Keys
-    first: Counts  # a context's first gram
-    total: Counts  # c(h)
-    kinds: Counts  # u(h)
+    first: Counts
+    total: Counts
+    kinds: Counts
 
 
 @dataclass
@@ -66,7 +76,7 @@ class ByteNgram:
     """
 
     order: int = 5
-    _levels: list[_Level] = field(default_factory=list, repr=False)
+    _levels: list[Level] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.order <= 7:
@@ -83,20 +93,29 @@ class ByteNgram:
         keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
         for symbols in _chunks(texts, self.order - 1):
             grams = _grams(symbols, self.order)
-            more, seen = _tally(np.sort(grams[grams & np.uint64(511) != _BOS]), None)
+            more, seen = _tally(np.sort(grams[grams & np.uint64(511) != BOS]), None)
             both = np.concatenate([keys, more])
             place = np.argsort(both, kind="stable")
             keys, counts = _tally(both[place], np.concatenate([counts, seen])[place])
         if not len(keys):
             raise Error("an n-gram model needs at least one text to count; the split is empty.")
+        return self.count(keys, counts)
+
+    def count(self, grams: Keys, counts: Counts) -> ByteNgram:
+        """Take the counts of the longest grams instead of texts (see ``levels[-1]``) and return the model itself."""
         self._levels = []
-        for k in range(
-            1, self.order + 1
-        ):  # every position ends one gram of each order: short ones are suffixes of long ones
-            low = keys & np.uint64((1 << (_BITS * k)) - 1)
+        for k in range(1, self.order + 1):  # every position ends one gram of each order: suffixes of the longest one
+            low = grams & np.uint64((1 << (BITS * k)) - 1)
             place = np.argsort(low, kind="stable")
             self._levels.append(_level(*_tally(low[place], counts[place])))
         return self
+
+    @property
+    def levels(self) -> list[Level]:
+        """The counts of orders 1, 2, ..., ``order``."""
+        if not self._levels:
+            raise ValueError("fit the n-gram model first")
+        return self._levels
 
     def nats(self, text: bytes) -> Reals:
         """Return -ln P of each byte given those before it, and of end-of-text: shape [n + 1]."""
@@ -116,8 +135,8 @@ class ByteNgram:
         tail = _symbols(context, self.order - 1)[:-1].astype(np.uint64)[len(context) :]
         packed = np.uint64(0)
         for symbol in tail:
-            packed = (packed << np.uint64(_BITS)) | symbol
-        return self._probability((packed << np.uint64(_BITS)) | np.arange(SYMBOLS, dtype=np.uint64))
+            packed = (packed << np.uint64(BITS)) | symbol
+        return self._probability((packed << np.uint64(BITS)) | np.arange(SYMBOLS, dtype=np.uint64))
 
     def sample(self, texts: int, length: int, seed: int = 0) -> list[bytes]:
         """Draw texts from the model; each ends at its end-of-text or after ``length`` bytes.
@@ -126,7 +145,7 @@ class ByteNgram:
         c(h) / (c(h) + u(h)), else asks order k-1.
         """
         rng = np.random.default_rng(seed)
-        tail = np.full((texts, self.order - 1), _BOS, np.uint64)
+        tail = np.full((texts, self.order - 1), BOS, np.uint64)
         out = np.full((texts, length), END, np.int64)
         alive = np.arange(texts)
         for place in range(length):
@@ -146,8 +165,8 @@ class ByteNgram:
             level = self._levels[k - 1]
             context = np.zeros(len(tail), np.uint64)
             for column in range(self.order - k, self.order - 1):
-                context = (context << np.uint64(_BITS)) | tail[:, column]
-            place, known = _find(level.contexts, context)
+                context = (context << np.uint64(BITS)) | tail[:, column]
+            place, known = find(level.contexts, context)
             total, kinds = level.total[place], level.kinds[place]
             take = left & known & (rng.random(len(tail)) * (total + kinds) < total)
             ticket = level.upto[level.first[place]] + (rng.random(len(tail)) * total).astype(np.int64)
@@ -157,14 +176,12 @@ class ByteNgram:
         return drawn
 
     def _probability(self, grams: Keys) -> Reals:
-        if not self._levels:
-            raise ValueError("fit the n-gram model first")
         p = np.full(len(grams), 1.0 / SYMBOLS)
-        for k, level in enumerate(self._levels, start=1):
-            gram = grams & np.uint64((1 << (_BITS * k)) - 1)
-            place, known = _find(level.grams, gram)
+        for k, level in enumerate(self.levels, start=1):
+            gram = grams & np.uint64((1 << (BITS * k)) - 1)
+            place, known = find(level.grams, gram)
             count = np.where(known, level.counts[place], 0)
-            home, seen = _find(level.contexts, gram >> np.uint64(_BITS))
+            home, seen = find(level.contexts, gram >> np.uint64(BITS))
             kinds, total = level.kinds[home], level.total[home]
             p = np.where(seen, (count + kinds * p) / (total + kinds), p)
         return p
@@ -172,7 +189,7 @@ class ByteNgram:
 
 def _symbols(text: bytes, pad: int) -> NDArray[np.uint16]:
     """Return BOS ``pad`` times, the bytes, end-of-text."""
-    out = np.full(pad + len(text) + 1, _BOS, np.uint16)
+    out = np.full(pad + len(text) + 1, BOS, np.uint16)
     out[pad:-1] = np.frombuffer(text, np.uint8)
     out[-1] = END
     return out
@@ -196,7 +213,7 @@ def _grams(symbols: NDArray[np.uint16], order: int) -> Keys:
     wide = symbols.astype(np.uint64)
     packed = wide.copy()
     for back in range(1, order):
-        packed[back:] |= wide[:-back] << np.uint64(_BITS * back)
+        packed[back:] |= wide[:-back] << np.uint64(BITS * back)
     return packed
 
 
@@ -210,15 +227,15 @@ def _tally(keys: Keys, counts: Counts | None) -> tuple[Keys, Counts]:
     return keys[edge], np.add.reduceat(counts, edge)
 
 
-def _level(grams: Keys, counts: Counts) -> _Level:
-    contexts = grams >> np.uint64(_BITS)
+def _level(grams: Keys, counts: Counts) -> Level:
+    contexts = grams >> np.uint64(BITS)
     first = np.flatnonzero(np.concatenate([[True], contexts[1:] != contexts[:-1]]))
     kinds = np.diff(np.append(first, len(grams)))
     upto = np.cumsum(counts) - counts
-    return _Level(grams, counts, upto, contexts[first], first, np.add.reduceat(counts, first), kinds)
+    return Level(grams, counts, upto, contexts[first], first, np.add.reduceat(counts, first), kinds)
 
 
-def _find(table: Keys, wanted: Keys) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def find(table: Keys, wanted: Keys) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return each wanted key's place in the sorted table, and whether it is there."""
     place = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
     return place, table[place] == wanted

@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 from unmask.errors import Error
 
@@ -63,10 +64,18 @@ def read_raw(path: Path) -> Iterator[str]:
     Raises:
         Error: as :func:`read_documents`.
     """
-    return _decoded(_array_chunks(path) if file_format(path) == ".npy" else _file_chunks(path), path)
+    return _decoded(read_bytes(path), path)
 
 
-def _file_chunks(path: Path) -> Iterator[bytes]:
+def read_bytes(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of any file in pieces, as they are; of a .npy, those of its array.
+
+    Raises:
+        Error: a .npy that is not a 1-D uint8 array.
+    """
+    if file_format(path) == ".npy":
+        yield from _array_chunks(path)
+        return
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
@@ -77,10 +86,15 @@ def _array_chunks(path: Path) -> Iterator[bytes]:
 
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, BadZipFile) as error:
         raise Error(f"{path} is no NumPy file ({error}). Save a 1-D uint8 array with numpy.save.") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise Error(f"{path} is an archive of arrays (.npz). Save a 1-D uint8 array with numpy.save.")
     if array.ndim != 1 or array.dtype != np.uint8:
-        raise Error(f"{path} holds {array.dtype} of shape {array.shape}. Use a 1-D uint8 array of UTF-8 bytes.")
+        raise Error(f"{path} holds {array.dtype} of shape {array.shape}. Use a 1-D uint8 array of bytes.")
+    if not len(array):
+        raise Error(f"{path} holds an empty array. Give one with bytes in it.")
     for start in range(0, len(array), _CHUNK):
         yield array[start : start + _CHUNK].tobytes()
 

@@ -42,7 +42,7 @@ def write_documents(texts: Iterable[str], path: Path) -> int:
         if form == ".parquet":
             _write_parquet(counted(), part)
         elif form in (".txt", ".npy"):
-            _write_bytes((f"{_BORDER if i else ''}{text}" for i, text in enumerate(counted())), part, form)
+            _write_bytes((f"{_BORDER if i else ''}{text}".encode() for i, text in enumerate(counted())), part, form)
         else:
             _write_json_lines(counted(), part, form)
         if not count:
@@ -50,11 +50,10 @@ def write_documents(texts: Iterable[str], path: Path) -> int:
     return count
 
 
-def write_raw(chunks: Iterable[str], path: Path) -> None:
-    """Write text as it is, to a .txt or .npy."""
-    form = check_target(path)
+def write_raw(chunks: Iterable[bytes], path: Path) -> None:
+    """Write bytes as they are: as a 1-D uint8 array to a .npy, else as a plain file."""
     with _aside(path) as part:
-        _write_bytes(chunks, part, form)
+        _write_bytes(chunks, part, file_format(path))
 
 
 def check_target(path: Path) -> str:
@@ -110,17 +109,17 @@ def _write_parquet(texts: Iterable[str], path: Path) -> None:
         writer.write_table(pa.table({"text": held}, schema=schema))
 
 
-def _write_bytes(chunks: Iterable[str], path: Path, form: str) -> None:
-    if form == ".txt":
+def _write_bytes(chunks: Iterable[bytes], path: Path, form: str | None) -> None:
+    if form != ".npy":
         with path.open("wb") as file:
             for chunk in chunks:
-                file.write(chunk.encode())
+                file.write(chunk)
         return
     import numpy as np
 
     with tempfile.TemporaryFile(dir=path.parent) as body, path.open("wb") as file:
         for chunk in chunks:
-            body.write(chunk.encode())
+            body.write(chunk)
         header = {"descr": np.dtype(np.uint8).str, "fortran_order": False, "shape": (body.tell(),)}
         np.lib.format.write_array_header_1_0(file, header)
         body.seek(0)
