@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error, nearest
-from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, ticks
+from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, generate, ticks
 from unmask.sampling.generate import collect
 from unmask.sampling.infill import spaced_tokens
 from unmask.sampling.request import refuse_unused
@@ -87,6 +87,8 @@ def write(
     watch: Watch | None,
 ) -> list[Sample]:
     """Run the sampler; tell the trace and the watcher of every frame."""
+    if trace is None and watch is None:
+        return generate(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=run.process.visibility)
     finished: dict[int, Sample] = {}
     with ExitStack() as stack:
         writer = None

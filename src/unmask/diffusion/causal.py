@@ -58,7 +58,12 @@ class Causal:
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the mean nats a token."""
-        corrupted = self.corrupt(batch, seed, progress)
+        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), seed, progress)
+
+    def loss_of(
+        self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the loss of what ``corrupt`` made of the batch."""
         at = batch.predictable
         logits = without(model(corrupted.state, at=at).logits, self.mask_id)
         rows, length = at.shape

@@ -160,7 +160,12 @@ class Flatten:
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the mean nats of the asked positions, normalised by their expected number."""
-        corrupted = self.corrupt(batch, seed, progress)
+        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), seed, progress)
+
+    def loss_of(
+        self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the loss of what ``corrupt`` made of the batch."""
         at = corrupted.weights > 0
         nats = token_nats(without(model(corrupted.state, at=at).logits, self.mask_id), batch.tokens[at])
         rows, length = at.shape

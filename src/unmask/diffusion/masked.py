@@ -43,7 +43,8 @@ class MaskedOptions(ProcessOptions):
     """Options of the masked process."""
 
     schedule: str = "linear"
-    """``linear``, ``cosine``, ``raised_cosine``, ``polynomial:POWER`` or ``package.module:function``."""
+    """``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``,
+    ``polynomial:POWER`` or ``package.module:function``."""
     weighting: Literal["ce", "elbo"] = "ce"
     """Training weight of a hidden token: 1, or the ELBO's r'(t)/r(t)."""
     times: Literal["uniform", "bell"] = "uniform"
@@ -131,12 +132,14 @@ class Masked:
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the weighted nats: a hidden token (``ce``) or a token (``elbo``), normalised by a constant."""
-        if self.warming(progress):
-            return self.warm.loss(model, batch, seed, progress)
-        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), progress)
+        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), seed, progress)
 
-    def loss_of(self, model: Network, batch: Batch, corrupted: Corrupted, progress: float) -> dict[str, Tensor]:
-        """Return the loss of a batch that was corrupted before."""
+    def loss_of(
+        self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the loss of what ``corrupt`` made of the batch."""
+        if self.warming(progress):
+            return self.warm.loss_of(model, batch, corrupted, seed, progress)
         at = corrupted.weights > 0
         logits = without(model(corrupted.state, at=at).logits, self.mask_id)
         rows, length = at.shape

@@ -96,6 +96,12 @@ class Process(Protocol):
         """Return ``loss`` to minimise, normalised by a constant, and named parts to log."""
         ...
 
+    def loss_of(
+        self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the loss of what :meth:`corrupt` made of the batch, whatever has been added to its state since."""
+        ...
+
     def likelihood(
         self, model: Network, batch: Batch, draws: int = 8, seed: int = 0, scored: Tensor | None = None
     ) -> Likelihood:

@@ -42,6 +42,25 @@ def raised_cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     return (1 - torch.cos(math.pi * t)) / 2
 
 
+@SCHEDULES.add("sqrt")
+def sqrt(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Noise comes at once: r(t) is the square root of t (Diffusion-LM, arXiv 2205.14217)."""
+    return t.clamp(min=0).sqrt()
+
+
+@SCHEDULES.add("sigmoid")
+def sigmoid(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """r(t) is the logistic function from -5 to 5, stretched to reach 0 and 1: steep in the middle."""
+    low, high = (1 / (1 + math.exp(x)) for x in (5, -5))
+    return (torch.sigmoid(10 * t - 5) - low) / (high - low)
+
+
+@SCHEDULES.add("exponential")
+def exponential(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """r(t) = (e^(3 t) - 1) / (e^3 - 1): noise comes late."""
+    return torch.expm1(3 * t) / math.expm1(3)
+
+
 def polynomial(power: float) -> Schedule:
     """Return r(t) = t ** power."""
 
@@ -55,8 +74,8 @@ def get_schedule(name: str) -> Schedule:
     """Return a schedule by name.
 
     Args:
-        name: ``linear``, ``cosine``, ``polynomial:POWER``, or ``package.module:function`` for one of the user's own, a
-            differentiable function of a float64 tensor.
+        name: ``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``, ``polynomial:POWER``,
+            or ``package.module:function`` for one of the user's own, a differentiable function of a float64 tensor.
 
     Raises:
         Error: no such schedule, or it does not rise from 0 to 1.

@@ -154,14 +154,19 @@ class Sparse:
         The network is called ``candidate_passes`` times and once more, whatever the coins say (once while warming up,
         or with K = 0).
         """
+        return self.loss_of(model, batch, self.corrupt(batch, seed, progress), seed, progress)
+
+    def loss_of(
+        self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the loss of what ``corrupt`` made of the batch."""
         count = self.count(progress)
         if self.masked.warming(progress) or not count:
-            return self.masked.loss(model, batch, seed, progress)
-        corrupted = self.corrupt(batch, seed, progress)
+            return self.masked.loss_of(model, batch, corrupted, seed, progress)
         coin = Noise(seed, batch.order).uniform("candidates", 1)[:, 0] < self.rate(progress)
         given = self._given(model, batch, corrupted, coin, seed, progress, count)
         state = replace(corrupted.state, candidates=given)
-        return self.masked.loss_of(model, batch, replace(corrupted, state=state), progress)
+        return self.masked.loss_of(model, batch, replace(corrupted, state=state), seed, progress)
 
     def _given(
         self,

@@ -1,7 +1,7 @@
 """The contract between processes, networks and samplers: what a network sees, and what it answers.
 
 Letters: B batch, T tokens, K candidates, D width, V vocabulary, n asked positions, M vectors of memory, E their width,
-S slow memory slots.
+S slow memory slots, C cells of a thought, E its channels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from unmask.diffusion.thought import Read, Thought
 
 Visibility = Literal["causal", "bidirectional"]
 
@@ -81,6 +83,9 @@ class State:
         memory_segments: Document piece that each vector goes with. ``None``: the row holds one piece.
         slots: What an earlier block of the same text left in the network's slow memory (``Prediction.slots``);
             ``None``: the text begins here.
+        thought: The text's own noised thought, and those of what came before; ``None``: there are none.
+        latent: Final hidden states of an earlier, noisier answer to the same text (``Prediction.hidden``); 0 where
+            there was none. ``None``: there is none.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -94,19 +99,21 @@ class State:
     memory_valid: Bool[Tensor, "B M"] | None = None
     memory_segments: Int[Tensor, "B M"] | None = None
     slots: Float[Tensor, "B S D"] | None = None
+    thought: Thought | None = None
+    latent: Float[Tensor, "B T D"] | None = None
 
     def to(self, device: torch.device | str) -> State:
         """Return the state on another device."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v.to(device) for k, v in parts.items() if isinstance(v, Tensor | SparseState)})
+        kinds = Tensor | SparseState | Thought
+        return replace(self, **{k: v.to(device) for k, v in parts.items() if isinstance(v, kinds)})
 
     def rows(self, index: Tensor) -> State:
         """Return the state of some rows (an index or a bool mask over B)."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         picked = {k: v[index] for k, v in parts.items() if isinstance(v, Tensor)}
-        if self.candidates is not None:
-            picked["candidates"] = self.candidates.rows(index)
-        return replace(self, **picked)
+        nested = {k: v.rows(index) for k, v in parts.items() if isinstance(v, SparseState | Thought)}
+        return replace(self, **picked, **nested)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Prediction:
             none, or rows hold several documents.
         losses: What the network itself asks to be minimised, by name, weighted, normalised by a constant; see
             :mod:`unmask.diffusion.auxiliary`.
+        thought: What it believes the text's clean thought to be; ``None``: it sees none.
+        read: The thoughts of passages that it was given to read; see :class:`unmask.diffusion.thought.Reading`.
         metrics: What it tells of itself while it trains, by name: numbers or vectors.
     """
 
@@ -129,5 +138,7 @@ class Prediction:
     hidden: Float[Tensor, "B T D"] | None = None
     cache: Any = None
     slots: Float[Tensor, "B S D"] | None = None
+    thought: Float[Tensor, "B C E"] | None = None
+    read: Read | None = None
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, Tensor] = field(default_factory=dict)

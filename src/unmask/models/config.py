@@ -45,6 +45,9 @@ class NetworkConfig(PretrainedConfig):
         time_input: Add an embedding of the noise level t.
         candidate_input: How weighted candidates of open positions enter (process ``sparse``): ``pooled``, ``full``, or
             ``None``: not at all.
+        memory_width: Width of retrieved vectors (E); 0: the network takes none.
+        memory_dropout: Probability that a row's retrieved memory is left out in training.
+        thought: The recipe's section ``thought`` (:class:`unmask.diffusion.thought.ThoughtOptions`); ``None``: none.
         candidates: Candidates that an open position carried in training (K); samplers carry as many.
         tie_word_embeddings: Share the input embedding with the output head.
         initializer_range: Standard deviation of the initial weights.
@@ -70,6 +73,9 @@ class NetworkConfig(PretrainedConfig):
         time_input: bool = False,
         candidate_input: str | None = None,
         candidates: int = 0,
+        memory_width: int = 0,
+        memory_dropout: float = 0.0,
+        thought: dict[str, Any] | None = None,
         tie_word_embeddings: bool = True,
         initializer_range: float = 0.02,
         **kwargs: Any,
@@ -87,6 +93,9 @@ class NetworkConfig(PretrainedConfig):
         self.time_input = time_input
         self.candidate_input = candidate_input
         self.candidates = candidates
+        self.memory_width = memory_width
+        self.memory_dropout = memory_dropout
+        self.thought = thought
         self.initializer_range = initializer_range
         _check(self)
         super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
@@ -165,6 +174,11 @@ def _check(config: NetworkConfig) -> None:
             f"backbone.hidden_size {width} does not split into {heads} heads of an even width; "
             f"make hidden_size a multiple of {2 * heads}."
         )
+    check_counts(config, ("memory_width",), least=0)
+    if not 0 <= config.memory_dropout < 1:
+        raise Error(f"backbone.memory_dropout is {config.memory_dropout}; it must be at least 0 and below 1.")
+    if config.memory_dropout and not config.memory_width:
+        raise Error("backbone.memory_dropout leaves out retrieved memory, and memory_width is 0; set that, too.")
     if config.candidate_input not in (None, "pooled", "full"):
         raise Error(f"backbone.candidate_input is {config.candidate_input!r}; choose pooled, full or null.")
     if config.output_shift not in (0, 1):

@@ -26,15 +26,16 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
+from unmask.diffusion.thought import Reading
 from unmask.errors import Error
 from unmask.models.candidates import PooledCandidates
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.eco_config import EcoConfig
 from unmask.models.eco_cost import eco_flops, eco_kept
 from unmask.models.fused import RMSNorm
-from unmask.models.layout import Layout, layout_of
-from unmask.models.network import Denoiser, Positions
-from unmask.models.retrieved import RetrievedMemory
+from unmask.models.layout import Layout, Positions, layout_of
+from unmask.models.memory import Memories
+from unmask.models.network import Denoiser
 from unmask.models.routing import Routing
 from unmask.models.slots import InputSlots, Memory, Read, SwiGLU, Update
 from unmask.models.time import TimeEmbedding
@@ -111,8 +112,6 @@ class Eco(Denoiser):
         self.slots = nn.Parameter(torch.empty(config.memory_slots, width))
         self.slow_slots = nn.Parameter(torch.empty(config.slow_slots, width)) if config.slow_slots else None
         self.input_slots = InputSlots(config) if config.input_slots else None
-        retrieved = (config.memory_width, width, config.memory_dropout)
-        self.retrieved = RetrievedMemory(*retrieved) if config.memory_width else None
         self.blocks = nn.ModuleList(EcoBlock(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(width, eps=config.rms_norm_eps)
         self.head = nn.Linear(width, config.vocab_size, bias=False)
@@ -121,9 +120,7 @@ class Eco(Denoiser):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         std = self.config.initializer_range
-        if isinstance(module, DepthwiseConvolution):
-            module.initialise()
-        elif isinstance(module, Eco):
+        if isinstance(module, Eco):
             nn.init.normal_(module.slots, std=std)
             if module.slow_slots is not None:
                 nn.init.normal_(module.slow_slots, std=std)
@@ -156,25 +153,32 @@ class Eco(Denoiser):
         names = (name for name, _ in self.named_parameters() if "slow_slots" in name or "slow_update" in name)
         return dict.fromkeys(names, self.config.slow_learning_rate_scale)
 
-    def forward(self, state: State, at: Bool[Tensor, "B T"] | None = None, return_hidden: bool = False) -> Prediction:
+    def forward(
+        self, state: State | Reading, at: Bool[Tensor, "B T"] | None = None, return_hidden: bool = False
+    ) -> Prediction:
         """Predict clean tokens.
 
         Args:
-            state: What the network sees.
+            state: What the network sees; or passages, whose thoughts are read.
             at: Positions whose logits are wanted, ``None``: all. Logits at p predict token p.
-            return_hidden: Also return the final hidden states.
+            return_hidden: Also return the final hidden states (a network with a latent pathway always does).
 
         Returns:
-            Logits [n, V] in row-major order of ``at``; the slow slots; while training, the loss and the use of routed
-            slots.
+            Logits [n, V] in row-major order of ``at``; the thought; the slow slots; while training, the loss and the
+            use of routed slots.
 
         Raises:
             Error: causal visibility, or memory that the network does not take.
         """
+        if isinstance(state, Reading):
+            return self._read(state)
         self._check(state)
+        return_hidden = return_hidden or self.latent is not None
         layout = layout_of(state, self.config.conv_kernel // 2)
         x = layout.spread(self._embedded(state))
-        memory = self._memory(state, layout, x)
+        beside = self._memories(state)
+        memory = self._memory(state, layout, x, beside)
+        own = memory.fast.shape[1] - (0 if beside is None else beside.vectors.shape[1])
         by = None
         if self.config.window_every:
             width = self.config.hidden_size // self.config.num_attention_heads
@@ -193,6 +197,7 @@ class Eco(Denoiser):
             logits=self.head(x[asked] if return_hidden else x),
             hidden=layout.gathered(x) if return_hidden else None,
             slots=memory.slow if layout.whole else None,
+            thought=self._thought(state, None if beside is None else beside.by_row(memory.fast[:, own:], layout)),
             losses=losses,
             metrics=metrics,
         )
@@ -203,12 +208,10 @@ class Eco(Denoiser):
                 f"backbone eco sees both sides and was given a {state.visibility} text; train it with a process that "
                 "hides tokens (masked without causal_warmup, sparse), or use backbone transformer."
             )
-        if state.memory is not None and self.retrieved is None:
-            raise Error("this network takes no retrieved memory; train it with backbone.memory_width set.")
         if state.slots is not None and self.slow_slots is None:
             raise Error("this network has no slow slots to go on with; train it with backbone.slow_slots set.")
 
-    def _memory(self, state: State, layout: Layout, x: Float[Tensor, "R P D"]) -> Memory:
+    def _memory(self, state: State, layout: Layout, x: Float[Tensor, "R P D"], beside: Memories | None) -> Memory:
         """Return the slots of each document before the first block."""
         documents = len(layout.row)
         fast = self.slots.expand(documents, -1, -1)
@@ -219,12 +222,11 @@ class Eco(Denoiser):
             if not layout.whole:
                 raise Error("slots of an earlier block go on with one text a row; leave packed documents out.")
             slow = state.slots
-        if state.memory is None:
+        if beside is None:
             return Memory(fast, slow, None)
-        assert self.retrieved is not None
         own = fast.shape[1] + (0 if slow is None else slow.shape[1])
-        retrieved, hidden = self.retrieved(state, layout)
-        return Memory(torch.cat([fast, retrieved.to(fast.dtype)], 1), slow, F.pad(hidden, (own, 0)))
+        more, hidden = beside.by_document(layout)
+        return Memory(torch.cat([fast, more.to(fast.dtype)], 1), slow, F.pad(hidden, (own, 0)))
 
     def _told(self, routed: list[Routing]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the loss and the metrics of routed slots, mean over the blocks."""

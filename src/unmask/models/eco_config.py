@@ -28,8 +28,6 @@ class EcoConfig(NetworkConfig):
         slow_slots: Slots of a second bank that is updated in every ``slow_every``-th block.
         slow_every: N of the slow bank.
         slow_learning_rate_scale: What the learning rate is multiplied by for the slow bank.
-        memory_width: Width of retrieved vectors (E); 0: the network takes none.
-        memory_dropout: Probability that a row's retrieved memory is left out in training.
         time_input: As for every network, but on by default.
         **shared: The keys of :class:`NetworkConfig`.
     """
@@ -52,8 +50,6 @@ class EcoConfig(NetworkConfig):
         slow_slots: int = 0,
         slow_every: int = 4,
         slow_learning_rate_scale: float = 0.1,
-        memory_width: int = 0,
-        memory_dropout: float = 0.0,
         time_input: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -71,8 +67,6 @@ class EcoConfig(NetworkConfig):
         self.slow_slots = slow_slots
         self.slow_every = slow_every
         self.slow_learning_rate_scale = slow_learning_rate_scale
-        self.memory_width = memory_width
-        self.memory_dropout = memory_dropout
         _check(self)
 
 
@@ -80,7 +74,7 @@ def _check(config: EcoConfig) -> None:
     """Refuse shapes that cannot work, with the fix."""
     counts = ("conv_kernel", "memory_slots", "memory_size", "memory_intermediate_size", "window", "slow_every")
     check_counts(config, counts)
-    check_counts(config, ("window_every", "route_top_k", "slow_slots", "memory_width"), least=0)
+    check_counts(config, ("window_every", "route_top_k", "slow_slots"), least=0)
     layers, heads = config.num_hidden_layers, config.num_attention_heads
     if config.conv_kernel % 2 == 0:
         raise Error(f"backbone.conv_kernel is {config.conv_kernel}; it must be odd, as many taps to each side.")
@@ -102,7 +96,3 @@ def _check(config: EcoConfig) -> None:
     for name in ("balance_weight", "slow_learning_rate_scale"):
         if not 0 <= getattr(config, name) < float("inf"):
             raise Error(f"backbone.{name} is {getattr(config, name)}; it must be 0 or more.")
-    if not 0 <= config.memory_dropout < 1:
-        raise Error(f"backbone.memory_dropout is {config.memory_dropout}; it must be at least 0 and below 1.")
-    if config.memory_dropout and not config.memory_width:
-        raise Error("backbone.memory_dropout leaves out retrieved memory, and memory_width is 0; set that, too.")

@@ -23,8 +23,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.diffusion.state import State
-from unmask.models.network import Positions
 
+Positions = tuple[Int[Tensor, " n"], Int[Tensor, " n"]]
+"""Rows and columns of some positions."""
 HIDDEN = -1e30
 """What is added to a score that must not count: so low that its weight is exactly 0, and finite, so that a softmax over
 nothing is no NaN."""

@@ -6,17 +6,23 @@ Letters: B batch, T tokens, D width, n asked positions.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from unmask.diffusion.state import State
+from unmask.diffusion.state import Prediction, State
+from unmask.diffusion.thought import Reading, ThoughtOptions
+from unmask.errors import Error
 from unmask.models.candidates import FullCandidates, PooledCandidates
+from unmask.models.config import NetworkConfig
+from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
+from unmask.models.latent import Latent
+from unmask.models.layout import Positions
+from unmask.models.memory import Memories, joined
+from unmask.models.retrieved import RetrievedMemory
+from unmask.models.thoughts import Thoughts
 from unmask.models.time import TimeEmbedding
-
-Positions = tuple[Int[Tensor, " n"], Int[Tensor, " n"]]
-"""Rows and columns of some positions."""
 
 
 class Denoiser(PreTrainedModel):
@@ -26,6 +32,9 @@ class Denoiser(PreTrainedModel):
         embed: Token embedding.
         time: Embedding of the noise level, or ``None``.
         candidates: How candidates of open positions enter, or ``None``.
+        retrieved: How retrieved vectors enter, or ``None``.
+        thoughts: How thoughts enter and leave, or ``None``.
+        latent: How the hidden states of an earlier answer enter, or ``None``.
         norm: The last norm.
         head: From width to vocabulary.
     """
@@ -41,6 +50,15 @@ class Denoiser(PreTrainedModel):
     norm: RMSNorm
     head: nn.Linear
 
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        width, eps = config.hidden_size, config.rms_norm_eps
+        thought = ThoughtOptions(**config.thought) if config.thought else ThoughtOptions()
+        given = (config.memory_width, width, config.memory_dropout)
+        self.retrieved = RetrievedMemory(*given) if config.memory_width else None
+        self.thoughts = Thoughts(thought, width, config.num_attention_heads, eps) if thought.shape else None
+        self.latent = Latent(width, eps) if thought.latent else None
+
     def _init_weights(self, module: nn.Module) -> None:
         std = self.config.initializer_range
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -49,6 +67,10 @@ class Denoiser(PreTrainedModel):
                 nn.init.zeros_(module.bias)
         elif isinstance(module, RMSNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, DepthwiseConvolution):
+            module.initialise()
+        elif isinstance(module, Thoughts):
+            module.initialise(std)
         elif isinstance(module, PooledCandidates):
             nn.init.zeros_(module.query)
             nn.init.ones_(module.sharpness)
@@ -81,7 +103,42 @@ class Denoiser(PreTrainedModel):
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(len(x), device=x.device)
             x = x + self.time(t)
+        if self.latent is not None and state.latent is not None:
+            x = x + self.latent(state.latent)
         return x
+
+    def _memories(self, state: State) -> Memories | None:
+        """Return the vectors beside the text, thoughts first; ``None``: there are none.
+
+        Raises:
+            Error: memory or thoughts that the network does not take.
+        """
+        if state.memory is not None and self.retrieved is None:
+            raise Error("this network takes no retrieved memory; train it with backbone.memory_width set.")
+        if state.thought is not None and self.thoughts is None:
+            raise Error("this network takes no thoughts; train it with thought.shape set.")
+        parts = []
+        if self.thoughts is not None and state.thought is not None:
+            parts.append(self.thoughts.into(state.thought))
+        if self.retrieved is not None and state.memory is not None:
+            parts.append(self.retrieved(state))
+        return joined(parts)
+
+    def _thought(self, state: State, became: Float[Tensor, "B M D"] | None) -> Float[Tensor, "B C E"] | None:
+        """Return what the network believes of the text's thought, from what became of the vectors beside the text."""
+        if self.thoughts is None or state.thought is None or became is None:
+            return None
+        return self.thoughts.predicted(state.thought, became)
+
+    def _read(self, reading: Reading) -> Prediction:
+        """Answer a reading.
+
+        Raises:
+            Error: the network has no thoughts.
+        """
+        if self.thoughts is None:
+            raise Error("this network reads no thoughts; train it with thought.shape set.")
+        return self.thoughts.read(self.embed, reading, self.training)
 
     def _predictors(self, at: Bool[Tensor, "B T"] | None, batch: int, length: int, device: torch.device) -> Positions:
         """Return where the hidden states lie that predict the asked positions."""

@@ -1,32 +1,31 @@
-"""Retrieved memory: vectors of any encoder that join the slots of a document.
+"""Retrieved memory: vectors of any encoder that join the memory of a document.
 
 Evidence must be a help and never a need, so in training the whole memory of a row is left out with probability
 ``memory_dropout``. What decides is a hash of the tokens that the row shows. They derive from (seed, example), so this
 does, too: a run resumes bit-exactly, N ranks equal one, and an example is decided anew in each epoch. A row without
-memory is, exactly, a row of the network without memory: slots do not see each other, and a slot that is not there is
-read with weight 0.
+memory is, exactly, a row of the network without memory: what is not there is read with weight 0.
 
-Letters: B batch, T tokens, M vectors, E their width, G documents, D width.
+Letters: B batch, T tokens, M vectors, E their width, D width.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import State
 from unmask.errors import Error
-from unmask.models.layout import HIDDEN, Layout
+from unmask.models.memory import Memories
 
 
 class RetrievedMemory(nn.Module):
-    """The projection of retrieved vectors to slots.
+    """The projection of retrieved vectors to the network's width.
 
     Args:
         width: Of the vectors (E).
-        inner: Of the slots (D).
+        inner: Of the network (D).
         dropout: Probability that a row's memory is left out in training.
     """
 
@@ -35,11 +34,11 @@ class RetrievedMemory(nn.Module):
         self.project = nn.Linear(width, inner)
         self.dropout = dropout
 
-    def forward(self, state: State, layout: Layout) -> tuple[Float[Tensor, "G M D"], Float[Tensor, "G 1 1 M"]]:
-        """Return the slots of each document, and ``HIDDEN`` where there is none.
+    def forward(self, state: State) -> Memories:
+        """Return the vectors at the network's width.
 
         Raises:
-            Error: vectors of another width, or rows of several documents and nobody says whose each vector is.
+            Error: vectors of another width.
         """
         memory = state.memory
         assert memory is not None
@@ -51,13 +50,7 @@ class RetrievedMemory(nn.Module):
             there = there & state.memory_valid
         if self.training and self.dropout:
             there = there & ~dropped(state, self.dropout)[:, None]
-        there = there[layout.row]
-        if layout.piece is not None:
-            if state.memory_segments is None:
-                raise Error("rows hold several documents: say whose each vector of the memory is (memory_segments).")
-            there = there & (state.memory_segments[layout.row] == layout.piece[:, None])
-        projected = self.project(memory.to(self.project.weight.dtype))[layout.row]
-        return projected, torch.where(there, 0.0, HIDDEN)[:, None, None]
+        return Memories(self.project(memory.to(self.project.weight.dtype)), there, state.memory_segments)
 
 
 def dropped(state: State, probability: float) -> Bool[Tensor, " B"]:

@@ -18,13 +18,18 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
+from unmask.diffusion.thought import Reading
+from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.models.candidates import FullCandidates, PooledCandidates, embedded
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import RMSNorm, rotate
-from unmask.models.network import Denoiser, Positions
+from unmask.models.layout import Positions
+from unmask.models.memory import Memories
+from unmask.models.network import Denoiser
 from unmask.models.time import TimeEmbedding
+from unmask.models.visibility import attention_mask, mask_beside
 
 Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
 
@@ -34,25 +39,6 @@ def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
     frequency = theta ** (-torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width)
     angle = positions[:, None, :, None].float() * frequency
     return angle.cos(), angle.sin()
-
-
-def attention_mask(state: State) -> Bool[Tensor, "B 1 T T"] | None:
-    """Return who may attend to whom, or ``None`` where visibility alone says it.
-
-    A padded position attends to itself, so that no softmax is empty.
-    """
-    if state.segments is None and state.valid is None:
-        return None
-    length = state.tokens.shape[1]
-    device = state.tokens.device
-    allowed = torch.ones(1, length, length, dtype=torch.bool, device=device)
-    if state.visibility == "causal":
-        allowed = allowed.tril()
-    if state.segments is not None:
-        allowed = allowed & (state.segments[:, :, None] == state.segments[:, None, :])
-    if state.valid is not None:
-        allowed = (allowed & state.valid[:, None, :]) | torch.eye(length, dtype=torch.bool, device=device)
-    return allowed[:, None]
 
 
 class Attention(nn.Module):
@@ -190,7 +176,7 @@ class Transformer(Denoiser):
 
     def forward(
         self,
-        state: State,
+        state: State | Reading,
         at: Bool[Tensor, "B T"] | None = None,
         cache: KVCache | None = None,
         return_hidden: bool = False,
@@ -198,16 +184,24 @@ class Transformer(Denoiser):
         """Predict clean tokens.
 
         Args:
-            state: What the network sees. With a cache: only the *new* tokens of each row, right-padded (``valid``).
+            state: What the network sees. With a cache: only the *new* tokens of each row, right-padded (``valid``). Or
+                passages, whose thoughts are read.
             at: Positions whose logits are wanted, ``None``: all. Logits at p predict token p.
             cache: A key-value cache (causal use, ``output_shift`` 1): it is advanced in place, and the answer is one
                 row
                 of logits [B, V] per text, for the token *after* its last new one.
-            return_hidden: Also return the final hidden states.
+            return_hidden: Also return the final hidden states (a network with a latent pathway always does).
 
         Returns:
-            Logits [n, V] in row-major order of ``at``.
+            Logits [n, V] in row-major order of ``at``, and the thought where it sees one.
+
+        Raises:
+            Error: a cache, or candidates in full, beside memory or thoughts.
         """
+        if isinstance(state, Reading):
+            return self._read(state)
+        return_hidden = return_hidden or self.latent is not None
+        beside = self._memories(state)
         tokens = state.tokens
         batch, length = tokens.shape
         causal = state.visibility == "causal"
@@ -218,6 +212,8 @@ class Transformer(Denoiser):
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
             mask = attention_mask(state)
+        if beside is not None and (cache is not None or isinstance(self.candidates, FullCandidates)):
+            raise Error("memory and thoughts go with neither a key-value cache nor candidate_input=full.")
         given = state.candidates if self.candidates is not None else None
         if given is not None and isinstance(self.candidates, FullCandidates):
             return self._all_slots(state, at, positions, mask, return_hidden)
@@ -229,12 +225,44 @@ class Transformer(Denoiser):
             asked = torch.arange(batch, device=tokens.device), fed - 1
         else:
             asked = self._predictors(at, batch, length, tokens.device)
+        if beside is not None:
+            return self._with_memory(state, asked, x, positions, mask, beside, return_hidden)
         for block in self.blocks[:-1]:
             x = block(x, by, mask, causal, cache, positions)
         # What follows the last attention is needed where something is asked, and nowhere else.
         x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
         x = self.norm(x)
         return Prediction(self.head(x[asked] if return_hidden else x), x if return_hidden else None, cache)
+
+    def _with_memory(
+        self,
+        state: State,
+        asked: Positions,
+        x: Float[Tensor, "B T D"],
+        positions: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B 1 T T"] | None,
+        beside: Memories,
+        return_hidden: bool,
+    ) -> Prediction:
+        """Answer a state with vectors beside its words: positions of their own, all at place 0."""
+        batch, count = beside.there.shape
+        x = torch.cat([beside.vectors.to(x.dtype), x], 1)
+        positions = torch.cat([positions.new_zeros(batch, count), positions.expand(batch, -1)], 1)
+        by, mask = self._rotary(positions), mask_beside(mask, state, beside)
+        for block in self.blocks[:-1]:
+            x = block(x, by, mask, False, None, positions)
+        # The last block runs where something is asked, and at the cells of the text's own thought.
+        cells = self.thoughts.options.cells if self.thoughts is not None and state.thought is not None else 0
+        rows = torch.arange(batch, device=x.device).repeat_interleave(cells)
+        columns = torch.arange(cells, device=x.device).repeat(batch)
+        wanted = torch.cat([rows, asked[0]]), torch.cat([columns, asked[1] + count])
+        x = self.blocks[-1](x, by, mask, False, None, positions, None if return_hidden else wanted)
+        picked = x[wanted] if return_hidden else x
+        became = picked[: batch * cells].view(batch, cells, -1)
+        thought = self._thought(state, became) if cells else None
+        logits = self.head(self.norm(picked[batch * cells :]))
+        hidden = self.norm(x[:, count:]) if return_hidden else None
+        return Prediction(logits, hidden, thought=thought)
 
     def _all_slots(
         self,

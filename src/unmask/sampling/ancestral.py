@@ -19,10 +19,10 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unmask.diffusion.state import Visibility
-from unmask.sampling.carry import carried, most_candidates, new_candidates
+from unmask.sampling.carry import carried_on, most_candidates, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
+from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
 
@@ -81,13 +81,13 @@ def decided(model: Any, state: SamplerState, chosen: Bool[Tensor, "B T"], asked:
     index = asked.nonzero()[:, 0]
     part = state if every else rows(state, index)
     at = chosen if every else chosen[index]
-    view = masked_view(part)
+    view = seen(model, part)
     # Candidates come from the answer at every open position; without them only the decided ones are asked.
     ask = part.open if most_candidates(model, part) else at
-    logits = model(view, at=ask[:, : view.tokens.shape[1]]).logits
-    given = new_candidates(model, part, ask, logits)
+    answer = model(view, at=ask[:, : view.tokens.shape[1]])
+    logits = answer.logits
     drawn = propose(part, at, logits if ask is at else logits[at[ask]])
     tokens = state.tokens.masked_scatter(chosen, drawn.token)
     confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
     after = commit(state, chosen, tokens, confidence)
-    return replace(after, candidates=carried(after, state.candidates, given, index))
+    return carried_on(model, state, after, part, index, ask, answer)

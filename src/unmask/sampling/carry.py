@@ -1,23 +1,57 @@
-"""Candidates carried from step to step: what the model thought of an open position, kept for its next answer.
+"""What is carried from step to step: candidates of open positions, thoughts and latents (see ``mind``).
 
-They are the K most probable tokens of the last answer with their true softmax values (temperature 1, nothing
-truncated), as in training. Committed positions have none.
+Candidates are what the model thought of an open position, kept for its next answer. They are the K most probable tokens
+of the last answer with their true softmax values (temperature 1, nothing truncated), as in training. Committed
+positions have none.
 
 Letters: B rows, T positions, K candidates, V vocabulary, n open positions.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
-from unmask.diffusion.state import SparseState
+from unmask.diffusion.state import Prediction, SparseState, State
+from unmask.sampling.mind import in_mind, thought_on
+from unmask.sampling.sampler import masked_view
 from unmask.sampling.state import SamplerState
+
+
+def seen(model: Any, state: SamplerState) -> State:
+    """Return what a bidirectional model sees of a state: the canvas, candidates, thoughts."""
+    return in_mind(model, state, masked_view(state))
+
+
+def carried_on(
+    model: Any,
+    before: SamplerState,
+    after: SamplerState,
+    part: SamplerState,
+    index: Int[Tensor, " b"],
+    at: Bool[Tensor, "B T"],
+    answer: Prediction,
+) -> SamplerState:
+    """Return the state after a step with what goes on to the next one: candidates, thoughts, latents.
+
+    Args:
+        model: The network.
+        before: The state before the step.
+        after: The state after it.
+        part: The rows that were asked.
+        index: Their numbers.
+        at: Their positions that were asked.
+        answer: What the network said.
+    """
+    given = new_candidates(model, part, at, answer.logits)
+    after = replace(after, candidates=carried(after, before.candidates, given, index))
+    return thought_on(model, before, after, answer, index)
 
 
 def most_candidates(model: Any, state: SamplerState) -> int:

@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.diffusion.state import Visibility
-from unmask.sampling.carry import carried, new_candidates
+from unmask.sampling.carry import carried_on, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import peak_of
 from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, masked_view, started
+from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
 
@@ -79,8 +79,9 @@ class Confidence:
             return state, frame(state, state)
         index = active.nonzero()[:, 0]
         part = state if bool(active.all()) else rows(state, index)
-        view = masked_view(part)
-        logits = model(view, at=part.open[:, : view.tokens.shape[1]]).logits
+        view = seen(model, part)
+        answer = model(view, at=part.open[:, : view.tokens.shape[1]])
+        logits = answer.logits
         blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
         sure = blank.masked_scatter(part.open, peak_of(part, part.open, logits))
         by_draw = torch.tensor([s.confidence_of == "drawn" for s in part.settings], device=part.tokens.device)
@@ -94,8 +95,7 @@ class Confidence:
         tokens = state.tokens.masked_scatter(chosen, drawn.token)
         confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
         after = commit(state, chosen, tokens, confidence)
-        given = new_candidates(model, part, part.open, logits)
-        after = replace(after, candidates=carried(after, state.candidates, given, index))
+        after = carried_on(model, state, after, part, index, part.open, answer)
         after = replace(after, step=state.step + active, forwards=state.forwards + active)
         return after, frame(after, state)
 

@@ -14,31 +14,14 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unmask.diffusion.state import Visibility
+from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
+from unmask.sampling.finished import Sample
+from unmask.sampling.mind import passages_of
+from unmask.sampling.passages import write_passages
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_visibility
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A finished text.
-
-    Attributes:
-        tokens: The whole text: BOS, given and written tokens, EOS where it ended.
-        written: The written tokens alone, without EOS.
-        confidence: The model's probability of each of ``tokens`` when it was chosen; 1 for given ones.
-        ended: True if the model ended the text, False if its canvas was full.
-        steps: Steps taken.
-        forwards: Network calls that this text took part in.
-    """
-
-    tokens: tuple[int, ...]
-    written: tuple[int, ...]
-    confidence: tuple[float, ...]
-    ended: bool
-    steps: int
-    forwards: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +67,12 @@ def ticks(
     longest = max((len(r.tokens) for r in requests), default=0)
     if context is not None and longest > context:
         raise Error(f"a canvas of {longest} tokens does not fit into the model's context of {context}; shorten it.")
+    options = passages_of(model)
+    if options is not None and too_long(options, requests):
+        raise Error(
+            f"a canvas of {longest} tokens does not fit into a passage of {options.passage}, and a trace or a live "
+            "canvas shows one passage; ask for fewer tokens, or go without."
+        )
     parameter = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
     device = "cpu" if parameter is None else parameter.device
 
@@ -112,7 +101,17 @@ def generate(
     batch_size: int = 8,
     visibility: Visibility | None = None,
 ) -> list[Sample]:
-    """Return the finished texts in the order of the requests. Arguments and errors: :func:`ticks`."""
+    """Return the finished texts in the order of the requests. Arguments and errors: :func:`ticks`.
+
+    A model with passages writes a longer text passage by passage.
+    """
+    options = passages_of(model)
+    if options is not None and too_long(options, requests):
+
+        def write(part: list[Request]) -> list[Sample]:
+            return generate(model, sampler, part, vocabulary, batch_size=batch_size, visibility=visibility)
+
+        return write_passages(model, options, requests, vocabulary, write)
     finished: dict[int, Sample] = {}
     for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
         collect(tick, finished)
@@ -131,6 +130,11 @@ def frames(
     """Yield (numbers of the requests in the rows, frame) step by step. Arguments and errors: :func:`ticks`."""
     for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
         yield tick.which, tick.frame
+
+
+def too_long(options: ThoughtOptions, requests: Sequence[Request]) -> bool:
+    """Tell whether a text does not fit into one passage."""
+    return any(len(request.tokens) > options.passage for request in requests)
 
 
 def collect(tick: Tick, finished: dict[int, Sample]) -> None:

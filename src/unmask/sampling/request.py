@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
     from torch import Tensor
 
+    from unmask.diffusion.thought import Thought
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -186,12 +188,15 @@ class Request:
         settings: How to sample it.
         index: Tells texts under one seed apart: text ``index`` of a request for n texts.
         lead: Open positions whose token must begin with a space (the user's text had a space before the hole).
+        thought: One row: the thought that the text begins with, and those of the passages before it; ``None``: noise of
+            the text's own, and no passages.
     """
 
     tokens: tuple[int, ...]
     settings: Settings = field(default_factory=Settings)
     index: int = 0
     lead: frozenset[int] = frozenset()
+    thought: Thought | None = None
 
 
 def canvas(

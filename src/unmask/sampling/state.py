@@ -3,7 +3,7 @@
 A state is a value. A step makes a new one; only the key-value cache's storage is handed on, so a state that was stepped
 may be stepped again, but to follow two continuations of one state take ``rows`` of it first.
 
-Letters: B rows, T positions of the longest row, b chosen rows.
+Letters: B rows, T positions of the longest row, b chosen rows, C cells of a thought, E channels, D width.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from torch.nn.functional import pad
 
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState
+from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import KVCache
+from unmask.sampling.join import stacked_caches, stacked_candidates, stacked_numbers, stacked_thoughts
 from unmask.sampling.request import Request, Settings, Vocabulary
 
 
@@ -46,6 +48,10 @@ class SamplerState:
         cache: Keys and values of a causal model.
         candidates: Weighted candidates of open positions, from the model's last answer; ``None`` before the first, and
             for models that take none.
+        thought: The thought of each text and those of the passages before it; ``None`` before the first step unless
+            the request gave one, and for models without.
+        believed: The clean thought that the model's last answer believed in.
+        latent: Hidden states of the model's last answer; ``None`` before the first, and for models that take none.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -64,6 +70,9 @@ class SamplerState:
     vocabulary: Vocabulary
     cache: KVCache | None = None
     candidates: SparseState | None = None
+    thought: Thought | None = None
+    believed: Float[Tensor, "B C E"] | None = None
+    latent: Float[Tensor, "B T D"] | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -106,8 +115,11 @@ class SamplerState:
         if cache is not None:
             cache = KVCache(cache.keys.to(device), cache.values.to(device), cache.lengths.to(device))
         vocabulary = replace(self.vocabulary, spaced=None if spaced is None else spaced.to(device))
-        candidates = None if self.candidates is None else self.candidates.to(device)
-        return replace(self, **moved, vocabulary=vocabulary, cache=cache, candidates=candidates)
+        nested = {name: v.to(device) for name in _NESTED if (v := getattr(self, name)) is not None}
+        return replace(self, **moved, vocabulary=vocabulary, cache=cache, **nested)
+
+
+_NESTED = ("candidates", "thought")
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,7 @@ class Frame:
         valid: Positions of the text.
         confidence: As in the state.
         candidates: Weighted candidates of open positions; ``None``: there are none.
+        thought: The clean thought that the model believes in; ``None``: it has none, or was not asked yet.
     """
 
     step: Int[Tensor, " B"]
@@ -131,6 +144,7 @@ class Frame:
     valid: Bool[Tensor, "B T"]
     confidence: Float[Tensor, "B T"]
     candidates: SparseState | None = None
+    thought: Float[Tensor, "B C E"] | None = None
 
 
 def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
@@ -170,6 +184,7 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
                 key=Noise(request.settings.seed, zero + request.index).keys,
                 settings=(request.settings,),
                 vocabulary=vocabulary,
+                thought=request.thought,
             )
         )
     return stack(states)
@@ -181,8 +196,8 @@ def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> Sampl
     picked: dict[str, Any] = {f.name: v[at] for f in fields(state) if isinstance(v := getattr(state, f.name), Tensor)}
     settings = tuple(state.settings[i] for i in at.tolist())
     cache = None if state.cache is None else state.cache.rows(at)
-    candidates = None if state.candidates is None else state.candidates.rows(at)
-    return replace(state, **picked, settings=settings, cache=cache, candidates=candidates)
+    nested = {name: v.rows(at) for name in _NESTED if (v := getattr(state, name)) is not None}
+    return replace(state, **picked, settings=settings, cache=cache, **nested)
 
 
 def split(state: SamplerState) -> list[SamplerState]:
@@ -205,6 +220,10 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
     joined: dict[str, Any] = {}
     for f in fields(first):
         parts = [getattr(s, f.name) for s in states]
+        if f.name in ("believed", "latent"):
+            counts = [len(s.tokens) for s in states]
+            joined[f.name] = stacked_numbers(parts, counts, length if f.name == "latent" else None)
+            continue
         if not isinstance(parts[0], Tensor):
             continue
         if parts[0].ndim == 2:
@@ -212,38 +231,10 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
             parts = [pad(p, (0, length - p.shape[1]), value=fill) for p in parts]
         joined[f.name] = torch.cat(parts)
     settings = tuple(s for state in states for s in state.settings)
-    candidates = _stack_candidates(states, length)
-    return replace(first, **joined, settings=settings, cache=_stack_caches(states), candidates=candidates)
-
-
-def _stack_candidates(states: Sequence[SamplerState], length: int) -> SparseState | None:
-    """Join candidates; a row that has none gets mass 0."""
-    count = max((s.candidates.mass.shape[2] for s in states if s.candidates is not None), default=0)
-    if not count:
-        return None
-    tokens, mass = [], []
-    for state in states:
-        own = state.candidates
-        rows, columns = state.tokens.shape
-        if own is None:
-            own = SparseState(
-                state.tokens.new_zeros(rows, columns, count), state.confidence.new_zeros(rows, columns, count)
-            )
-        grow = (0, count - own.mass.shape[2], 0, length - columns)
-        tokens.append(pad(own.tokens, grow))
-        mass.append(pad(own.mass, grow))
-    return SparseState(torch.cat(tokens), torch.cat(mass))
-
-
-def _stack_caches(states: Sequence[SamplerState]) -> KVCache | None:
-    """Join caches; a row that was not stepped yet gets an empty one."""
-    like = next((s.cache for s in states if s.cache is not None), None)
-    if like is None:
-        return None
-    layers, _, heads, _, width = like.keys.shape
-    return KVCache.stack(
-        [s.cache or KVCache.empty(layers, *(len(s.tokens), heads, s.tokens.shape[1], width), like.keys) for s in states]
-    )
+    joined["thought"] = stacked_thoughts([s.thought for s in states], [s.key for s in states])
+    shapes = [tuple(s.tokens.shape) for s in states]
+    joined["candidates"] = stacked_candidates([s.candidates for s in states], shapes, length)
+    return replace(first, **joined, settings=settings, cache=stacked_caches([s.cache for s in states], shapes))
 
 
 def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
@@ -252,4 +243,6 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
     if before is not None:
         changed = (state.tokens != before.tokens) | (state.open != before.open) | (state.valid != before.valid)
     known = state.valid & ~state.open
-    return Frame(state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates)
+    return Frame(
+        state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates, state.believed
+    )

@@ -5,8 +5,8 @@ known only when the tokenizer is. So a recipe says what to match and the number 
 
     backbone: {name: eco, hidden_size: 512, ..., match: {name: transformer, intermediate_size: 1536}}
 
-The rival has the same sizes, save for those that ``match`` gives it. Parameters are linear in the width, so two counts
-on no memory give it.
+The rival has the same sizes, save for those that ``match`` gives it, and no thoughts. Parameters are linear in the
+width, so two counts on no memory give it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def matched_width(name: str, sizes: Mapping[str, Any], match: Mapping[str, Any])
         Error: no width is near enough: what the network has besides is too large already.
     """
     rival = BACKBONES.get(match["name"])
-    shared = {key: value for key, value in sizes.items() if key in rival.options}
+    shared = {key: value for key, value in sizes.items() if key in rival.options and key != "thought"}
     wanted = _count(match["name"], {**shared, **{key: value for key, value in match.items() if key != "name"}})
     one, two = (_count(name, {**sizes, "intermediate_size": width}) for width in (1, 2))
     exact = (wanted - one) / (two - one) + 1

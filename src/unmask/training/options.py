@@ -16,7 +16,7 @@ def backbone_kinds(name: str) -> dict[str, Any]:
     """Return the options that a network's configuration takes, with their types."""
     from unmask.models.registry import BACKBONES
 
-    return {key: kind for key, kind in BACKBONES.get(name).options.items() if key != "vocab_size"}
+    return {key: kind for key, kind in BACKBONES.get(name).options.items() if key not in ("vocab_size", "thought")}
 
 
 _ELSEWHERE = {

@@ -45,6 +45,8 @@ def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
     known = backbone_kinds(recipe.backbone.name)
     asked = {key: value for key, value in recipe.process_options().network().items() if key in known}
     sizes = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
+    if recipe.thought is not None:
+        sizes["thought"] = recipe.thought.model_dump(mode="json")
     if recipe.backbone.match is not None:
         given = {"vocab_size": vocab_size, **sizes}
         sizes["intermediate_size"] = matched_width(recipe.backbone.name, given, recipe.backbone.match)

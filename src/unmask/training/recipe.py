@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error, nearest
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, trainer_kinds
 from unmask.training.sections import (
@@ -40,6 +41,8 @@ class Recipe(Section):
     backbone: BackboneSection = BackboneSection()
     sampler: SamplerSection = SamplerSection()
     training: TrainingSection = TrainingSection()
+    thought: ThoughtOptions | None = None
+    """Passages with thoughts; a list alone is the thought's shape."""
     decide: DecideSection | None = None
 
     @model_validator(mode="after")
@@ -55,7 +58,7 @@ class Recipe(Section):
         match = self.backbone.match
         if match is None:
             return
-        if "intermediate_size" in (self.backbone.model_extra or {}):
+        if (self.backbone.model_extra or {}).get("intermediate_size") is not None:
             raise Error("backbone.match chooses intermediate_size; leave it out, or say the rival's inside match.")
         rival = match.get("name")
         if not isinstance(rival, str):
@@ -159,6 +162,8 @@ def _resolve_aliases(tree: dict[str, Any]) -> dict[str, Any]:
     for section in ("process", "backbone", "sampler"):
         if isinstance(out.get(section), str):
             out[section] = {"name": out[section]}
+    if isinstance(out.get("thought"), list):
+        out["thought"] = {"shape": out["thought"]}
     for section, table in ALIASES.items():
         if isinstance(out.get(section), dict):
             out[section] = {table.get(key, key): value for key, value in out[section].items()}

@@ -20,6 +20,7 @@ from transformers import AutoModel, PreTrainedModel
 import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
 from unmask.data.tokenizers import Tokenizer, load_tokenizer
 from unmask.diffusion.process import PROCESSES, Process
+from unmask.diffusion.thinking import Thinking
 from unmask.errors import Error, nearest
 from unmask.training.monitor import read_metrics
 from unmask.training.recipe import Recipe, parse_recipe
@@ -43,7 +44,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def make_process(recipe: Recipe, mask_id: int, vocab_size: int) -> Process:
     """Return the process that a recipe names."""
     process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id, vocab_size)
-    return process
+    return process if recipe.thought is None else Thinking(process, recipe.thought)
 
 
 class Run:

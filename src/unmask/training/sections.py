@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from unmask.diffusion.thought import ThoughtOptions
 from unmask.evaluation.rules import parse_rule
 
 ALIASES: dict[str, dict[str, str]] = {
@@ -128,6 +129,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "backbone": BackboneSection,
     "sampler": SamplerSection,
     "training": TrainingSection,
+    "thought": ThoughtOptions,
     "decide": DecideSection,
 }
 """Name in a recipe -> its keys."""

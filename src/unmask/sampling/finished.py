@@ -1,0 +1,26 @@
+"""A finished text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A finished text.
+
+    Attributes:
+        tokens: The whole text: BOS, given and written tokens, EOS where it ended.
+        written: The written tokens alone, without EOS.
+        confidence: The model's probability of each of ``tokens`` when it was chosen; 1 for given ones.
+        ended: True if the model ended the text, False if its canvas was full.
+        steps: Steps taken.
+        forwards: Network calls that this text took part in.
+    """
+
+    tokens: tuple[int, ...]
+    written: tuple[int, ...]
+    confidence: tuple[float, ...]
+    ended: bool
+    steps: int
+    forwards: int
