@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import time
 from pathlib import Path
@@ -133,6 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--facts", type=int, nargs="+", default=[1])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--only", default="", help="run only rows whose name this regular expression finds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
@@ -142,7 +144,9 @@ def main(arguments: list[str] | None = None) -> int:
     for facts in given.facts:
         for seed in range(given.seeds):
             for name, keys in ROWS.items():
-                if any(key.startswith(f"{name}: ") and key.endswith(f", {facts} facts | seed {seed}") for key in rows):
+                ending = f", {facts} facts | seed {seed}"
+                known = any(key.startswith(f"{name}: ") and key.endswith(ending) for key in rows)
+                if known or not re.search(given.only, name):
                     continue
                 began = time.perf_counter()
                 options = ThoughtOptions(passage=PASSAGE, **keys)
@@ -164,6 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
             for facts in given.facts:
                 start = f"{name}: {change}, {facts} facts |"
                 values = [row["accuracy"] for key, row in rows.items() if key.startswith(start)]
+                if not values:
+                    continue
                 cells.append(f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
             print(f"| {name} | {change} | " + " | ".join(cells) + " |")
     return 0

@@ -3,8 +3,11 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from guards.parts import network
 from unmask.diffusion.state import SparseState, State
+from unmask.diffusion.thought import Reading, ThoughtOptions
 from unmask.models.cost import forward_flops, parameter_count, training_memory
+from unmask.sampling.mind import fresh
 
 
 @pytest.mark.parametrize("sizes", [{}, {"num_key_value_heads": 2}, {"hidden_size": 64, "num_hidden_layers": 3}])
@@ -31,6 +34,20 @@ def test_candidates_in_every_attention_are_counted(tiny, tokens, asked):
         model(State(tokens, "bidirectional", candidates=given), at=at)
     assert forward_flops(model.config, 12, asked) * tokens.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
     assert model.kept() == 4 * tiny().kept()
+
+
+@pytest.mark.parametrize("name", ["transformer", "eco"])
+@torch.no_grad()
+def test_thoughts_are_counted_within_two_percent(name):
+    options = ThoughtOptions(shape=(4, 3, 8), stack=2)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "max_position_embeddings": 64, "initializer_range": 0.02}
+    model = network(name, **sizes, thought=options.model_dump(mode="json"))
+    tokens = torch.randint(4, 20, (3, 40))
+    thought = fresh(options, torch.arange(3), torch.zeros(3, 2, 3, 8))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(Reading(tokens[:, None], tokens[:, None] > 0, torch.zeros(3, 1, dtype=torch.bool)))
+        model(State(tokens, t=torch.ones(3), thought=thought))
+    assert model.flops(40) * tokens.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
 @pytest.mark.parametrize("tied", [True, False])

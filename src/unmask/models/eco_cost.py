@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from unmask.models.eco_config import EcoConfig
 from unmask.models.slots import folds
+from unmask.models.thought_cost import beside, reader_flops
 
 
 def eco_flops(config: EcoConfig, length: int, asked: float = 1.0) -> float:
@@ -17,10 +18,12 @@ def eco_flops(config: EcoConfig, length: int, asked: float = 1.0) -> float:
         length: Tokens in the block (T).
         asked: Share of positions whose logits are computed; the last block's SwiGLU runs there alone, too.
     """
-    width, layers, slots = config.hidden_size, config.num_hidden_layers, config.memory_slots + config.slow_slots
+    width, layers = config.hidden_size, config.num_hidden_layers
+    more = beside(config)[1]  # vectors of thoughts are slots, too
+    slots = config.memory_slots + config.slow_slots + more
     slow_updates = (layers - 1) // config.slow_every if config.slow_slots else 0
     total = layers * (config.conv_kernel * width + width**2) + layers * _attention(config, length, slots)
-    total += (layers - 1) * _update(config, length, config.memory_slots)
+    total += (layers - 1) * _update(config, length, config.memory_slots + more)
     total += slow_updates * _update(config, length, config.slow_slots)
     if config.input_slots:
         total += _attention(config, length, config.memory_slots)
@@ -28,7 +31,8 @@ def eco_flops(config: EcoConfig, length: int, asked: float = 1.0) -> float:
         keys = length if length <= 3 * config.window else 3 * config.window
         total += layers // config.window_every * (4 * width**2 + 2 * keys * width)
     total += (layers - 1 + asked) * 3 * width * config.intermediate_size
-    return 2.0 * (total + asked * width * config.vocab_size)
+    read = reader_flops(config, length) if more else 0.0
+    return 2.0 * (total + asked * width * config.vocab_size) + read
 
 
 def _attention(config: EcoConfig, length: int, slots: int) -> float:

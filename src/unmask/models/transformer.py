@@ -28,6 +28,7 @@ from unmask.models.fused import RMSNorm, rotate
 from unmask.models.layout import Positions
 from unmask.models.memory import Memories
 from unmask.models.network import Denoiser
+from unmask.models.thought_cost import beside, reader_flops
 from unmask.models.time import TimeEmbedding
 from unmask.models.visibility import attention_mask, mask_beside
 
@@ -156,14 +157,22 @@ class Transformer(Denoiser):
     def flops(self, length: int, asked: float = 1.0) -> float:
         """Return floating-point operations a token of one forward pass, see :func:`unmask.models.cost.forward_flops`.
 
+        With thoughts their vectors are positions, too, and the passage is read once.
+
         Args:
-            length: Tokens in the block (T).
+            length: Tokens in the block, or in a passage (T).
             asked: Share of positions whose logits are computed.
         """
-        return forward_flops(self.config, length, asked)
+        cells, vectors = beside(self.config)
+        if not vectors:
+            return forward_flops(self.config, length, asked)
+        whole, config = length + vectors, self.config
+        both = forward_flops(config, whole, (asked * length + cells) / whole) * whole / length
+        no_logits = 2.0 * cells / length * config.hidden_size * config.vocab_size
+        return both - no_logits + reader_flops(config, length)
 
     def kept(self) -> float:
-        """Return the numbers that a token keeps for the backward pass, logits aside."""
+        """Return the numbers that a position keeps for the backward pass, logits aside."""
         return forward_kept(self.config)
 
     def new_cache(self, rows: int, capacity: int) -> KVCache:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, set_seed
 from unmask.errors import Error
 from unmask.models.cost import parameter_count, training_memory
 from unmask.models.registry import BACKBONES
+from unmask.models.thought_cost import beside
 from unmask.training.arguments import first_line, trainer_arguments
 from unmask.training.match import matched_width
 from unmask.training.options import backbone_kinds
@@ -72,16 +73,23 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     process = make_process(recipe, mask_id=3, vocab_size=size)
     process.check(model.config)
     training = recipe.training
+    length = recipe.data.length if recipe.thought is None else recipe.thought.passage + 1
+    kept = model.kept() * (1 + beside(model.config)[1] / length)
+    extra = training.model_extra or {}
+    if extra.get("gradient_checkpointing") or extra.get("activation_checkpointing"):
+        # inputs of the blocks, and one block at a time
+        layers = model.config.num_hidden_layers
+        kept = kept / layers + layers * model.config.hidden_size * (1 + beside(model.config)[1] / length)
     rows = training.per_device_train_batch_size
     parameters = parameter_count(model)
     return Plan(
         recipe=recipe,
         parameters=parameters,
-        training_flops_per_token=process.training_flops(lambda asked: model.flops(recipe.data.length, asked)),
+        training_flops_per_token=process.training_flops(lambda asked: model.flops(length, asked)),
         tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
         memory_bytes=training_memory(
             parameters,
-            model.kept(),
+            kept,
             size,
             rows,
             recipe.data.length,
