@@ -33,6 +33,8 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "eco, window in every 2nd block": ("nano-eco", ["backbone.window_every=2"]),
     "eco, slots read the input": ("nano-eco", ["backbone.input_slots=true"]),
     "eco, routed top 2": ("nano-eco", ["backbone.route_top_k=2"]),
+    "eco, slots begin at 1": ("nano-eco", ["backbone.slot_range=1"]),
+    "eco, slots begin at 1, routed top 2": ("nano-eco", ["backbone.slot_range=1", "backbone.route_top_k=2"]),
     "eco, kernel 15": ("nano-eco", ["backbone.conv_kernel=15"]),
     # eco is told the noise level; the transformer, so told, at the same parameters
     "transformer, time input": ("nano-masked", ["backbone.time_input=true", "backbone.intermediate_size=304"]),

@@ -305,6 +305,7 @@ def test_the_numbers_kept_for_the_backward_pass_are_estimated_within_a_quarter(t
         ({"window_every": 4}, "no block has one"),
         ({"window_every": -1}, "at least 0"),
         ({"balance_weight": -1.0}, "0 or more"),
+        ({"slot_range": 0.0}, "above 0"),
         ({"memory_dropout": 0.5}, "memory_width is 0"),
         ({"memory_dropout": 1.0, "memory_width": 4}, "below 1"),
         ({"hidden_size": 30}, "multiple of 8"),

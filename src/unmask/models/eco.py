@@ -121,9 +121,9 @@ class Eco(Denoiser):
         super()._init_weights(module)
         std = self.config.initializer_range
         if isinstance(module, Eco):
-            nn.init.normal_(module.slots, std=std)
-            if module.slow_slots is not None:
-                nn.init.normal_(module.slow_slots, std=std)
+            for bank in (module.slots, module.slow_slots):
+                if bank is not None:
+                    nn.init.normal_(bank, std=self.config.slot_range or std)
         elif isinstance(module, EcoBlock):  # residual branches start small (GPT-2's rule)
             depth = std / math.sqrt(3 * self.config.num_hidden_layers)
             for branch in (module.conv_out, module.read.out, module.mlp.down):

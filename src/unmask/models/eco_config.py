@@ -19,6 +19,7 @@ class EcoConfig(NetworkConfig):
         memory_slots: Slots of a document, updated in every block but the last (M).
         memory_size: Inner width of the memory's attention (A); default D / 2, rounded up to a multiple of the heads.
         memory_intermediate_size: Width of the slots' own SwiGLU layer; default D / 2.
+        slot_range: Standard deviation with which slots begin; ``None``: ``initializer_range``, as all weights.
         input_slots: Slots read the embedded text before the first block, so that no block reads slots that know
             nothing of it.
         window_every: Every n-th block also has attention within a window; 0: none.
@@ -42,6 +43,7 @@ class EcoConfig(NetworkConfig):
         memory_slots: int = 16,
         memory_size: int | None = None,
         memory_intermediate_size: int | None = None,
+        slot_range: float | None = None,
         input_slots: bool = False,
         window_every: int = 0,
         window: int = 64,
@@ -59,6 +61,7 @@ class EcoConfig(NetworkConfig):
         heads, half = self.num_attention_heads, -(-self.hidden_size // 2)
         self.memory_size = -(-half // heads) * heads if memory_size is None else memory_size
         self.memory_intermediate_size = half if memory_intermediate_size is None else memory_intermediate_size
+        self.slot_range = slot_range
         self.input_slots = input_slots
         self.window_every = window_every
         self.window = window
@@ -93,6 +96,8 @@ def _check(config: EcoConfig) -> None:
         )
     if config.window_every > layers:
         raise Error(f"backbone.window_every is {config.window_every}; there are {layers} layers, so no block has one.")
+    if config.slot_range is not None and not 0 < config.slot_range < float("inf"):
+        raise Error(f"backbone.slot_range is {config.slot_range}; it must be above 0, or null.")
     for name in ("balance_weight", "slow_learning_rate_scale"):
         if not 0 <= getattr(config, name) < float("inf"):
             raise Error(f"backbone.{name} is {getattr(config, name)}; it must be 0 or more.")
