@@ -21,6 +21,8 @@ import torch
 from unmask.api.export import check_llama
 from unmask.data.batch import Batch
 from unmask.diffusion.process import PROCESSES
+from unmask.diffusion.thinking import Thinking
+from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.models.llama import to_llama
 from unmask.models.registry import BACKBONES
@@ -37,7 +39,8 @@ Made by `python -m benchmarks.combinations` by trying, with the defaults of each
 takes a training step, and each sampler writes with it. A test keeps the page true.
 
 *Candidates*: how weighted candidates may enter the network, the process's own choice first. *Warm start*: the first
-steps train left to right (`causal_warmup`). *Export*: formats of `unmask export`.
+steps train left to right (`causal_warmup`). *Thoughts*: texts in passages with a [thought](thoughts.md). *Export*:
+formats of `unmask export`.
 """
 
 
@@ -50,6 +53,7 @@ class Pair:
     refused: str = ""
     candidates: tuple[str, ...] = ()
     warm_start: str = "-"
+    thoughts: str = "-"
     samplers: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
 
@@ -74,12 +78,11 @@ def main(arguments: list[str] | None = None) -> int:
 def render() -> str:
     """Return the page."""
     pairs = [tried(backbone, process) for backbone in BACKBONES for process in PROCESSES]
-    lines = [HEAD, "| backbone | process | samplers | candidates | warm start | export |", "|---|---|---|---|---|---|"]
+    lines = [HEAD, "| backbone | process | samplers | candidates | warm start | thoughts | export |", "|---" * 7 + "|"]
     for pair in pairs:
         if not pair.refused:
-            cells = [
-                ", ".join(cell) or "-" for cell in (pair.samplers, pair.candidates, (pair.warm_start,), pair.exports)
-            ]
+            told = (pair.samplers, pair.candidates, (pair.warm_start,), (pair.thoughts,), pair.exports)
+            cells = [", ".join(cell) or "-" for cell in told]
             lines.append(f"| {pair.backbone} | {pair.process} | {' | '.join(cells)} |")
     lines += ["", "Refused, in the words of the refusal:", ""]
     lines += [f"- {pair.backbone} with {pair.process}: {pair.refused}" for pair in pairs if pair.refused]
@@ -104,6 +107,7 @@ def tried(backbone: str, process: str) -> Pair:
     if "causal_warmup" in options.model_fields:
         works = _works(lambda: _trained(backbone, process, {"causal_warmup": 0.4}))
         pair = replace(pair, warm_start="yes" if works else "no")
+    pair = replace(pair, thoughts="yes" if _works(lambda: _thinking(backbone, process)) else "no")
     writers = tuple(name for name in SAMPLERS if drives(SAMPLERS.get(name), made))
     for name in writers:  # one that says it drives and cannot is a defect, and stops this
         sampler = SAMPLERS.get(name)
@@ -126,6 +130,8 @@ def _trained(backbone: str, process: str, given: dict[str, Any] | None = None, *
     torch.manual_seed(0)
     parts = BACKBONES.get(backbone)
     model = parts.model(parts.config(vocab_size=IDS, **{**SIZES, **asked, **sizes}))
+    if sizes.get("thought"):
+        made = Thinking(made, ThoughtOptions(**sizes["thought"]))
     made.check(model.config)
     tokens = torch.randint(4, IDS, (2, 12))
     tokens[:, 0] = WORDS.bos
@@ -133,6 +139,17 @@ def _trained(backbone: str, process: str, given: dict[str, Any] | None = None, *
     for progress in (0.0, 1.0):
         made.loss(model, batch, 0, progress)["loss"].backward()
     return model.eval(), made
+
+
+def _thinking(backbone: str, process: str) -> None:
+    """Take a step with thoughts, and write two passages with each sampler that drives the process."""
+    options = ThoughtOptions(shape=(2, 3, 4), passage=6)
+    model, made = _trained(backbone, process, thought=options.model_dump(mode="json"))
+    for name in SAMPLERS:
+        if drives(SAMPLERS.get(name), made):
+            settings = {"steps": 2, "ignore_eos": True}
+            used = {key: value for key, value in settings.items() if key in SAMPLERS.get(name).uses}
+            generate(model, SAMPLERS.get(name)(), [fill_request([], 10, WORDS, Settings(**used))], WORDS)
 
 
 def _works(attempt: Callable[[], object]) -> bool:

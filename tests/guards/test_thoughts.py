@@ -224,6 +224,8 @@ def test_other_thoughts_than_the_networks_are_refused():
         Thinking(process.inner, ThoughtOptions(shape=(2, 4))).check(model.config)
     with pytest.raises(Error, match="two mechanisms"):
         made("sparse", "transformer", {"shape": (2, 3, 4), "latent": 0.5})
+    with pytest.raises(Error, match="left to right there is one"):
+        made("causal", "transformer", {"shape": (2, 3, 4), "latent": 0.5})
 
 
 def test_a_row_of_one_passage_has_the_inner_processs_likelihood_without_a_thought():

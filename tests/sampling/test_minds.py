@@ -53,6 +53,18 @@ def test_the_thought_starts_as_noise_and_ends_clear(model, name):
     assert moments[-1].frame.thought is last.believed
 
 
+def test_left_to_right_a_text_has_its_thought_too():
+    plain = OPTIONS.model_copy(update={"latent": 0.0}).model_dump(mode="json")
+    model = network("transformer", thought=plain)
+    given = [fill_request([7], 20, VOCABULARY, Settings(ignore_eos=True), index=i) for i in range(2)]
+    together = generate(model, SAMPLERS.get("autoregressive")(), given, VOCABULARY)
+    assert generate(model, SAMPLERS.get("autoregressive")(), given[1:], VOCABULARY)[0].tokens == together[1].tokens
+    last = list(
+        ticks(model, SAMPLERS.get("autoregressive")(), [replace(given[0], tokens=given[0].tokens[:6])], VOCABULARY)
+    )
+    assert float(last[-1].state.thought.level.max()) == 0.0
+
+
 def test_rows_that_join_between_steps_go_on_as_they_would_alone(model):
     sampler = SAMPLERS.get("confidence")()
     first, second = (sampler.start([request], VOCABULARY) for request in requests(count=2))

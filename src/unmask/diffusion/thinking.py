@@ -115,6 +115,8 @@ class Thinking:
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no thoughts, or cannot learn the inner process."""
         self.inner.check(config)
+        if self.options_of_thought.latent and self.visibility == "causal":
+            raise Error("thought.latent carries hidden states between answers to one text; left to right there is one.")
         if self.options_of_thought.latent and getattr(config, "candidates", 0):
             raise Error(
                 "thought.latent carries hidden states between answers and process sparse carries candidates: two "

@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.state import State, Visibility
+from unmask.diffusion.state import Prediction, State, Visibility
 from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.sampling.decide import commit, propose
+from unmask.sampling.mind import in_mind, options_of, thought_on
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame
@@ -28,8 +29,8 @@ class Autoregressive:
     """Draw the next token of each row.
 
     Attributes:
-        use_cache: Keep keys and values of what was read. Without it each step reads the whole text again:
-            same text, slower.
+        use_cache: Keep keys and values of what was read. Without it, or for a model with thoughts, each step reads the
+            whole text again: same text, slower.
     """
 
     use_cache: bool = True
@@ -66,24 +67,28 @@ class Autoregressive:
         if not bool(active.any()):
             return state, frame(state, state)
         at = state.open & (state.open.long().cumsum(1) == 1)
-        cache = state.cache
-        if self.use_cache:
+        cache, answer = state.cache, None
+        if self.use_cache and options_of(model) is None:
             logits, cache = _read_new(model, state, at)
-        else:
-            logits = _read_all(model, state, at)
+        else:  # a thought changes from step to step, and all that was read with it
+            answer = _read_all(model, state, at)
+            logits = answer.logits
         drawn = propose(state, at, logits)
         tokens = state.tokens.masked_scatter(at, drawn.token)
         confidence = state.confidence.masked_scatter(at, drawn.probability.to(state.confidence.dtype))
         after = commit(state, at, tokens, confidence)
+        if answer is not None:
+            after = thought_on(model, state, after, answer, torch.arange(len(active), device=active.device))
         after = replace(after, step=state.step + active, forwards=state.forwards + active, cache=cache)
         return after, frame(after, state)
 
 
-def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Float[Tensor, "n V"]:
-    """Return logits at the asked positions from the whole texts. What lies to the right is never attended to."""
+def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:
+    """Return the answer at the asked positions from the whole texts. What lies to the right is never attended to."""
     length = int(at.nonzero()[:, 1].max()) + 1
-    logits: Tensor = model(State(state.tokens[:, :length], "causal"), at=at[:, :length]).logits
-    return logits
+    view = in_mind(model, state, State(state.tokens[:, :length], "causal"))
+    answer: Prediction = model(view, at=at[:, :length])
+    return answer
 
 
 def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], KVCache]:
