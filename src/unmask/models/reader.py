@@ -154,6 +154,16 @@ def _unit(cells: Float[Tensor, "*B C E"]) -> Float[Tensor, "*B C E"]:
     return cells * torch.rsqrt(square + 1e-6).to(cells.dtype)
 
 
+def sides(
+    reader: Reader, x: Float[Tensor, "B S T D"], reading: Reading, read: Read
+) -> tuple[Float[Tensor, "R D"], Float[Tensor, "R D"]]:
+    """Return what is matched by the alignment: each passage's thought, and the mean embedding of its words."""
+    live = reading.valid.flatten(0, 1)[..., None].to(x.dtype)
+    words = (x.flatten(0, 1) * live).sum(1) / live.sum(1).clamp(min=1)
+    thought = (read.cells.flatten(0, 1) * reader.weigh).mean(1)
+    return reader.project_thought(thought).float(), reader.project_words(words).float()
+
+
 def read_losses(
     reader: Reader, x: Float[Tensor, "B S T D"], reading: Reading, read: Read, rebuilt: Float[Tensor, "B S C E"]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -163,11 +173,8 @@ def read_losses(
     cells = read.cells.flatten(0, 1).float()
     share = there.float() / len(there)
     lost = ((rebuilt.flatten(0, 1).float() - cells).square().mean((1, 2)) * share).sum()
-    live = reading.valid.flatten(0, 1)[..., None].to(x.dtype)
-    words = (x.flatten(0, 1) * live).sum(1) / live.sum(1).clamp(min=1)
-    a = F.normalize(reader.project_thought((read.cells.flatten(0, 1) * reader.weigh).mean(1)).float(), dim=-1)
-    b = F.normalize(reader.project_words(words).float(), dim=-1)
-    score = (a @ b.t() / _TEMPERATURE).masked_fill(~there, HIDDEN)
+    asks, answers = (F.normalize(side, dim=-1) for side in sides(reader, x, reading, read))
+    score = (asks @ answers.t() / _TEMPERATURE).masked_fill(~there, HIDDEN)
     target = torch.arange(len(score), device=score.device)
     alignment = (F.cross_entropy(score, target, reduction="none") * share).sum()
     kept = cells[there]
