@@ -2,11 +2,11 @@
 
     python -m benchmarks.thought_probe
 
-A text is three passages. The first tells a colour (one of eight) behind a name; the second is filler; the third asks.
-The filler is always the same, attention does not leave a passage, and colours are drawn anew for every text: whoever
-answers has carried them. The network is asked with its own stack of thoughts, and with the controls of
-:mod:`unmask.evaluation.thoughts`; rivals have no thoughts, or a stack that is one passage deep, with and without
-persistence: without it the answer is out of reach.
+A text is three passages. The first tells a colour (one of eight) behind a name; the second is filler (while training,
+half of them ask as well); the third asks. The filler is always the same, attention does not leave a passage, and
+colours are drawn anew for every text: whoever answers has carried them. The network is asked with its own stack of
+thoughts, and with the controls of :mod:`unmask.evaluation.thoughts`; rivals have no thoughts, or a stack that is one
+passage deep, with and without persistence: without it the answer is out of reach.
 
 Results go to ``benchmarks/results/thought_probe.json``; seeds that are already there are not run again.
 
@@ -44,15 +44,20 @@ BOS, MASK, FIRST = 1, 3, 4
 PASSAGE, NAMES, COLOURS, WORDS = 8, 4, 8, 8
 VOCABULARY = FIRST + NAMES + COLOURS + WORDS
 ROWS: dict[str, dict[str, Any] | None] = {
-    "thought": {"shape": (4, 4, 8), "stack": 3},
-    "thought, one deep, persistent": {"shape": (4, 4, 8), "stack": 1},
-    "thought, one deep, not persistent": {"shape": (4, 4, 8), "stack": 1, "persist": False},
+    "thought": {"shape": (2, 4, 8), "stack": 3},
+    "thought, one deep, persistent": {"shape": (2, 4, 8), "stack": 1},
+    "thought, one deep, not persistent": {"shape": (2, 4, 8), "stack": 1, "persist": False},
     "no thought": {"shape": None},
 }
 
 
-def texts(rows: int, facts: int, draw: torch.Generator) -> tuple[Int[Tensor, "B T"], Int[Tensor, " B"]]:
-    """Return texts of BOS and three passages, and the column of the answer."""
+def texts(
+    rows: int, facts: int, draw: torch.Generator, early: float = 0.0
+) -> tuple[Int[Tensor, "B T"], Int[Tensor, " B"]]:
+    """Return texts of BOS and three passages, and the column of the answer in the last.
+
+    In a share ``early`` of the texts the second passage asks, too.
+    """
     length = 3 * PASSAGE
     tokens = (FIRST + NAMES + COLOURS + torch.arange(length) % WORDS).repeat(rows, 1)
     names = FIRST + torch.rand(rows, NAMES, generator=draw).argsort(-1)[:, :facts]
@@ -61,10 +66,12 @@ def texts(rows: int, facts: int, draw: torch.Generator) -> tuple[Int[Tensor, "B 
     for fact in range(facts):
         tokens[torch.arange(rows), place + 2 * fact] = names[:, fact]
         tokens[torch.arange(rows), place + 2 * fact + 1] = colours[:, fact]
-    which = torch.randint(facts, (rows,), generator=draw)
-    asked = 2 * PASSAGE + 1 + torch.randint(PASSAGE - 3, (rows,), generator=draw)
-    tokens[torch.arange(rows), asked] = names[torch.arange(rows), which]
-    tokens[torch.arange(rows), asked + 1] = colours[torch.arange(rows), which]
+    for passage, share in ((1, early), (2, 1.0)):
+        some = torch.arange(rows)[torch.rand(rows, generator=draw) < share]
+        which = torch.randint(facts, (rows,), generator=draw)[some]
+        asked = passage * PASSAGE + 1 + torch.randint(PASSAGE - 3, (rows,), generator=draw)
+        tokens[some, asked[some]] = names[some, which]
+        tokens[some, asked[some] + 1] = colours[some, which]
     tokens[:, 0] = BOS
     return tokens, asked + 1
 
@@ -93,7 +100,7 @@ def trained(model: Any, process: Thinking, facts: int, seed: int, steps: int, ba
     warm = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: min(1, (n + 1) / 50, (steps - n) / (0.3 * steps)))
     model.train()
     for step in range(steps):
-        tokens, _ = texts(batch, facts, draw)
+        tokens, _ = texts(batch, facts, draw, early=0.5)
         order = torch.arange(step * batch, (step + 1) * batch)
         found = training_loss(process, model, Batch(tokens, torch.ones_like(tokens), order, BOS), seed, step / steps)
         found.loss.backward()
@@ -130,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is missing, print and store the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--facts", type=int, nargs="+", default=[1])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
