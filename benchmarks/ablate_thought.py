@@ -42,8 +42,13 @@ ROWS: dict[str, list[str]] = {
     "whole text": [*NONE, "thought=null"],
     "no thought, latent pathway": [*NONE, "thought.latent=0.5"],
     "thought and latent pathway": ["thought.latent=0.5"],
+    "no thought, narrow": [*NONE[:2], "backbone.intermediate_size=192"],
+    "no losses but the text's": [
+        f"thought.weights.{name}=0" for name in ("thought", "coherence", "alignment", "anchor")
+    ],
     "not persistent": ["thought.persist=false"],
     "one deep": ["thought.stack=1"],
+    "thought loss 0.5": ["thought.weights.thought=0.5"],
     "no thought loss": ["thought.weights.thought=0"],
     "no coherence loss": ["thought.weights.coherence=0"],
     "no alignment loss": ["thought.weights.alignment=0"],
