@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.errors import Error
 
 if TYPE_CHECKING:
+    from unmask.api.analyse import thoughts_analyse as thoughts_analyse
     from unmask.api.blind import blind as blind
     from unmask.api.blind import blind_results as blind_results
     from unmask.api.certify import certify as certify
@@ -26,13 +27,18 @@ if TYPE_CHECKING:
     from unmask.api.evaluate import evaluate as evaluate
     from unmask.api.export import export as export
     from unmask.api.infill import infill as infill
+    from unmask.api.interpolate import thoughts_interpolate as thoughts_interpolate
+    from unmask.api.parallel import thoughts_parallel as thoughts_parallel
     from unmask.api.recipes import copy_recipe as copy_recipe
     from unmask.api.recipes import recipes as recipes
     from unmask.api.run import load_run as load_run
     from unmask.api.sample import sample as sample
+    from unmask.api.steer import thoughts_steer as thoughts_steer
     from unmask.api.sweep import plan_sweep as plan_sweep
     from unmask.api.sweep import sweep as sweep
     from unmask.api.sweep import sweep_plans as sweep_plans
+    from unmask.api.thought_file import thoughts_resume as thoughts_resume
+    from unmask.api.thought_file import thoughts_save as thoughts_save
     from unmask.api.train import plan as plan
     from unmask.api.train import train as train
     from unmask.training.recipe import Recipe as Recipe
@@ -66,6 +72,12 @@ _HOMES = {
     "sample": "unmask.api.sample",
     "sweep": "unmask.api.sweep",
     "sweep_plans": "unmask.api.sweep",
+    "thoughts_analyse": "unmask.api.analyse",
+    "thoughts_interpolate": "unmask.api.interpolate",
+    "thoughts_parallel": "unmask.api.parallel",
+    "thoughts_resume": "unmask.api.thought_file",
+    "thoughts_save": "unmask.api.thought_file",
+    "thoughts_steer": "unmask.api.steer",
     "train": "unmask.api.train",
 }
 
@@ -95,6 +107,12 @@ __all__ = [
     "sample",
     "sweep",
     "sweep_plans",
+    "thoughts_analyse",
+    "thoughts_interpolate",
+    "thoughts_parallel",
+    "thoughts_resume",
+    "thoughts_save",
+    "thoughts_steer",
     "train",
 ]
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
 from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
 from unmask.errors import Error
@@ -30,6 +31,7 @@ class SampleResult:
         tokens: For each text, how many tokens were written.
         steps: For each text, the steps taken.
         forwards: For each text, the network calls it took part in.
+        rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
     """
 
     run: str
@@ -43,6 +45,7 @@ class SampleResult:
     tokens: list[int]
     steps: list[int]
     forwards: list[int]
+    rewritten: list[list[int]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -60,6 +63,7 @@ def sample(
     batch_size: int = 8,
     trace: str | Path | None = None,
     watch: Watch | None = None,
+    fallback: str | Path | Run | None = None,
     **settings: Unpack[SettingsOptions],
 ) -> SampleResult:
     """Write ``n`` texts.
@@ -74,6 +78,7 @@ def sample(
         batch_size: Most texts in one network call; no text depends on it.
         trace: Also write a trace file.
         watch: Called at every step.
+        fallback: A causal run that writes those passages again that have collapsed (see ``unmask.api.fallback``).
         **settings: Fields of ``unmask.sampling.Settings``.
 
     Raises:
@@ -83,6 +88,7 @@ def sample(
     run, chosen, resolved = resolve(run, sampler, settings)
     if n < 1:
         raise Error(f"n is {n}; ask for at least 1 text.")
+    other = None if fallback is None else fallback_run(fallback)
     tokenizer, model = run.tokenizer, run.model()
     vocabulary = vocabulary_of(tokenizer, model)
     before, leads = hand_over_space(prompt, vocabulary)
@@ -100,7 +106,15 @@ def sample(
     tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
     requests = [Request(tokens, resolved, i, lead) for i in range(n)]
     samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
-    texts = [tokenizer.decode(s.tokens) for s in samples]
+    texts, rewritten = [tokenizer.decode(s.tokens) for s in samples], None
+    if other is not None:
+        size = None if run.recipe.thought is None else run.recipe.thought.passage
+        spans = [pieces(s.tokens, 1 + len(prefix_ids), len(suffix_ids) + s.ended, size) for s in samples]
+        found = [
+            mended(s.tokens, span, tokenizer, other, _behind, resolved.seed + i)
+            for i, (s, span) in enumerate(zip(samples, spans, strict=True))
+        ]
+        texts, rewritten = [one.text for one in found], [one.passages for one in found]
     return SampleResult(
         run=str(run.path),
         sampler=chosen.name,
@@ -113,4 +127,10 @@ def sample(
         tokens=[len(s.written) for s in samples],
         steps=[s.steps for s in samples],
         forwards=[s.forwards for s in samples],
+        rewritten=rewritten,
     )
+
+
+def _behind(run: Run, before: str, count: int, seed: int) -> str:
+    """Return what a causal run writes behind a text."""
+    return sample(run, before, max_tokens=count, seed=seed, ignore_eos=True).completions[0]

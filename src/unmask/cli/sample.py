@@ -73,6 +73,9 @@ def sample(
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
+    fallback: Annotated[
+        str | None, typer.Option(help="A causal run that writes again what has collapsed (repetition).")
+    ] = None,
     replay: Annotated[Path | None, typer.Option(help="Play a recorded trace instead.")] = None,
     json: Json = False,
 ) -> None:
@@ -98,6 +101,7 @@ def sample(
             batch_size=batch_size,
             trace=trace,
             watch=canvas.show if canvas else None,
+            fallback=fallback,
             steps=steps,
             seed=seed,
             temperature=temperature,
@@ -121,6 +125,9 @@ def sample(
         )
     if trace is not None:
         note(f"trace: {trace} (play it with: unmask sample --replay {trace})")
+    for number, passages in enumerate(result.rewritten or [], 1):
+        if passages:
+            note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")
     if json:
         print_json(result.to_dict())
     else:

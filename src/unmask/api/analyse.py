@@ -1,0 +1,207 @@
+"""Look at a run's thoughts: what they do while a text is written, and every measure of them beside its controls."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask.errors import Error
+from unmask.training.run import Run
+
+if TYPE_CHECKING:
+    from unmask.compare.cells import Table
+    from unmask.compare.thought_table import Measure
+    from unmask.evaluation.thought_measures import Collapse
+    from unmask.evaluation.trajectories import Moment, Trajectory
+
+
+@dataclass(frozen=True)
+class ThoughtText:
+    """A text and what happened to its thought.
+
+    Attributes:
+        text: The finished text.
+        ended: Whether the network ended it.
+        moments: Answers of the network, thinned out to the asked distance.
+    """
+
+    text: str
+    ended: bool
+    moments: list[Moment]
+
+
+@dataclass(frozen=True)
+class ThoughtAnalysis:
+    """What a run's thoughts do and are worth.
+
+    Attributes:
+        run: The run's name.
+        process: Its process.
+        shape: Of its thoughts.
+        passage: Tokens of a passage.
+        sampler: How the texts were written.
+        settings: All settings of it.
+        every: Steps between two moments.
+        texts: The texts.
+        measures: The table; empty where it was not asked for.
+        collapse: Whether thoughts of held-out passages have collapsed; ``None`` without a table.
+        source: Where the held-out text comes from.
+        split: The part of it.
+        corpus_fingerprint: Of that text.
+        documents: How many of its documents were read.
+        notes: What to know about the text.
+        files: What was written.
+    """
+
+    run: str
+    process: str
+    shape: list[int]
+    passage: int
+    sampler: str
+    settings: dict[str, Any]
+    every: int
+    texts: list[ThoughtText]
+    measures: list[Measure]
+    collapse: Collapse | None
+    source: str
+    split: str
+    corpus_fingerprint: str
+    documents: int
+    notes: list[str]
+    files: list[Path] = field(default_factory=list)
+
+    def table(self) -> Table:
+        """Return the measures as a table of text."""
+        from unmask.compare.thought_table import to_table
+
+        return to_table(self.measures)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            **asdict(self),
+            "measures": [each.to_dict() for each in self.measures],
+            "files": [str(path) for path in self.files],
+        }
+
+
+def thoughts_analyse(
+    run: str | Path | Run,
+    *,
+    n: int = 8,
+    steps: int | None = None,
+    every: int = 4,
+    sampler: str | None = None,
+    source: str | None = None,
+    documents: int = 64,
+    draws: int = 4,
+    seed: int = 0,
+    table: bool = True,
+    output: str | Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> ThoughtAnalysis:
+    """Record how thoughts become clear while ``n`` texts are written, and measure thoughts beside controls.
+
+    Args:
+        run: A run folder, a Hub name or an opened run, trained with a section ``thought``.
+        n: Texts to write, of a passage each; text i is the same whatever ``n`` is.
+        steps: Steps of the sampler; default the recipe's.
+        every: Steps between two moments that are shown. Stability is always over consecutive answers.
+        sampler: Name of a sampler that carries thoughts; default the recipe's, else the process's.
+        source: Held-out text; default the valid split of the run's own corpus.
+        documents: Most documents of it.
+        draws: Network calls a window where the likelihood is a bound.
+        seed: Of the texts, the documents and every control.
+        table: Whether to measure; without it no held-out text is needed.
+        output: Folder for ``thoughts.html``, ``thoughts.json`` and the pictures.
+        say: Called with a line a stage.
+
+    Raises:
+        Error: no such run, one without thoughts, a sampler that carries none, no held-out text, or numbers that cannot
+            work.
+    """
+    from unmask.api.writing import resolve, vocabulary_of
+    from unmask.compare.held_out import held_out
+    from unmask.evaluation.thought_reading import read_documents, thinking
+    from unmask.evaluation.trajectories import record
+    from unmask.evaluation.windows import common_window
+    from unmask.sampling import fill_request
+
+    if n < 1:
+        raise Error(f"n is {n}; ask for at least 1 text.")
+    if every < 1:
+        raise Error(f"every is {every}; it must be at least 1 step.")
+    if output is not None and Path(output).is_file():
+        raise Error(f"--output {output} is a file; give a folder.")
+    run, chosen, settings = resolve(run, sampler, {"steps": steps, "seed": seed})
+    model, tokenizer = run.model(), run.tokenizer
+    options = thinking(model, run.process)
+    text = held_out([run], source, documents, seed) if table else None
+    vocabulary = vocabulary_of(tokenizer, model)
+    context = int(model.config.max_position_embeddings)
+    room = min(options.passage, context) - 1
+    say(f"writing {n} texts of up to {room} tokens")
+    requests = [fill_request([], room, vocabulary, settings, index=index) for index in range(n)]
+    trajectories = record(model, chosen, requests, tokenizer, vocabulary)
+    measures: list[Measure] = []
+    verdict = None
+    if text is not None:
+        from unmask.compare.thought_scores import likelihood_measures, text_measures
+        from unmask.compare.thought_table import code_measures, course_measures
+
+        window = common_window(text.texts, [tokenizer], [context])
+        say(f"reading the thoughts of {len(text.texts)} documents")
+        read = read_documents(model, run.process, tokenizer, text.texts, window=window)
+        code, verdict = code_measures(read, seed=seed)
+        say("scoring held-out text")
+        scored = likelihood_measures(run, model, text.texts, window=window, draws=draws, seed=seed)
+        say("filling holes")
+        written = [each.text for each in trajectories]
+        filled = text_measures(run, model, chosen, settings, text.texts, written, seed=seed)
+        measures = [*code, *course_measures(trajectories), *scored, *filled]
+    result = ThoughtAnalysis(
+        run=run.name,
+        process=run.process.name,
+        shape=list(options.shape or ()),
+        passage=options.passage,
+        sampler=chosen.name,
+        settings=asdict(settings),
+        every=every,
+        texts=[ThoughtText(each.text, each.ended, each.moments(every)) for each in trajectories],
+        measures=measures,
+        collapse=verdict,
+        source=text.source if text else "",
+        split=text.split if text else "",
+        corpus_fingerprint=text.fingerprint if text else "",
+        documents=len(text.texts) if text else 0,
+        notes=list(text.notes) if text else [],
+    )
+    return result if output is None else _written(result, trajectories, Path(output))
+
+
+_WHOLE = 3
+"""Texts whose thought is drawn cell by cell."""
+
+
+def _written(result: ThoughtAnalysis, trajectories: list[Trajectory], folder: Path) -> ThoughtAnalysis:
+    """Write the page, the numbers and the pictures, and say where they are."""
+    from unmask.compare.report import finite, page
+    from unmask.compare.thought_pictures import courses, crossing
+
+    folder.mkdir(parents=True, exist_ok=True)
+    each, together = courses(trajectories[:_WHOLE]), crossing(trajectories)
+    drawn = {f"text-{number}.svg": uri for number, (_, uri) in enumerate(each, start=1)}
+    if together is not None:
+        drawn["paths.svg"] = together[1]
+    for name, uri in drawn.items():
+        (folder / name).write_bytes(base64.b64decode(uri.partition(",")[2]))
+    result = replace(result, files=[folder / name for name in ("thoughts.html", "thoughts.json", *drawn)])
+    html = page("thoughts.html").render(found=result, table=result.table(), courses=each, together=together)
+    (folder / "thoughts.html").write_text(html, encoding="utf-8")
+    content = json.dumps(finite(result.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "thoughts.json").write_text(content + "\n", encoding="utf-8")
+    return result

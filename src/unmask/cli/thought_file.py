@@ -1,0 +1,82 @@
+"""``unmask thoughts save`` and ``resume``: keep a thought, and take it up again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli import sample as options
+from unmask.cli.console import note, print_json
+from unmask.cli.sample import print_texts
+from unmask.errors import Error
+
+Run = Annotated[str, typer.Argument(help="Run folder with thoughts.")]
+
+
+def save(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to keep it in: NAME.safetensors.")],
+    text: Annotated[str | None, typer.Option(help="What is read into a thought.")] = None,
+    prompt_file: Annotated[Path | None, typer.Option(help="A file with the text instead (UTF-8).")] = None,
+    json: options.Json = False,
+) -> None:
+    """Read a text into a thought, and keep it in a file."""
+    if (text is None) == (prompt_file is None):
+        raise Error("give the text to read: --text TEXT, or --prompt-file FILE.")
+    from unmask.api.thought_file import thoughts_save
+
+    if prompt_file is not None:
+        try:
+            text = prompt_file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise Error(f"{prompt_file} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    assert text is not None
+    result = thoughts_save(run, text, output)
+    if json:
+        print_json(result.to_dict())
+        return
+    shape = " x ".join(map(str, result.shape))
+    print(f"{result.path}  {result.tokens:,} tokens  {result.passages} finished passages  thought {shape}")
+    note(f"go on with: unmask thoughts resume {run} {output}")
+
+
+def resume(
+    run: Run,
+    file: Annotated[Path, typer.Argument(help="A thought file.")],
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: one passage.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the longer text's thought, too.")] = None,
+    n: options.Number = 1,
+    sampler: options.Sampler = None,
+    steps: options.Steps = None,
+    seed: options.Seed = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    ignore_eos: options.IgnoreEos = False,
+    batch_size: options.BatchSize = 8,
+    json: options.Json = False,
+) -> None:
+    """Go on with a text from its kept thought, as if it had not been left."""
+    from unmask.api.thought_file import thoughts_resume
+
+    result = thoughts_resume(
+        run,
+        file,
+        max_tokens=max_tokens,
+        output=output,
+        n=n,
+        sampler=sampler,
+        batch_size=batch_size,
+        steps=steps,
+        seed=seed,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        ignore_eos=ignore_eos or None,
+    )
+    if json:
+        print_json(result.to_dict())
+    else:
+        print_texts(result.texts)
