@@ -1,4 +1,4 @@
-"""Run folders with thoughts, untrained: their predictions are far from uniform, so another thought gives other words."""
+"""Untrained run folders with thoughts: predictions far from uniform, so that another thought gives other words."""
 
 from __future__ import annotations
 

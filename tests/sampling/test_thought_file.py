@@ -99,9 +99,7 @@ def test_a_thought_of_the_next_format_is_refused_with_the_way_up(thought, tmp_pa
     path = tmp_path / "t.safetensors"
     write_thought(path, thought)
     rewritten(path, format=FORMAT + 1, options={"a_key_of_the_future": 1})
-    with pytest.raises(
-        Error, match=f"has format {FORMAT + 1}, this version reads up to {FORMAT}; upgrade with"
-    ):
+    with pytest.raises(Error, match=f"has format {FORMAT + 1}, this version reads up to {FORMAT}; upgrade with"):
         read_thought(path)
 
 
@@ -221,9 +219,9 @@ def test_a_text_that_is_left_at_a_border_goes_on_as_if_it_had_not_been(model):
     sampler, how = SAMPLERS.get("ancestral")(), Settings(seed=5, steps=4, ignore_eos=True)
 
     def on(kept, count):
-        return go_on(
-            model, [kept], count, VOCABULARY, how, lambda asked: generate(model, sampler, asked, VOCABULARY)
-        )[0].kept
+        return go_on(model, [kept], count, VOCABULARY, how, lambda asked: generate(model, sampler, asked, VOCABULARY))[
+            0
+        ].kept
 
     kept = keep(model, TEXT[:6], VOCABULARY)
     whole = on(kept, 2 + 8 + 5)
@@ -238,9 +236,9 @@ def test_the_thought_is_what_a_text_goes_on_from(model):
     kept = keep(model, TEXT[:20], VOCABULARY)
 
     def on(start):
-        return go_on(
-            model, [start], 4, VOCABULARY, how, lambda asked: generate(model, sampler, asked, VOCABULARY)
-        )[0].written
+        return go_on(model, [start], 4, VOCABULARY, how, lambda asked: generate(model, sampler, asked, VOCABULARY))[
+            0
+        ].written
 
     assert on(replace(kept, tokens=(1,) * 16 + kept.tokens[16:])) == on(kept), "finished words are not read again"
     assert on(replace(kept, stack=-kept.stack)) != on(kept)

@@ -62,7 +62,9 @@ def keywords(words: Sequence[Sequence[int]], mask: int) -> Score:
 
     def score(state: State, answer: Prediction) -> Float[Tensor, " B"]:
         if state.visibility == "causal":
-            raise Error("keywords are looked for at all open places, and this run knows the next alone; steer --toward.")
+            raise Error(
+                "keywords are looked for at all open places, and this run knows the next alone; steer --toward."
+            )
         opened = state.tokens == mask
         wanted = torch.tensor(needed, device=opened.device)
         logp = without(answer.logits.float(), mask).log_softmax(-1)[:, wanted]
