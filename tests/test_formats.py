@@ -45,6 +45,12 @@ PUBLIC = {
         "sample",
         "sweep",
         "sweep_plans",
+        "thoughts_analyse",
+        "thoughts_interpolate",
+        "thoughts_parallel",
+        "thoughts_resume",
+        "thoughts_save",
+        "thoughts_steer",
         "train",
     ),
 }
@@ -63,6 +69,11 @@ RESULTS = {
     "infill": "run sampler settings text texts fills lengths bits_per_byte bound tried",
     "plan": "recipe parameters training_flops_per_token tokens memory_bytes vocab_size",
     "sample": "run sampler settings prompt suffix texts completions ended tokens steps forwards",
+    "thoughts_interpolate": "run sampler settings a b path noise ends points random",
+    "thoughts_parallel": "run sampler settings prompt by bound hypotheses best mean blended text",
+    "thoughts_resume": "run file sampler settings text texts completions ended tokens steps forwards output",
+    "thoughts_save": "run path text tokens passages stack shape",
+    "thoughts_steer": "run sampler settings property schedule where prompt rows",
 }
 """Public function -> the fields that its result has had since the first version."""
 

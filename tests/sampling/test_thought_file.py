@@ -116,7 +116,7 @@ DAMAGES = {
     "another kind": lambda path: rewritten(path, kind="unmask-trace"),
     "no format": lambda path: rewritten(path, format="1"),
     "no options": lambda path: rewritten(path, options=None),
-    "unknown option": lambda path: rewritten(path, options={"shpae": [2]}),
+    "unknown option": lambda path: rewritten(path, options={"form": [2]}),
     "no shape": lambda path: rewritten(path, options={"shape": None}),
     "other cells": lambda path: rewritten(path, {"cells": torch.ones(5, 4)}),
     "flat stack": lambda path: rewritten(path, {"stack": torch.ones(3, 4)}),

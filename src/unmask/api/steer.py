@@ -136,7 +136,7 @@ def thoughts_steer(
     tokens, lead = one_passage(mind, prompt, max_tokens)
     requests = [Request(tokens, mind.settings, i, lead) for i in range(n)]
     plain = [mind.words(sample) for sample in mind.write(requests, batch_size)]
-    aim, test, name = _property(mind, keywords, toward, away, score, has, plain, prompt)
+    aim, test, name = _property(mind, keywords, toward, away, score, has, plain)
     scorer = None
     if judge is not None:
         other = judge if isinstance(judge, Run) else Run.open(judge)
@@ -183,7 +183,6 @@ def _property(
     score: Score | None,
     has: Callable[[str], bool] | None,
     plain: list[tuple[int, ...]],
-    prompt: str,
 ) -> tuple[Score, Has, str]:
     """Return what is steered by, how it is told from the finished texts, and its name."""
     if score is not None and has is not None:
