@@ -66,8 +66,8 @@ RECIPE = [
     ("train section.yaml", "recipe key data is 5; it must be a section"),
     (f"{DRY} -o data.srce=x", "unknown recipe key data.srce. Did you mean 'source'?"),
     (
-        f"{DRY} -o backbone.colour=3",
-        "unknown recipe key backbone.colour. Known: candidate_input, candidate_places, candidates, dropout, hidden_size",
+        f"{DRY} -o backbone.girth=3",
+        "unknown recipe key backbone.girth. Known: candidate_input, candidate_places, candidates, dropout, hidden_size",
     ),
     (f"{DRY} -o training.bf16=true", "training.bf16 is decided by training.precision; leave it out."),
     (f"{DRY} -o novalue", "must look like section.key=value"),
