@@ -2,8 +2,9 @@
 
 Every document is encoded and ended with EOS, and its tokens are cut into pieces that fill the blocks one after the
 other. A piece is BOS and then tokens; pieces are numbered 1, 2, ... inside their block. One position left over is
-padding (segment 0), since it could hold no token behind its BOS. Document borders are thus known to the model, and a
-document that goes on in the next block begins there with BOS again. B rows, T tokens a block.
+padding (segment 0), since it could hold no token behind its BOS. Of bytes, up to four are, so that no piece begins
+inside a character. Document borders are thus known to the model, and a document that goes on in the next block begins
+there with BOS again. B rows, T tokens a block.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unmask.data import utf8
 from unmask.data.cache import built, cache_folder
 from unmask.data.corpus import documents
 from unmask.data.tokenizers import Tokenizer
@@ -28,7 +30,7 @@ from unmask.errors import Error
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FORMAT = 1
+FORMAT = 2
 _ROWS = 1024  # blocks in one Arrow record batch
 _TEXTS = 256  # documents encoded at once ...
 _CHARACTERS = 1 << 20  # ... or this much text
@@ -150,6 +152,7 @@ class _Packer:
         self._length = length
         self._ids = (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id)
         self._types = (token_type, segment_type)
+        self._inner = tokenizer.inner
         self._new_page()
 
     def _new_page(self) -> None:
@@ -163,7 +166,12 @@ class _Packer:
         document = np.append(ids, np.int32(eos))
         start = 0
         while start < len(document):
-            taken = document[start : start + self._length - self._column - 1]
+            room = self._length - self._column - 1
+            count = self._whole(document[start : start + room + 1], room)
+            if not count and self._column:
+                yield from self._next_row()
+                continue
+            taken = document[start : start + (count or room)]
             end = self._column + 1 + len(taken)
             self._segment += 1
             self._tokens[self._row, self._column] = bos
@@ -171,11 +179,26 @@ class _Packer:
             self._segments[self._row, self._column : end] = self._segment
             start += len(taken)
             self._column = end
-            if self._length - end < 2:
-                self._row, self._column, self._segment = self._row + 1, 0, 0
-                if self._row == _ROWS:
-                    yield self._tokens, self._segments
-                    self._new_page()
+            if self._length - end < 2 or start < len(document):
+                yield from self._next_row()
+
+    def _next_row(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        self._row, self._column, self._segment = self._row + 1, 0, 0
+        if self._row == _ROWS:
+            yield self._tokens, self._segments
+            self._new_page()
+
+    def _whole(self, ahead: NDArray[np.int32], room: int) -> int:
+        """Return how many of the tokens ahead are taken, so that the next piece begins where a character may.
+
+        0: the character that comes does not fit.
+        """
+        if self._inner is None or len(ahead) <= room:
+            return room
+        for back in range(utf8.LONGEST):
+            if back == room or not self._inner[ahead[room - back]]:
+                return room - back
+        return room  # this is not UTF-8
 
     def has_full_block(self) -> bool:
         return self._row > 0

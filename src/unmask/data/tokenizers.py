@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
+from unmask.data import utf8
 from unmask.errors import Error, nearest
 
 FORMAT = 1
@@ -67,6 +68,13 @@ class Tokenizer:
         key = json.dumps([name == "bytes", list(special_ids), backend_json])
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()[:12]
         self._table = _byte_table(self._backend, self.vocab_size)
+
+    @property
+    def inner(self) -> NDArray[np.bool_] | None:
+        """Ids that go on with a character that an earlier id began; ``None``: ids are not bytes."""
+        if self.name != "bytes":
+            return None
+        return np.append(np.zeros(len(SPECIALS), bool), utf8.CONTINUES)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``; no special token is added.

@@ -89,7 +89,12 @@ class Masked:
         return 3 * forward(self.asked_share)
 
     def check(self, config: Any) -> None:
-        """Raise Error if a causal warm start meets a network that sees both sides, or whose output is not shifted."""
+        """Raise Error if the network cannot see both sides, or cannot hide one for a causal warm start."""
+        if "bidirectional" not in config.visibilities:
+            raise Error(
+                "a masked process needs a network that sees both sides, and this one's patches follow the words: set "
+                "backbone.patcher=none, or fixed with patcher_options.whole_characters=false."
+            )
         if self.options.causal_warmup and "causal" not in config.visibilities:
             raise Error(
                 "process.causal_warmup trains left to right first, and this backbone cannot hide what is to the right; "

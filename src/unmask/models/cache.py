@@ -7,11 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
+
+
+class Cache(Protocol):
+    """What samplers need of a network's memory of texts that grow."""
+
+    @property
+    def lengths(self) -> Int[Tensor, " B"]:
+        """Tokens read in each row."""
+        ...
+
+    def rewound(self, lengths: Int[Tensor, " B"]) -> Self:
+        """Return it with other lengths, none above its own."""
+        ...
+
+    def emptied(self, rows: int, capacity: int) -> Self:
+        """Return one of the same network without tokens."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return it on another device."""
+        ...
+
+    def rows(self, index: Int[Tensor, " b"]) -> Self:
+        """Return that of some rows."""
+        ...
+
+    @staticmethod
+    def stack(caches: Sequence[Any]) -> Any:
+        """Join those of one network row-wise."""
+        ...
 
 
 @dataclass
@@ -53,6 +84,19 @@ class KVCache:
     def visible(self, at: Int[Tensor, "B n"], upto: int) -> Bool[Tensor, "B 1 n T"]:
         """Return which of the first ``upto`` cached positions each new token may attend to: itself and the past."""
         return (torch.arange(upto, device=at.device)[None, None, :] <= at[:, :, None])[:, None]
+
+    def rewound(self, lengths: Int[Tensor, " B"]) -> KVCache:
+        """Return the cache with other lengths, none above its own; the storage is shared."""
+        return KVCache(self.keys, self.values, lengths)
+
+    def emptied(self, rows: int, capacity: int) -> KVCache:
+        """Return a cache of the same network without tokens."""
+        layers, _, heads, _, width = self.keys.shape
+        return KVCache.empty(layers, rows, heads, capacity, width, self.keys)
+
+    def to(self, device: torch.device | str) -> KVCache:
+        """Return the cache on another device."""
+        return KVCache(self.keys.to(device), self.values.to(device), self.lengths.to(device))
 
     def rows(self, index: Int[Tensor, " b"]) -> KVCache:
         """Return the cache of some rows."""

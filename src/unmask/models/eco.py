@@ -17,8 +17,6 @@ Letters: B batch, T tokens, R rows and P places of the layout, G documents, D wi
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -124,16 +122,6 @@ class Eco(Denoiser):
             for bank in (module.slots, module.slow_slots):
                 if bank is not None:
                     nn.init.normal_(bank, std=self.config.slot_range or std)
-        elif isinstance(module, EcoBlock):  # residual branches start small (GPT-2's rule)
-            depth = std / math.sqrt(3 * self.config.num_hidden_layers)
-            for branch in (module.conv_out, module.read.out, module.mlp.down):
-                nn.init.normal_(branch.weight, std=depth)
-            if module.window is not None:
-                nn.init.normal_(module.window.out.weight, std=depth)
-            for update in (module.update, module.slow_update):
-                if update is not None:
-                    nn.init.normal_(update.write.out.weight, std=depth)
-                    nn.init.normal_(update.mlp.down.weight, std=depth)
 
     def flops(self, length: int, asked: float = 1.0) -> float:
         """Return floating-point operations a token of one forward pass, see :func:`unmask.models.eco_cost.eco_flops`.

@@ -95,6 +95,10 @@ class Denoiser(PreTrainedModel):
         """Return what the learning rate is multiplied by, for the parameters (by name) where that is not 1."""
         return {}
 
+    def undecayed(self) -> frozenset[str]:
+        """Return the names of parameters that weight decay leaves alone, besides norms and biases."""
+        return frozenset()
+
     def _embedded(self, state: State) -> Float[Tensor, "B T D"]:
         """Return the embeddings of a state: tokens, pooled candidates, noise level."""
         x = self.embed(state.tokens)

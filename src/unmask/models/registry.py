@@ -10,6 +10,8 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from unmask.models.bytes import Bytes
+from unmask.models.bytes_config import BytesConfig
 from unmask.models.config import TransformerConfig, config_options
 from unmask.models.eco import Eco
 from unmask.models.eco_config import EcoConfig
@@ -33,6 +35,7 @@ class Backbone:
 BACKBONES: Registry[Backbone] = Registry("backbone")
 BACKBONES.add("transformer")(Backbone(Transformer, TransformerConfig))
 BACKBONES.add("eco")(Backbone(Eco, EcoConfig))
+BACKBONES.add("bytes")(Backbone(Bytes, BytesConfig))
 
 for _name in BACKBONES:
     _backbone = BACKBONES.get(_name)

@@ -4,12 +4,10 @@ Pre-norm blocks: x + Attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)); rotary posit
 SwiGLU (Shazeer 2020, arXiv 2002.05202), RMSNorm (Zhang & Sennrich 2019, arXiv 1910.07467). With Llama's weights its
 logits are Llama's. The head runs on asked positions only.
 
-Letters: B batch, T tokens, D width, V vocabulary, H heads, E head width, n asked positions.
+Letters: B batch, T tokens, S keys, D width, V vocabulary, H heads, G key heads, E head width, n asked positions.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -72,10 +70,20 @@ class Attention(nn.Module):
             cache.write(self.layer, k, v, at)
             upto = mask.shape[-1] if mask is not None else length
             k, v = cache.keys[self.layer][:, :, :upto].to(q.dtype), cache.values[self.layer][:, :, :upto].to(q.dtype)
-        mixed = F.scaled_dot_product_attention(
+        return self.out(self._mixed(q, k, v, mask, causal).transpose(1, 2).reshape(batch, length, -1))
+
+    def _mixed(
+        self,
+        q: Float[Tensor, "B H T E"],
+        k: Float[Tensor, "B G S E"],
+        v: Float[Tensor, "B G S E"],
+        mask: Tensor | None,
+        causal: bool,
+    ) -> Float[Tensor, "B H T E"]:
+        """Return the attended values."""
+        return F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=self.kv_heads != self.heads
         )
-        return self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 
 class Block(GradientCheckpointingLayer):
@@ -144,15 +152,10 @@ class Transformer(Denoiser):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        std = self.config.initializer_range
         if isinstance(module, FullCandidates):
             nn.init.zeros_(module.read)
             nn.init.ones_(module.sharpness)
             nn.init.ones_(module.read_sharpness)
-        elif isinstance(module, Block):  # residual branches start small (GPT-2's rule)
-            depth = math.sqrt(2 * self.config.num_hidden_layers)
-            nn.init.normal_(module.attention.out.weight, std=std / depth)
-            nn.init.normal_(module.down.weight, std=std / depth)
 
     def flops(self, length: int, asked: float = 1.0) -> float:
         """Return floating-point operations a token of one forward pass, see :func:`unmask.models.cost.forward_flops`.

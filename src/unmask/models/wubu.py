@@ -20,6 +20,8 @@ Letters: B batch, P patches, D width of a patch vector, O of the output, L level
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -27,6 +29,7 @@ from torch import Tensor, nn
 from unmask.models.rotation import make_rotation, quaternion_product
 from unmask.models.wubu_config import WubuOptions
 from unmask.models.wubu_level import LevelState, WubuLevel, mlp
+from unmask.models.wubu_past import LevelPast, WubuPast
 
 
 class QuaternionLinear(nn.Module):
@@ -43,6 +46,11 @@ class QuaternionLinear(nn.Module):
         columns = quaternion_product(self.weight[..., None, :], units)  # w e_k: [o, i, k, 4]
         matrix = columns.permute(0, 3, 1, 2).flatten(2).flatten(0, 1)
         return nn.functional.linear(x, matrix, self.bias)
+
+
+def _last(part: nn.Module) -> nn.Module:
+    """Return the map whose output a part gives."""
+    return part[-1] if isinstance(part, nn.Sequential) else part
 
 
 def _transform(options: WubuOptions, level: int) -> nn.Module:
@@ -107,6 +115,26 @@ class WubuStack(nn.Module):
         self.levels = nn.ModuleList(WubuLevel(options, level, context_size(options, level)) for level in range(count))
         self.transitions = nn.ModuleList(Transition(options, level) for level in range(count - 1))
         self.leave = nn.Linear(sum(sizes) + sum(_marks(options, level) for level in range(count)), outputs)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Draw the linear maps: what makes tangent vectors gives them a length near 1, whatever their dimensions.
+
+        With PyTorch's own draw a vector of 128 numbers is about 6 long, and all points begin at the border, where
+        distances are rounding errors and gradients nothing.
+        """
+        short = {id(self.enter)}
+        for level in self.levels:
+            short |= {id(_last(part)) for part in (level.combine, level.flow) if part is not None}
+        short |= {id(_last(transition.transform)) for transition in self.transitions}
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                bound = (module.in_features * (module.out_features if id(module) in short else 1)) ** -0.5
+                nn.init.uniform_(module.weight, -bound, bound)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, QuaternionLinear):
+                outputs, inputs, _ = module.weight.shape
+                nn.init.normal_(module.weight, std=(16 * inputs * outputs) ** -0.5)
 
     def states(
         self,
@@ -116,12 +144,16 @@ class WubuStack(nn.Module):
         causal: bool = True,
     ) -> list[LevelState]:
         """Return what each level makes of the patches; for arguments see ``forward``."""
-        seen = visible(patches, valid, segments, causal)
+        return self._states(patches, visible(patches, valid, segments, causal), [None] * len(self.levels))
+
+    def _states(
+        self, patches: Float[Tensor, "B P D"], seen: Bool[Tensor, "#B P Q"], pasts: Sequence[LevelPast | None]
+    ) -> list[LevelState]:
         v, context = self.enter(patches), None
-        found = [self.levels[0](v, context, seen)]
+        found = [self.levels[0](v, context, seen, pasts[0])]
         for number, transition in enumerate(self.transitions):
             v, context = transition(found[-1], self.levels[number])
-            found.append(self.levels[number + 1](v, context, seen))
+            found.append(self.levels[number + 1](v, context, seen, pasts[number + 1]))
         return found
 
     def forward(
@@ -139,7 +171,24 @@ class WubuStack(nn.Module):
             segments: Document piece of each patch; pieces do not see each other. ``None``: a row is one.
             causal: A patch sees itself and what is before it; else all of its piece.
         """
-        states = self.states(patches, valid, segments, causal)
+        return self._left(self.states(patches, valid, segments, causal))
+
+    def grown(
+        self, patches: Float[Tensor, "B n D"], at: Int[Tensor, "B n"], count: int, past: WubuPast
+    ) -> Float[Tensor, "B n O"]:
+        """Return the vectors of patches that follow those of ``past``, which takes them in; a patch sees earlier ones.
+
+        Args:
+            patches: New patches.
+            at: Their numbers in their text.
+            count: Patches of the text that has most, the new ones included.
+            past: Those before them.
+        """
+        seen = torch.arange(count, device=at.device) <= at[:, :, None]
+        pasts = [LevelPast(answers, points, at) for answers, points in zip(past.answers, past.points, strict=True)]
+        return self._left(self._states(patches, seen, pasts))
+
+    def _left(self, states: Sequence[LevelState]) -> Float[Tensor, "B P O"]:
         parts = [part for state in states for part in (state.tangent, state.distances)]
         result: Tensor = self.leave(torch.cat(parts, -1))
         return result

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from unmask.models.poincare import distances, exp0, geodesic, log0, midpoint, mobius_add, soft_clip
 from unmask.models.wubu_config import WubuOptions
+from unmask.models.wubu_past import LevelPast
 
 REACH = 3.0
 """Bound of sqrt(c) |v| for points; a shift adds at most 1. Float32 points end at 4.95 (``poincare.EDGE``)."""
@@ -97,14 +98,23 @@ class Mixing(nn.Module):
         self.step = nn.Parameter(torch.zeros(()))
 
     def forward(
-        self, x: Float[Tensor, "B P n"], v: Float[Tensor, "B P n"], c: Float[Tensor, ""], seen: Bool[Tensor, "#B P P"]
+        self,
+        x: Float[Tensor, "B P n"],
+        v: Float[Tensor, "B P n"],
+        c: Float[Tensor, ""],
+        seen: Bool[Tensor, "#B P Q"],
+        past: LevelPast | None = None,
     ) -> Float[Tensor, "B P n"]:
-        """Return y. ``seen`` is True where patch p may see patch q; each sees one at least."""
+        """Return y. ``seen`` is True where patch p may see patch q; each sees one at least. Q is P without a past."""
         asks, answers = (exp0(soft_clip(part(v).to(x.dtype), c, REACH), c) for part in (self.query, self.key))
-        place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
-        score = -self.sharpness() * distances(asks, answers, c) - self.slope() * (place[:, None] - place).abs()
+        others, places = x, torch.arange(x.shape[1], device=x.device)[None]
+        if past is not None:
+            places = past.at
+            answers, others = past.take(answers, x, seen.shape[-1])
+        apart = (places[:, :, None] - torch.arange(seen.shape[-1], device=x.device)).abs()
+        score = -self.sharpness() * distances(asks, answers, c) - self.slope() * apart.to(x.dtype)
         weights = score.masked_fill(~seen, -torch.inf).softmax(-1)
-        return geodesic(x, midpoint(weights, x, c), self.step.to(x.dtype).sigmoid(), c)
+        return geodesic(x, midpoint(weights, others, c), self.step.to(x.dtype).sigmoid(), c)
 
 
 class WubuLevel(nn.Module):
@@ -157,7 +167,11 @@ class WubuLevel(nn.Module):
         return exp0(soft_clip(self.scale() * torch.cat([self.boundary, *own]).to(dtype), c, REACH), c)
 
     def forward(
-        self, v: Float[Tensor, "B P n"], context: Float[Tensor, "B P E"] | None, seen: Bool[Tensor, "#B P P"]
+        self,
+        v: Float[Tensor, "B P n"],
+        context: Float[Tensor, "B P E"] | None,
+        seen: Bool[Tensor, "#B P Q"],
+        past: LevelPast | None = None,
     ) -> LevelState:
         """Return what the level makes of the tangent vectors.
 
@@ -165,6 +179,7 @@ class WubuLevel(nn.Module):
             v: Tangent vectors at the origin.
             context: From the level before.
             seen: True where patch p may see patch q; each sees one at least.
+            past: Earlier patches, if these are only the new ones.
         """
         v = v + self.combine(v if context is None else torch.cat([v, context.to(v.dtype)], -1))
         if self.flow is not None:
@@ -174,7 +189,7 @@ class WubuLevel(nn.Module):
         shift = exp0(soft_clip(self.shift.to(s.dtype), c, 1.0), c)
         y = mobius_add(shift, exp0(soft_clip(s * v, c, REACH), c), c)
         if self.mixing is not None:
-            y = self.mixing(y, v, c, seen)
+            y = self.mixing(y, v, c, seen, past)
         apart = distances(y, self.landmarks(), c) / self.sigma
         count = len(self.boundary)
         near = (-apart[..., :count]).softmax(-1)

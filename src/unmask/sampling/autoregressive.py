@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unmask.diffusion.state import Prediction, State, Visibility
 from unmask.errors import Error
-from unmask.models.cache import KVCache
+from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.mind import in_mind, options_of, thought_on
 from unmask.sampling.request import Request, Settings, Vocabulary
@@ -91,12 +91,12 @@ def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Predi
     return answer
 
 
-def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], KVCache]:
+def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], Cache]:
     """Return logits at the asked positions from the tokens that the cache has not seen, and the cache after them."""
     if not hasattr(model, "new_cache"):
         raise Error(f"{type(model).__name__} has no key-value cache; use Autoregressive(use_cache=False).")
-    old: KVCache = state.cache or model.new_cache(*state.tokens.shape)
-    cache = KVCache(old.keys, old.values, old.lengths.clone())  # the model advances the lengths of its cache
+    old: Cache = state.cache or model.new_cache(*state.tokens.shape)
+    cache = old.rewound(old.lengths.clone())  # the model advances the lengths of its cache
     active = at.any(1)
     target = torch.where(active, at.long().argmax(1), cache.lengths)
     fresh = target - cache.lengths

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.errors import Error
-from unmask.models.cache import KVCache
 from unmask.sampling.categorical import Drawn, draw
 from unmask.sampling.state import SamplerState
 
@@ -58,7 +57,7 @@ def lock(state: SamplerState, row: int, position: int, token: int) -> SamplerSta
     if cache is not None:  # what was read from here on was read with the old word
         lengths = cache.lengths.clone()
         lengths[row] = lengths[row].clamp(max=position)
-        cache = KVCache(cache.keys, cache.values, lengths)
+        cache = cache.rewound(lengths)
     return replace(after, fixed=after.fixed | (chosen & after.valid), cache=cache)
 
 

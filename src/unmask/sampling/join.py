@@ -15,9 +15,9 @@ from torch.nn.functional import pad
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState
 from unmask.diffusion.thought import Thought
-from unmask.models.cache import KVCache
+from unmask.models.cache import Cache
 
-Shape = tuple[int, ...]
+Shape = tuple[int, int]
 """B and T of a state."""
 
 
@@ -37,18 +37,14 @@ def stacked_candidates(given: Sequence[SparseState | None], shapes: Sequence[Sha
     return SparseState(torch.cat(tokens), torch.cat(mass))
 
 
-def stacked_caches(caches: Sequence[KVCache | None], shapes: Sequence[Shape]) -> KVCache | None:
+def stacked_caches(caches: Sequence[Cache | None], shapes: Sequence[Shape]) -> Cache | None:
     """Join caches; a row that was not stepped yet gets an empty one."""
     like = next((cache for cache in caches if cache is not None), None)
     if like is None:
         return None
-    layers, _, heads, _, width = like.keys.shape
-    return KVCache.stack(
-        [
-            cache or KVCache.empty(layers, rows, heads, columns, width, like.keys)
-            for cache, (rows, columns) in zip(caches, shapes, strict=True)
-        ]
-    )
+    own = [cache or like.emptied(*shape) for cache, shape in zip(caches, shapes, strict=True)]
+    joined: Cache = like.stack(own)
+    return joined
 
 
 def stacked_thoughts(thoughts: Sequence[Thought | None], keys: Sequence[Int[Tensor, " B"]]) -> Thought | None:

@@ -21,7 +21,7 @@ from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
-from unmask.models.cache import KVCache
+from unmask.models.cache import Cache
 from unmask.sampling.join import stacked_caches, stacked_candidates, stacked_numbers, stacked_thoughts
 from unmask.sampling.request import Request, Settings, Vocabulary
 
@@ -68,7 +68,7 @@ class SamplerState:
     key: Int[Tensor, " B"]
     settings: tuple[Settings, ...]
     vocabulary: Vocabulary
-    cache: KVCache | None = None
+    cache: Cache | None = None
     candidates: SparseState | None = None
     thought: Thought | None = None
     believed: Float[Tensor, "B C E"] | None = None
@@ -111,9 +111,7 @@ class SamplerState:
             f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
         }
         spaced = self.vocabulary.spaced
-        cache = self.cache
-        if cache is not None:
-            cache = KVCache(cache.keys.to(device), cache.values.to(device), cache.lengths.to(device))
+        cache = None if self.cache is None else self.cache.to(device)
         vocabulary = replace(self.vocabulary, spaced=None if spaced is None else spaced.to(device))
         nested = {name: v.to(device) for name in _NESTED if (v := getattr(self, name)) is not None}
         return replace(self, **moved, vocabulary=vocabulary, cache=cache, **nested)
