@@ -30,6 +30,7 @@ class SettingsOptions(TypedDict, total=False):
     temperature_end: float | None
     top_k: int | None
     top_p: float | None
+    repetition_penalty: float | None
     seed: int | None
     ignore_eos: bool | None
     reveal: str | None

@@ -24,6 +24,9 @@ Temperature = Annotated[float | None, typer.Option(help="0 takes the most probab
 TemperatureEnd = Annotated[float | None, typer.Option(help="Temperature of the last step, reached linearly.")]
 TopK = Annotated[int | None, typer.Option(help="Draw among the k most probable tokens; 0: all.")]
 TopP = Annotated[float | None, typer.Option(help="Draw among the fewest tokens that hold this probability.")]
+RepetitionPenalty = Annotated[
+    float | None, typer.Option(help="Above 1: what stands there is less likely again (causal).")
+]
 IgnoreEos = Annotated[bool, typer.Option("--ignore-eos", help="Never end the text before its canvas is full.")]
 Reveal = Annotated[str | None, typer.Option(help="cosine | linear: how many words each step decides.")]
 ConfidenceNoise = Annotated[float | None, typer.Option(help="Noise on the order of positions.")]
@@ -56,6 +59,7 @@ def sample(
     temperature_end: TemperatureEnd = None,
     top_k: TopK = None,
     top_p: TopP = None,
+    repetition_penalty: RepetitionPenalty = None,
     ignore_eos: IgnoreEos = False,
     reveal: Reveal = None,
     confidence_noise: ConfidenceNoise = None,
@@ -108,6 +112,7 @@ def sample(
             temperature_end=temperature_end,
             top_k=top_k,
             top_p=top_p,
+            repetition_penalty=repetition_penalty,
             ignore_eos=ignore_eos or None,
             reveal=reveal,
             confidence_noise=confidence_noise,

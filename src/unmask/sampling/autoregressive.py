@@ -18,6 +18,7 @@ from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.mind import in_mind, options_of, thought_on
+from unmask.sampling.repetition import as_the_model_says, penalised
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame
@@ -38,8 +39,14 @@ class Autoregressive:
     name: ClassVar[str] = "autoregressive"
     visibility: ClassVar[Visibility] = "causal"
     processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "top_p", "seed", "ignore_eos"})
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8}, {"top_p": 0.9})
+    uses: ClassVar[frozenset[str]] = frozenset(
+        {"temperature", "top_k", "top_p", "repetition_penalty", "seed", "ignore_eos"}
+    )
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"temperature": 0.8},
+        {"top_p": 0.9},
+        {"repetition_penalty": 1.2},
+    )
 
     def promise(self, settings: Settings) -> Promise:
         """The chain rule is exact; a sharpened or truncated draw is not."""
@@ -73,7 +80,10 @@ class Autoregressive:
         else:  # a thought changes from step to step, and all that was read with it
             answer = _read_all(model, state, at)
             logits = answer.logits
-        drawn = propose(state, at, logits)
+        chosen_by = penalised(state, at, logits)
+        drawn = propose(state, at, chosen_by)
+        if chosen_by is not logits:
+            drawn = as_the_model_says(state, at, logits, drawn)
         tokens = state.tokens.masked_scatter(at, drawn.token)
         confidence = state.confidence.masked_scatter(at, drawn.probability.to(state.confidence.dtype))
         after = commit(state, at, tokens, confidence)

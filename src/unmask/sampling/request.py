@@ -25,6 +25,7 @@ class Settings:
         temperature_end: Temperature of the last step, reached linearly; ``None``: constant.
         top_k: Draw among the k most probable tokens; 0: all.
         top_p: Draw among the fewest tokens that hold this much probability; 1: all.
+        repetition_penalty: Divides positive logits of tokens that stand in the text, multiplies negative ones; 1: none.
         seed: Same seed, same text.
         ignore_eos: Never end the text before its canvas is full.
         reveal: How many positions are decided by step i of N: all but cos(pi/2 i/N) of them, or all but 1 - i/N.
@@ -58,6 +59,7 @@ class Settings:
     temperature_end: float | None = None
     top_k: int = 0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
     seed: int = 0
     ignore_eos: bool = False
     reveal: Literal["cosine", "linear"] = "cosine"
@@ -89,6 +91,10 @@ class Settings:
             ),
             (self.top_k < 0, f"top_k is {self.top_k}; it must be 0 (all tokens) or more."),
             (not 0 < self.top_p <= 1, f"top_p is {self.top_p}; it must be above 0 and at most 1."),
+            (
+                not 0 < self.repetition_penalty < float("inf"),
+                f"repetition_penalty is {self.repetition_penalty}; it must be above 0, and 1 is none.",
+            ),
             (not -(2**63) <= self.seed < 2**63, f"seed is {self.seed}; it must fit into 64 bits."),
             (self.reveal not in ("cosine", "linear"), f"reveal is {self.reveal!r}; choose 'cosine' or 'linear'."),
             (

@@ -94,7 +94,8 @@ def started(sampler: type[Sampler], requests: Sequence[Request], vocabulary: Voc
 def draws_as_told(settings: Settings) -> bool:
     """Return whether tokens are drawn from the network's own distribution, neither sharpened nor truncated."""
     constant = settings.temperature_end in (None, settings.temperature)
-    return settings.temperature == 1 and constant and settings.top_k == 0 and settings.top_p == 1
+    whole = settings.top_k == 0 and settings.top_p == 1 and settings.repetition_penalty == 1
+    return settings.temperature == 1 and constant and whole
 
 
 def drives(sampler: Sampler | type[Sampler], process: Any) -> bool:
