@@ -63,7 +63,7 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "babylon, levels alone": ("nano-bytes", [*WUBU, "backbone.wubu={patch_attention: false}"]),
     "babylon, flat head": ("nano-bytes", ["backbone.use_hierarchical_decoder=false"]),
     "babylon, no UTF-8 mask": ("nano-bytes", ["backbone.utf8=false"]),
-    "babylon, n-gram tables": ("nano-bytes", ["backbone.n_gram_sizes=[3, 4]", "backbone.n_gram_vocab_size=4096"]),
+    "babylon, no n-gram tables": ("nano-bytes", ["backbone.n_gram_sizes=[]"]),
     "babylon, reads the last patch": ("nano-bytes", ["backbone.memory_read=last"]),
 }
 

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from unmask.api.doctor import doctor as doctor
     from unmask.api.evaluate import evaluate as evaluate
     from unmask.api.export import export as export
+    from unmask.api.index import add_texts as add_texts
+    from unmask.api.index import build_index as build_index
+    from unmask.api.index import merge_indexes as merge_indexes
+    from unmask.api.index_bench import bench_index as bench_index
+    from unmask.api.index_search import grep_index as grep_index
+    from unmask.api.index_search import index_stats as index_stats
+    from unmask.api.index_search import search_index as search_index
     from unmask.api.infill import infill as infill
     from unmask.api.interpolate import thoughts_interpolate as thoughts_interpolate
     from unmask.api.parallel import thoughts_parallel as thoughts_parallel
@@ -51,8 +58,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Recipe": "unmask.training.recipe",
     "Run": "unmask.training.run",
+    "add_texts": "unmask.api.index",
+    "bench_index": "unmask.api.index_bench",
     "blind": "unmask.api.blind",
     "blind_results": "unmask.api.blind",
+    "build_index": "unmask.api.index",
     "certify": "unmask.api.certify",
     "compare": "unmask.api.compare",
     "copy_recipe": "unmask.api.recipes",
@@ -63,13 +73,17 @@ _HOMES = {
     "doctor": "unmask.api.doctor",
     "evaluate": "unmask.api.evaluate",
     "export": "unmask.api.export",
+    "grep_index": "unmask.api.index_search",
+    "index_stats": "unmask.api.index_search",
     "infill": "unmask.api.infill",
     "load_recipe": "unmask.training.recipe",
     "load_run": "unmask.api.run",
+    "merge_indexes": "unmask.api.index",
     "plan": "unmask.api.train",
     "plan_sweep": "unmask.api.sweep",
     "recipes": "unmask.api.recipes",
     "sample": "unmask.api.sample",
+    "search_index": "unmask.api.index_search",
     "sweep": "unmask.api.sweep",
     "sweep_plans": "unmask.api.sweep",
     "thoughts_analyse": "unmask.api.analyse",
@@ -86,8 +100,11 @@ __all__ = [
     "Recipe",
     "Run",
     "__version__",
+    "add_texts",
+    "bench_index",
     "blind",
     "blind_results",
+    "build_index",
     "certify",
     "compare",
     "copy_recipe",
@@ -98,13 +115,17 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "grep_index",
+    "index_stats",
     "infill",
     "load_recipe",
     "load_run",
+    "merge_indexes",
     "plan",
     "plan_sweep",
     "recipes",
     "sample",
+    "search_index",
     "sweep",
     "sweep_plans",
     "thoughts_analyse",

@@ -36,7 +36,7 @@ VERBS = {
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.
-GROUPS = {"data": "data_app", "thoughts": "thoughts_app"}
+GROUPS = {"data": "data_app", "index": "index_app", "thoughts": "thoughts_app"}
 # Defaults for the libraries below; what the user has set stays. Set before any of them is imported.
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",

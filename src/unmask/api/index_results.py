@@ -1,0 +1,153 @@
+"""What the functions over indexes return."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """An index that was built, added to or merged.
+
+    Attributes:
+        index: Its folder.
+        texts: Texts that it holds.
+        documents: Documents that they are pieces of.
+        bytes: Of the texts.
+        shelves: K.
+        added: Texts that are new.
+        repeated: Documents left out because they were there already.
+        fingerprint: Over all texts, in any order.
+        embedder: Name of the embedder.
+        seconds: How long it took.
+    """
+
+    index: str
+    texts: int
+    documents: int
+    bytes: int
+    shelves: int
+    added: int
+    repeated: int
+    fingerprint: str
+    embedder: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A text that was found.
+
+    Attributes:
+        text: The text.
+        id: Its number in the index, until that is merged.
+        document: Number of its document.
+        shelf: Its shelf.
+        score: Cosine with the query; 1 for a substring.
+        offset: Byte at which a substring first begins; 0 for a search by meaning.
+        count: How often the text has the substring; 1 for a search by meaning.
+    """
+
+    text: str
+    id: int
+    document: int
+    shelf: int
+    score: float
+    offset: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found and what it read.
+
+    Attributes:
+        index: The index's folder.
+        query: The query.
+        router: Who chose the shelves.
+        results: Texts, best first.
+        opened: Shelves that were read, in whole or in part.
+        opened_shelves: How many.
+        shelves: K.
+        texts_read: Texts whose vectors were read.
+        texts: N.
+        bytes_read: Bytes of these vectors.
+        certified: Whether nothing better is left unread.
+    """
+
+    index: str
+    query: str
+    router: str
+    results: list[Hit]
+    opened: list[int]
+    opened_shelves: int
+    shelves: int
+    texts_read: int
+    texts: int
+    bytes_read: int
+    certified: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class GrepResult:
+    """What a substring search found and what it read.
+
+    Attributes:
+        index: The index's folder.
+        pattern: The pattern.
+        results: The first texts with it.
+        matches: How many texts have it.
+        opened_shelves: Shelves that were read.
+        shelves: K.
+        texts: N.
+        bytes_read: Bytes of text on the shelves that were read.
+        bytes: Of all texts.
+    """
+
+    index: str
+    pattern: str
+    results: list[Hit]
+    matches: int
+    opened_shelves: int
+    shelves: int
+    texts: int
+    bytes_read: int
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class IndexStats:
+    """What an index holds and what it costs; see :mod:`unmask.retrieval.account`.
+
+    Attributes:
+        index: The index's folder.
+        holds: Texts, documents, shelves and what they were made with.
+        resident: Bytes of the core, by part, and how they compare with the vectors.
+        query: What a default search reads.
+        elsewhere: What must lie on a disk to answer at all.
+        grep: Bytes of the signs that substring search asks, and of the texts it reads.
+    """
+
+    index: str
+    holds: dict[str, Any]
+    resident: dict[str, Any]
+    query: dict[str, Any]
+    elsewhere: dict[str, Any]
+    grep: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)

@@ -1,0 +1,134 @@
+"""Ask an index: texts near in meaning, texts with a substring, and what it all costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unmask.api.index_results import GrepResult, Hit, IndexStats, SearchResult
+from unmask.errors import Error
+from unmask.retrieval.account import account
+from unmask.retrieval.budget import Budget
+from unmask.retrieval.embedders import read_texts
+from unmask.retrieval.grep import grep
+from unmask.retrieval.index import Index, open_index
+from unmask.retrieval.search import search
+
+
+def search_index(
+    index: str | Path | Index,
+    query: str,
+    *,
+    k: int = 10,
+    open: float | None = None,
+    bytes: int | None = None,
+    recall: float | None = None,
+    exact: bool = False,
+    least: float | None = None,
+    router: str | None = None,
+    embedder: str | None = None,
+) -> SearchResult:
+    """Find the texts nearest in meaning.
+
+    Args:
+        index: Folder of an index, or an opened one.
+        query: Words.
+        k: How many texts.
+        open: Share of the texts to read; default 0.1. Give at most one of this and the next three.
+        bytes: Bytes of vectors to read.
+        recall: Share of the true best to find, on average, as held-out sentences say.
+        exact: Read until nothing better can be left.
+        least: Smallest score of a result.
+        router: Who chooses the shelves; default: the index's.
+        embedder: How the index's embedder is called now, where that has changed.
+
+    Raises:
+        Error: no index, a query without tokens, or an impossible k or budget.
+    """
+    budget = Budget(open, bytes, recall, exact)
+    budget.check()
+    if not query.strip():
+        raise Error("the query is empty. Give some words.")
+    opened = index if isinstance(index, Index) else open_index(index)
+    chosen = opened.router(router)
+    vectors = read_texts(opened.reader(embedder), [query]).vectors
+    if not vectors.any():
+        raise Error(
+            f"the embedder {opened.manifest.embedder} knows no token of the query; find it with: unmask index grep"
+        )
+    found = search(opened, vectors, k, budget, least=-1e9 if least is None else least, router=chosen)
+    hits = [
+        _hit(opened, int(member), float(score))
+        for member, score in zip(found.members[0], found.scores[0], strict=True)
+        if member >= 0
+    ]
+    shelves = found.read[0].nonzero()[0].tolist()
+    count = int(found.read[0].sum())
+    return SearchResult(
+        index=str(opened.path),
+        query=query,
+        router=chosen.name,
+        results=hits,
+        opened=shelves,
+        opened_shelves=len(shelves),
+        shelves=opened.manifest.shelves,
+        texts_read=count,
+        texts=len(opened),
+        bytes_read=count * opened.row_bytes,
+        certified=bool(found.certified[0]),
+    )
+
+
+def grep_index(index: str | Path | Index, pattern: str, *, limit: int = 20) -> GrepResult:
+    """Find every text that holds a pattern, byte for byte, reading only shelves that may hold it.
+
+    Args:
+        index: Folder of an index, or an opened one.
+        pattern: The text to find.
+        limit: How many texts to return; all are counted.
+
+    Raises:
+        Error: no index, an empty pattern, or one that is no text.
+    """
+    if limit < 0:
+        raise Error(f"limit is {limit}; it must be 0 or more.")
+    try:
+        wanted = pattern.encode()
+    except UnicodeEncodeError as error:
+        raise Error(f"the pattern holds a lone surrogate at character {error.start}; it is no text.") from error
+    opened = index if isinstance(index, Index) else open_index(index)
+    found = grep(opened.segments, opened.signs, wanted)
+    bases = [sum(map(len, opened.segments[:number])) for number in range(len(opened.segments))]
+    hits = [
+        _hit(opened, bases[match.segment] + match.row, 1.0, match.offset, match.count)
+        for match in found.matches[:limit]
+    ]
+    return GrepResult(
+        index=str(opened.path),
+        pattern=pattern,
+        results=hits,
+        matches=len(found.matches),
+        opened_shelves=len(found.opened),
+        shelves=opened.manifest.shelves,
+        texts=len(opened),
+        bytes_read=found.bytes_read,
+        bytes=found.bytes_held,
+    )
+
+
+def index_stats(index: str | Path | Index) -> IndexStats:
+    """Say what an index holds: what is resident, what a query reads, what must lie elsewhere.
+
+    Args:
+        index: Folder of an index, or an opened one.
+
+    Raises:
+        Error: no index.
+    """
+    opened = index if isinstance(index, Index) else open_index(index)
+    return IndexStats(str(opened.path), **account(opened))
+
+
+def _hit(index: Index, member: int, score: float, offset: int = 0, count: int = 1) -> Hit:
+    number, row = index.place(member)
+    shelf = int(index.segments[number].starts.searchsorted(row, side="right")) - 1
+    return Hit(index.text(member), member, index.document(member), shelf, score, offset, count)

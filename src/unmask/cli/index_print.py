@@ -1,0 +1,49 @@
+"""How ``unmask index`` prints: one line for a change, columns for rows, a line around a match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unmask.cli.console import print_json
+
+
+def print_change(told: Mapping[str, Any], json: bool) -> None:
+    """Print what became of an index: one line, or JSON."""
+    if json:
+        print_json(told)
+        return
+    print(
+        f"{told['index']}  {told['texts']:,} texts of {told['documents']:,} documents ({told['added']:,} new, "
+        f"{told['repeated']:,} repeated)  {told['shelves']:,} shelves  {told['bytes']:,} bytes  {told['fingerprint']}"
+    )
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of equal keys as columns."""
+    if rows:
+        print("  ".join(f"{name.replace('_', ' '):>14}" for name in rows[0]))
+        for row in rows:
+            print("  ".join(f"{cell(value):>14}" for value in row.values()))
+
+
+def cell(value: object) -> str:
+    """Return a number or word as the reader likes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def short(text: str, most: int = 100) -> str:
+    """Return a text as one line of limited length."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def around(text: str, offset: int, pattern: str) -> str:
+    """Return a line of a text around the match at a byte offset."""
+    at = len(text.encode()[:offset].decode(errors="ignore"))
+    start = max(0, at - 40)
+    return ("..." if start else "") + short(text[start:], 80 + len(pattern))

@@ -1,0 +1,68 @@
+"""How far a search goes: which shelves are opened, best first.
+
+Shelves are opened in the router's order and read in theirs; where the budget ends, the rest of a shelf is left. So a
+budget is kept to the text, what a larger one reads includes what a smaller one does, and recall never falls.
+
+Letters: Q queries, K shelves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from unmask.errors import Error
+
+SHARE = 0.1
+"""Share of the texts whose shelves are opened by default."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One bound, or none: then :data:`SHARE`.
+
+    Attributes:
+        share: Of the texts, above 0 up to 1.
+        bytes: Of members' vectors.
+        recall: Share of the true best that shall be found, above 0 and below 1; see the index's calibration.
+        exact: Open shelves until nothing better can be on the others.
+    """
+
+    share: float | None = None
+    bytes: int | None = None
+    recall: float | None = None
+    exact: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be kept.
+
+        Raises:
+            Error: two bounds, or one out of range.
+        """
+        given = [self.share is not None, self.bytes is not None, self.recall is not None, self.exact]
+        if sum(given) > 1:
+            raise Error("give one of --open, --bytes, --recall and --exact; they bound the same thing.")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise Error(f"--open is {self.share}; give a share of the texts above 0 and at most 1.")
+        if self.bytes is not None and self.bytes < 1:
+            raise Error(f"--bytes is {self.bytes}; give at least 1.")
+        if self.recall is not None and not 0 < self.recall < 1:
+            raise Error(f"--recall is {self.recall}; give a share above 0 and below 1, or use --exact.")
+
+
+def upto(scores: Float[np.ndarray, "Q K"], sizes: Int64[np.ndarray, " K"], most: int) -> Int64[np.ndarray, "Q K"]:
+    """Return how many texts of each shelf are read for each query: shelf by shelf, ``most`` in all, the last in part.
+
+    Args:
+        scores: Of the router; the greatest is opened first.
+        sizes: Texts on each shelf.
+        most: Texts that are read for one query.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    own = sizes[order]
+    read = np.clip(most - (np.cumsum(own, axis=1) - own), 0, own)
+    found = np.zeros(scores.shape, np.int64)
+    np.put_along_axis(found, order, read, axis=1)
+    return found

@@ -1,0 +1,193 @@
+"""An index, opened: its core in memory, its members mapped, nothing else read.
+
+Letters: N texts, K shelves, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from unmask.errors import Error
+from unmask.retrieval import tensors
+from unmask.retrieval.calibrate import Dial
+from unmask.retrieval.core import Core, from_arrays
+from unmask.retrieval.embedders import Reader, check_reader, make_embedder
+from unmask.retrieval.grep import Signs
+from unmask.retrieval.manifest import Manifest, again, read_manifest
+from unmask.retrieval.partition import Partition, make_partitioner
+from unmask.retrieval.route import ROUTERS, make_router
+from unmask.retrieval.segment import Segment, open_segment
+from unmask.retrieval.shelf_bytes import ShelfBytes
+from unmask.retrieval.statistics import ShelfStatistics
+
+ROUTER, DIAL = "router.", "dial."  # what stands before the names of their arrays in the core's file
+
+
+class Exact(NamedTuple):
+    """What adding and merging need: sums before rounding.
+
+    Attributes:
+        statistics: Of the vectors.
+        held: Of the bytes.
+    """
+
+    statistics: ShelfStatistics
+    held: ShelfBytes
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index.
+
+    Attributes:
+        path: Its folder.
+        manifest: What it is made of.
+        core: The shelves, as a search sees them.
+        segments: The members.
+        firsts: Number of the first document of each segment.
+        probes: Vectors of known texts, by the embedder that it was built with.
+        arrays: All arrays of the core's file.
+    """
+
+    path: Path
+    manifest: Manifest
+    core: Core
+    segments: list[Segment]
+    firsts: list[int]
+    probes: Float32[np.ndarray, "P D"]
+    arrays: dict[str, np.ndarray] = field(repr=False)
+
+    def __len__(self) -> int:
+        return self.manifest.texts
+
+    @property
+    def sizes(self) -> Int64[np.ndarray, " K"]:
+        """Texts on each shelf."""
+        return self.core.statistics.count
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one member's vector."""
+        return self.segments[0].vectors.row_bytes
+
+    @cached_property
+    def signs(self) -> Signs:
+        """What grep knows of the shelves."""
+        arrays = tensors.read(self.path / self.manifest.name("grep"), again(self.path))
+        return Signs(arrays["most"], arrays.get("bitmaps"), self.manifest.grams)
+
+    @property
+    def dial(self) -> Dial:
+        """Recall over vectors read, with the index's own router, scaled to the texts that it holds now."""
+        told = {name.removeprefix(DIAL): a for name, a in self.arrays.items() if name.startswith(DIAL)}
+        points = np.ceil(told["shares"].astype(np.float64) * len(self)).astype(np.int64)
+        recall, error, shelves = (told[name].astype(np.float64) for name in ("recall", "error", "shelves"))
+        return Dial(points, recall, error, shelves, self.row_bytes)
+
+    def router(self, name: str | None = None) -> Any:
+        """Return a router over the core.
+
+        Args:
+            name: Default: the index's own. One that learns must be its own.
+
+        Raises:
+            Error: unknown router, or one that has not learned for this index.
+        """
+        name = name or self.manifest.router
+        if not ROUTERS.get(name).learns:
+            return make_router(name, self.core.statistics)
+        if name != self.manifest.router:
+            raise Error(
+                f"the router {name!r} learns, and the index {self.path} was built with {self.manifest.router!r}. "
+                f"Build it with --router {name}."
+            )
+        learned = {key.removeprefix(ROUTER): a for key, a in self.arrays.items() if key.startswith(ROUTER)}
+        return make_router(name, self.core.statistics, arrays={key: np.array(a) for key, a in learned.items()})
+
+    def exact(self) -> Exact:
+        """Return the statistics before rounding.
+
+        Raises:
+            Error: their file is damaged.
+        """
+        arrays = tensors.read(self.path / self.manifest.name("statistics"), again(self.path))
+        held = {name.removeprefix("bytes."): a for name, a in arrays.items()}
+        return Exact(ShelfStatistics.from_arrays(arrays), ShelfBytes.from_arrays(held))
+
+    def assign(self, vectors: Float32[np.ndarray, "N D"]) -> Int64[np.ndarray, " N"]:
+        """Return the shelf of vectors that come later."""
+        partition = Partition(
+            np.zeros(0, np.int64), self.core.statistics.centroids, self.core.offsets, self.manifest.seed
+        )
+        found: Int64[np.ndarray, " N"] = make_partitioner(self.manifest.partition).assign(partition, vectors)
+        return found
+
+    def reader(self, name: str | None = None) -> Reader:
+        """Return the embedder that the index was built with.
+
+        Args:
+            name: How it is called now, where that has changed (a run that was moved).
+
+        Raises:
+            Error: it cannot be loaded, or is another one.
+        """
+        reader = make_embedder(name or self.manifest.embedder)
+        check_reader(reader, self.probes, self.path)
+        return reader
+
+    def place(self, member: int) -> tuple[int, int]:
+        """Return the segment of a text of the index, and its row there."""
+        for number, segment in enumerate(self.segments):
+            if member < len(segment):
+                return number, member
+            member -= len(segment)
+        raise Error(f"the index {self.path} has no text {member + len(self)}; it holds {len(self)}.")
+
+    def text(self, member: int) -> str:
+        """Return a text."""
+        number, row = self.place(member)
+        return self.segments[number].text(row).decode(errors="replace")
+
+    def document(self, member: int) -> int:
+        """Return the number of a text's document."""
+        number, row = self.place(member)
+        return self.firsts[number] + int(self.segments[number].document[row])
+
+    def vectors(self) -> Iterator[Float32[np.ndarray, "n D"]]:
+        """Yield all vectors as float32, in the order of the texts, some at a time."""
+        for segment in self.segments:
+            for first in range(0, len(segment), 8192):
+                yield segment.vectors.floats(slice(first, first + 8192))
+
+
+def open_index(path: str | Path) -> Index:
+    """Open an index.
+
+    Raises:
+        Error: no folder, no index, of another format, incomplete or damaged.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    arrays = tensors.read(path / manifest.name("core"), again(path))
+    segments = [open_segment(path / entry.folder, again(path)) for entry in manifest.segments]
+    try:
+        core = from_arrays(arrays)
+        probes = np.asarray(arrays["probes"], np.float32)
+        widths = {manifest.width, probes.shape[1], *(s.vectors.values.shape[1] for s in segments)}
+        if core.statistics.centroids.shape != (manifest.shelves, manifest.width) or len(widths) > 1:
+            raise ValueError("its arrays do not go together")
+        if [len(s) for s in segments] != [
+            e.texts for e in manifest.segments
+        ] or core.statistics.count.sum() != manifest.texts:
+            raise ValueError("its counts do not go together")
+    except (KeyError, ValueError, IndexError) as error:
+        raise Error(f"the index {path} is damaged ({error}). {again(path)}") from error
+    firsts = np.cumsum([0, *(entry.documents for entry in manifest.segments)])[:-1].tolist()
+    return Index(path, manifest, core, segments, firsts, probes, arrays)
