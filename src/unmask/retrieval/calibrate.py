@@ -77,8 +77,7 @@ class Dial:
         """
         if not 0 <= target <= 1:
             raise Error(f"a target recall lies between 0 and 1, not {target}.")
-        # An error may shrink faster than the mean grows; what a smaller budget is sure of, a larger one is, too.
-        sure = np.maximum.accumulate(self.recall - sigmas * self.error)
+        sure = self.recall - sigmas * self.error
         enough = np.flatnonzero(sure >= target - 1e-12)
         return int(self.points[enough[0]] if len(enough) else self.points[-1])
 
