@@ -142,3 +142,18 @@ def test_samplers_are_compared_at_their_network_calls(bench):
     assert ran.status == 0 and all(f"## {world}: " in ran.out for world in ("hmm", "markov", "phrases"))
     rows = [line.split(" | ") for line in ran.out.splitlines() if line.endswith(" |") and "total variation" not in line]
     assert {name.split()[0] for *_, name in rows if name.strip("| -")} >= {"ancestral", "entropy-bound", "remasking"}
+
+
+def test_the_frontier_reads_what_it_says_and_its_control_loses(bench):
+    ran = bench("roots_frontier")
+    assert ran.status == 0, ran.err
+    rows = [line.strip("| ").split(" | ") for line in ran.out.splitlines() if line.startswith("| pydocs | ")]
+    found = {(row[1], row[2]): row for row in rows if len(row) == 15}
+    assert float(found["flat, float32", "all"][7]) > 0.999
+    ours, chance = (found[f"ROOTS {name}, moments", "20%"] for name in ("kmeans", "random shelves (control)"))
+    assert ours[4] == chance[4] and float(ours[7]) > float(chance[7]) + 0.1
+
+
+def test_the_byte_cache_changes_no_text(bench):
+    ran = bench("byte_cache")
+    assert ran.status == 0 and ran.out.count("100 %** (100 to 100)") == 6

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from unmask.api.export import export as export
     from unmask.api.index import add_texts as add_texts
     from unmask.api.index import build_index as build_index
+    from unmask.api.index import link_indexes as link_indexes
     from unmask.api.index import merge_indexes as merge_indexes
     from unmask.api.index_bench import bench_index as bench_index
     from unmask.api.index_search import grep_index as grep_index
@@ -76,6 +77,7 @@ _HOMES = {
     "grep_index": "unmask.api.index_search",
     "index_stats": "unmask.api.index_search",
     "infill": "unmask.api.infill",
+    "link_indexes": "unmask.api.index",
     "load_recipe": "unmask.training.recipe",
     "load_run": "unmask.api.run",
     "merge_indexes": "unmask.api.index",
@@ -118,6 +120,7 @@ __all__ = [
     "grep_index",
     "index_stats",
     "infill",
+    "link_indexes",
     "load_recipe",
     "load_run",
     "merge_indexes",

@@ -1,4 +1,4 @@
-"""Indexes over embedded text: build one, add to it, merge several."""
+"""Indexes over embedded text: build one, add to it, merge several, or link them where they lie."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from unmask.retrieval.build import BuildOptions, build
 from unmask.retrieval.embedders import DEFAULT, make_embedder
 from unmask.retrieval.index import Index, open_index
 from unmask.retrieval.intake import open_documents
+from unmask.retrieval.link import link
+from unmask.retrieval.workers import Workers, at_work
 
 
 def build_index(
@@ -26,6 +28,7 @@ def build_index(
     embedder: str | None = None,
     like: str | Path | None = None,
     split: str = "all",
+    part: str | None = None,
     max_texts: int | None = None,
     passage: int = 1024,
     storage: str = "int8",
@@ -33,6 +36,9 @@ def build_index(
     grams: int = 4,
     seed: int = 0,
     text_field: str = "text",
+    workers: int | Workers | None = None,
+    on: str = "processes",
+    address: str | None = None,
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> IndexResult:
@@ -47,6 +53,7 @@ def build_index(
         embedder: ``wordllama-256`` (the default), ``-128``, ``-64``, ``hf:owner/name`` or ``run:DIR``.
         like: Take shelves and settings of this index, so that the two can be merged.
         split: ``all``, or ``train``, ``valid`` or ``judge`` as training splits the source.
+        part: ``I/N``: the I-th of N parts that share no document, for indexes to be merged or linked.
         max_texts: Stop at so many texts.
         passage: Bytes of a text at most; longer documents are cut; 0: whole documents.
         storage: How vectors are kept: ``int8``, ``float16`` or ``float32``.
@@ -54,11 +61,15 @@ def build_index(
         grams: n of grep's n-gram bitmaps; 0: none.
         seed: Of the partition.
         text_field: Field that holds the text.
+        workers: Who embeds and measures: so many processes or actors, or some that are at work
+            (:func:`unmask.retrieval.workers.at_work`). The index is the same, byte for byte where hardware is.
+        on: ``processes`` of this machine, or ``ray``.
+        address: Of a Ray cluster; ``None``: a Ray on this machine.
         force: Replace an index that lies there.
         say: Called with a line now and then.
 
     Raises:
-        Error: unusable source, embedder, setting or place.
+        Error: unusable source, embedder, setting or place, no Ray, or a worker that died.
     """
     began = time.perf_counter()
     options = BuildOptions(shelves, partition, router, storage, core, passage, grams, seed)
@@ -70,19 +81,22 @@ def build_index(
             raise Error(f"--like {like} brings its embedder; leave --embedder out.")
     options.check()
     _check_most(max_texts)
-    given = open_documents(source, split, text_field)
+    given = open_documents(source, split, text_field, part)
     reader = make_embedder(embedder or DEFAULT) if example is None else example.reader()
-    repeated = build(
-        given,
-        {"source": source, "split": split},
-        Path(output),
-        reader,
-        options,
-        like=example,
-        max_texts=max_texts,
-        force=force,
-        say=say,
-    )
+    told = {"source": source, "split": split} | ({} if part is None else {"part": part})
+    with at_work(workers, on, address) as at:
+        repeated = build(
+            given,
+            told,
+            Path(output),
+            reader,
+            options,
+            like=example,
+            max_texts=max_texts,
+            force=force,
+            say=say,
+            workers=at,
+        )
     return _told(open_index(output), None, repeated, began)
 
 
@@ -138,6 +152,38 @@ def merge_indexes(
     change.check_alike(opened)
     repeated = change.merge(opened, Path(output), opened[0].reader(embedder), force=force)
     return _told(open_index(output), None, repeated, began)
+
+
+def link_indexes(
+    indexes: Sequence[str | Path],
+    output: str | Path,
+    *,
+    embedder: str | None = None,
+    workers: int | Workers | None = None,
+    on: str = "processes",
+    address: str | None = None,
+    force: bool = False,
+) -> IndexResult:
+    """Make indexes with the same shelves searchable as one, where they lie; they must share no document.
+
+    Args:
+        indexes: Their folders.
+        output: Folder of the new index, which holds a core alone.
+        embedder: How their embedder is called now, where that has changed.
+        workers: Who measures.
+        on: ``processes`` of this machine, or ``ray``.
+        address: Of a Ray cluster; ``None``: a Ray on this machine.
+        force: Replace an index that lies there.
+
+    Raises:
+        Error: no indexes, other shelves or settings, a document in two of them, or a place that cannot be written to.
+    """
+    began = time.perf_counter()
+    opened = [open_index(path) for path in indexes]
+    change.check_alike(opened)
+    with at_work(workers, on, address) as at:
+        link(opened, Path(output), opened[0].reader(embedder), force=force, workers=at)
+    return _told(open_index(output), None, 0, began)
 
 
 def _like(example: Index, given: BuildOptions) -> BuildOptions:

@@ -11,7 +11,10 @@ from unmask.retrieval.budget import Budget
 from unmask.retrieval.embedders import read_texts
 from unmask.retrieval.grep import grep
 from unmask.retrieval.index import Index, open_index
+from unmask.retrieval.scan import scan
 from unmask.retrieval.search import search
+from unmask.retrieval.spread import Spread
+from unmask.retrieval.workers import HERE, Workers, at_work
 
 
 def search_index(
@@ -26,6 +29,9 @@ def search_index(
     least: float | None = None,
     router: str | None = None,
     embedder: str | None = None,
+    workers: int | Workers | None = None,
+    on: str = "processes",
+    address: str | None = None,
 ) -> SearchResult:
     """Find the texts nearest in meaning.
 
@@ -40,6 +46,10 @@ def search_index(
         least: Smallest score of a result.
         router: Who chooses the shelves; default: the index's.
         embedder: How the index's embedder is called now, where that has changed.
+        workers: Who reads the shelves: so many processes or actors, which are started for this search alone, or some
+            that :func:`unmask.retrieval.workers.at_work` has started. The answer is the same.
+        on: ``processes`` of this machine, or ``ray``.
+        address: Of a Ray cluster; ``None``: a Ray on this machine.
 
     Raises:
         Error: no index, a query without tokens, or an impossible k or budget.
@@ -55,7 +65,10 @@ def search_index(
         raise Error(
             f"the embedder {opened.manifest.embedder} knows no token of the query; find it with: unmask index grep"
         )
-    found = search(opened, vectors, k, budget, least=-1e9 if least is None else least, router=chosen)
+    lowest = -1e9 if least is None else least
+    with at_work(workers, on, address) as at:
+        reading = scan if at is HERE else Spread(opened, at)
+        found = search(opened, vectors, k, budget, least=lowest, router=chosen, reading=reading)
     hits = [
         _hit(opened, int(member), float(score))
         for member, score in zip(found.members[0], found.scores[0], strict=True)

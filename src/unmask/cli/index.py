@@ -12,7 +12,7 @@ from unmask.cli.console import note, print_json
 from unmask.cli.index_print import around, cell, print_change, print_rows, short
 
 index_app = typer.Typer(
-    no_args_is_help=True, help="Search a corpus by meaning or by substring: build, add, merge, ask."
+    no_args_is_help=True, help="Search a corpus by meaning or by substring: build, add, merge, link, ask."
 )
 
 _SOURCE = (
@@ -29,6 +29,11 @@ Split = Annotated[str, typer.Option(help="all, or train | valid | judge as unmas
 TextField = Annotated[str, typer.Option(help="Field that holds the text.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an index that lies there.")]
 Router = Annotated[str | None, typer.Option(help="Who says which shelves are opened. Default: the index's.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="So many at work. Default: 1; on Ray all its CPUs.")]
+On = Annotated[str, typer.Option("--on", help="processes of this machine, or ray: pip install 'unmask[ray]'.")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Ray cluster, such as auto; default a Ray on this machine.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -46,6 +51,9 @@ def build(
     ] = None,
     router: Annotated[str, typer.Option(help="Who chooses the shelves that a query opens.")] = "moments",
     split: Split = "all",
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="The I-th of N parts that share no document. Default: all.")
+    ] = None,
     max_texts: MaxTexts = None,
     passage: Annotated[int, typer.Option(help="Bytes of a text at most; longer documents are cut; 0: never.")] = 1024,
     storage: Annotated[str, typer.Option(help="How vectors are kept: int8 | float16 | float32.")] = "int8",
@@ -53,6 +61,9 @@ def build(
     grams: Annotated[int, typer.Option(help="n-grams of grep's bitmaps: 2 | 3 | 4; 0: no bitmaps.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the partition.")] = 0,
     text_field: TextField = "text",
+    workers: Workers = None,
+    on: On = "processes",
+    address: Address = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -68,6 +79,7 @@ def build(
         embedder=embedder,
         like=like,
         split=split,
+        part=part,
         max_texts=max_texts,
         passage=passage,
         storage=storage,
@@ -75,6 +87,9 @@ def build(
         grams=grams,
         seed=seed,
         text_field=text_field,
+        workers=workers,
+        on=on,
+        address=address,
         force=force,
         say=note,
     )
@@ -115,6 +130,26 @@ def merge(
     print_change(merge_indexes(indexes, output, embedder=embedder, force=force).to_dict(), json)
 
 
+@index_app.command("link")
+def link(
+    indexes: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Indexes with the same shelves.")],
+    output: Output,
+    embedder: Embedder = None,
+    workers: Workers = None,
+    on: On = "processes",
+    address: Address = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Search indexes as one where they lie; they must share no document and stay in their places."""
+    from unmask.api.index import link_indexes
+
+    told = link_indexes(
+        indexes, output, embedder=embedder, workers=workers, on=on, address=address, force=force
+    ).to_dict()
+    print_change(told, json)
+
+
 @index_app.command("search")
 def search(
     index: Folder,
@@ -131,6 +166,9 @@ def search(
     least: Annotated[float | None, typer.Option("--least", help="Smallest score of a result.")] = None,
     router: Router = None,
     embedder: Embedder = None,
+    workers: Workers = None,
+    on: On = "processes",
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Find the texts nearest in meaning."""
@@ -147,6 +185,9 @@ def search(
         least=least,
         router=router,
         embedder=embedder,
+        workers=workers,
+        on=on,
+        address=address,
     )
     if json:
         print_json(found.to_dict())

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unmask.cluster import connected, import_ray
 from unmask.compare.executors import Say, asking, stop_file, tell
 from unmask.compare.sweep_row import FAILED_QUIETLY, ROW, Task, perform, read_row, update_row
 from unmask.errors import Error
@@ -79,31 +80,20 @@ def on_ray(address: str | None, workers: int | None = None, threads: int | None 
     Raises:
         Error: Ray is not installed, or there is no cluster.
     """
-    ray, _ = _ray()
+    _ray()
     # Ctrl-C is ours (it asks the rows to save), as are the rows' logs and folders.
     own = {"TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
     os.environ.update(own)
-    started = not ray.is_initialized()
-    if started:
-        alone = {"include_dashboard": False} if address is None else {}
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="error", **alone)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            first = str(error).strip().split("\n")[0]
-            raise Error(f"no Ray cluster at {address!r} ({first}); start one with: ray start --head") from error
-    try:
+    with connected(address):
         yield OnRay(workers, threads or 1)
-    finally:
-        if started:
-            ray.shutdown()
 
 
 def _ray() -> tuple[Any, Any]:
+    ray = import_ray()
     try:
-        import ray
         from ray import tune
     except ImportError as error:
-        raise Error("--on ray needs Ray, which is not installed; get it with: pip install 'unmask[ray]'") from error
+        raise Error("this Ray has no ray.tune; get it with: pip install 'unmask[ray]'") from error
     return ray, tune
 
 

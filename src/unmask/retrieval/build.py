@@ -34,6 +34,7 @@ from unmask.retrieval.publish import published
 from unmask.retrieval.route import ROUTERS
 from unmask.retrieval.segment import Part, Segment, Spill, group, open_segment
 from unmask.retrieval.vectors import check_storage
+from unmask.retrieval.workers import HERE, Workers
 
 RANK = 4
 SAMPLE = 65_536
@@ -93,6 +94,7 @@ def build(
     max_texts: int | None = None,
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    workers: Workers = HERE,
 ) -> int:
     """Build an index, and return how many documents were left out because they had come before.
 
@@ -106,6 +108,7 @@ def build(
         max_texts: Stop at so many texts; ``None``: at the end.
         force: Replace an index at ``output``.
         say: Called with a line now and then.
+        workers: Who embeds and measures; the index is the same whoever does.
 
     Raises:
         Error: nothing to read, fewer texts than shelves, or ``output`` cannot be written.
@@ -116,7 +119,14 @@ def build(
         nonlocal repeated
         with Spill(folder / "spill", reader.width, options.storage) as spill:
             taken = take(
-                given, reader, spill, passage=options.passage, max_texts=max_texts, storage=options.storage, say=say
+                given,
+                reader,
+                spill,
+                passage=options.passage,
+                max_texts=max_texts,
+                storage=options.storage,
+                say=say,
+                workers=workers,
             )
             if not spill.count:
                 raise Error(f"{told['source']} holds no text. Give a source with text in it.")
@@ -142,7 +152,7 @@ def build(
             segments=[entry],
         )
         say(f"{len(arrived):,} texts on {len(centroids):,} shelves; measuring them")
-        finish(folder, manifest, centroids, offsets, reader)
+        finish(folder, manifest, centroids, offsets, reader, workers)
 
     published(output, make, force)
     return repeated
@@ -154,22 +164,28 @@ def finish(
     centroids: Float32[np.ndarray, "K D"],
     offsets: Float32[np.ndarray, " K"],
     reader: Reader,
+    workers: Workers = HERE,
 ) -> None:
-    """Measure an index of one segment, let it learn, and write its core and its manifest."""
-    segment = open_segment(folder / manifest.segments[0].folder, "")
-    found = measure(segment, centroids, manifest.grams, RANK)
+    """Measure an index, let it learn, and write its core and its manifest."""
+    segments = [open_segment(folder / entry.folder, "") for entry in manifest.segments]
+    found = measure(segments, centroids, manifest.grams, RANK, workers)
     core = to_arrays(found.statistics, offsets, found.held, manifest.core)
     learned, dial = learn(
-        segment,
+        segments,
+        manifest.firsts,
         from_arrays(core).statistics,
         reader,
         manifest.router,
         ROUTERS.get(manifest.router).learns,
-        segment.vectors.row_bytes,
         manifest.seed,
     )
     extra = {f"{ROUTER}{name}": array for name, array in learned.items()}
-    curve = {"shares": dial.points / len(segment), "recall": dial.recall, "error": dial.error, "shelves": dial.shelves}
+    curve = {
+        "shares": dial.points / manifest.texts,
+        "recall": dial.recall,
+        "error": dial.error,
+        "shelves": dial.shelves,
+    }
     extra |= {f"{DIAL}{name}": np.asarray(array, np.float64) for name, array in curve.items()}
     extra["probes"] = read_texts(reader, PROBES).vectors
     write_core(folder, manifest, found, core | extra)

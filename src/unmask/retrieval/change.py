@@ -57,6 +57,8 @@ def add(
         Error: another process changes the index, or the disk is full or not writable.
     """
     folder, manifest = index.path, index.manifest
+    if manifest.linked:
+        raise Error(f"{folder} is linked to other indexes; add to one of them, and link them again.")
     with changing(folder):
         sweep(folder, manifest)
         aside = folder / ".adding"
@@ -91,7 +93,7 @@ def add(
             group([Part(arrived, labels, arrived.document)], manifest.shelves, manifest.storage, aside / name)
             entry = SegmentEntry(name, len(arrived), taken.documents, int(arrived.offsets[-1]))
             exact = index.exact()
-            fresh = measure.measure(open_segment(aside / name, ""), exact.statistics.centroids, manifest.grams, RANK)
+            fresh = measure.measure([open_segment(aside / name, "")], exact.statistics.centroids, manifest.grams, RANK)
             found = measure.merge(measure.Measured(*exact, index.signs.bitmaps), fresh)
             kept = {k: np.array(a) for k, a in index.arrays.items() if k.startswith((DIAL, ROUTER)) or k == "probes"}
             core = to_arrays(found.statistics, index.core.offsets, found.held, manifest.core)

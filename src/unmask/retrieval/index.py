@@ -183,11 +183,9 @@ def open_index(path: str | Path) -> Index:
         widths = {manifest.width, probes.shape[1], *(s.vectors.values.shape[1] for s in segments)}
         if core.statistics.centroids.shape != (manifest.shelves, manifest.width) or len(widths) > 1:
             raise ValueError("its arrays do not go together")
-        if [len(s) for s in segments] != [
-            e.texts for e in manifest.segments
-        ] or core.statistics.count.sum() != manifest.texts:
+        held = np.sum([np.diff(segment.starts) for segment in segments], axis=0)
+        if [len(s) for s in segments] != [e.texts for e in manifest.segments] or (held != core.statistics.count).any():
             raise ValueError("its counts do not go together")
     except (KeyError, ValueError, IndexError) as error:
         raise Error(f"the index {path} is damaged ({error}). {again(path)}") from error
-    firsts = np.cumsum([0, *(entry.documents for entry in manifest.segments)])[:-1].tolist()
-    return Index(path, manifest, core, segments, firsts, probes, arrays)
+    return Index(path, manifest, core, segments, manifest.firsts, probes, arrays)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
+from itertools import islice, tee
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, UInt64
+from jaxtyping import Bool, Float32, UInt64
 
 from unmask.data.corpus import documents, load_corpus
 from unmask.data.sources import open_source
 from unmask.errors import Error
-from unmask.retrieval.embedders import Reader, read_texts
+from unmask.retrieval.embedders import Reader, make_embedder, read_texts
 from unmask.retrieval.pieces import pieces
 from unmask.retrieval.segment import Spill, digest
-from unmask.retrieval.vectors import keep
+from unmask.retrieval.vectors import Vectors, keep
+from unmask.retrieval.workers import HERE, Workers
 
 Split = Literal["all", "train", "valid", "judge"]
 _BATCH = 2048  # texts embedded at once
@@ -43,12 +45,56 @@ class Taken:
     fingerprint: str = "0" * 16
 
 
-def open_documents(source: str, split: str, text_field: str = "text") -> Iterator[str]:
+@dataclass(frozen=True)
+class Embed:
+    """Texts to vectors as they will be kept, with their prominences.
+
+    Attributes:
+        reader: The embedder; to another process it travels by its name.
+        storage: How vectors are kept.
+    """
+
+    reader: Reader
+    storage: str
+
+    def __call__(self, texts: list[bytes]) -> tuple[Vectors, Float32[np.ndarray, " n"]]:
+        """Return vectors and prominences."""
+        reading = read_texts(self.reader, [text.decode() for text in texts])
+        return keep(reading.vectors, self.storage), reading.prominence
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Embed], tuple[str, str]]:
+        """Travel by name."""
+        return _embed, (self.reader.name, self.storage)
+
+
+@lru_cache(maxsize=1)
+def _embed(name: str, storage: str) -> Embed:
+    return Embed(make_embedder(name), storage)
+
+
+def open_documents(source: str, split: str, text_field: str = "text", part: str | None = None) -> Iterator[str]:
     """Yield the documents of a source, or of one split of it as ``unmask train`` splits it.
 
+    Args:
+        source: The source.
+        split: ``all``, or a split.
+        text_field: Field that holds the text.
+        part: ``I/N``: the I-th of N parts, from 1. Where a document belongs depends on nothing but its text, so equal
+            documents are in the same part. ``None``: all.
+
     Raises:
-        Error: unusable source, or no such split.
+        Error: unusable source, or no such split or part.
     """
+    given = _open(source, split, text_field)
+    if part is None:
+        return given
+    number, slash, count = part.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise Error(f"--part is {part!r}; give the number of a part and how many there are, such as 1/4.")
+    return (text for text in given if digest(text.encode()) % int(count) == int(number) - 1)
+
+
+def _open(source: str, split: str, text_field: str) -> Iterator[str]:
     if split not in get_args(Split):
         raise Error(f"split is {split!r}; choose {', '.join(get_args(Split))}.")
     if split == "all":
@@ -66,6 +112,7 @@ def take(
     storage: str,
     known: UInt64[np.ndarray, " n"] | None = None,
     say: Callable[[str], None],
+    workers: Workers = HERE,
 ) -> Taken:
     """Embed documents and spill them.
 
@@ -78,14 +125,16 @@ def take(
         storage: How vectors are kept.
         known: Digests of texts that are there already, sorted.
         say: Called with a line now and then.
+        workers: Who embeds.
     """
     found = Taken()
     total = 0
     told = 0
-    for batch in _batches(islice(_pieces(given, passage, known, found), max_texts)):
+    batches, ahead = tee(_batches(islice(_pieces(given, passage, known, found), max_texts)))
+    embedded = workers.map(Embed(reader, storage), ([text for _, _, text in batch] for batch in ahead))
+    for (vectors, prominence), batch in zip(embedded, batches, strict=True):
         documents, places, texts = map(list, zip(*batch, strict=True))
-        reading = read_texts(reader, [text.decode() for text in texts])
-        digests = spill.add(keep(reading.vectors, storage), reading.prominence, documents, places, texts)
+        digests = spill.add(vectors, prominence, documents, places, texts)
         total += int(digests.sum(dtype=np.uint64))
         found.documents = documents[-1] + 1
         if spill.count - told >= 50_000:

@@ -72,26 +72,34 @@ def truth(
 
 
 def learn(
-    segment: Segment, statistics: ShelfStatistics, reader: Reader, router: str, learns: bool, row_bytes: int, seed: int
+    segments: Sequence[Segment],
+    firsts: Sequence[int],
+    statistics: ShelfStatistics,
+    reader: Reader,
+    router: str,
+    learns: bool,
+    seed: int,
 ) -> tuple[dict[str, np.ndarray], Dial]:
-    """Return a router's weights (none if it learns nothing), and the dial of an index of one segment.
+    """Return a router's weights (none if it learns nothing), and the dial of an index.
 
     Args:
-        segment: The members.
+        segments: The members.
+        firsts: Number of the first document of each.
         statistics: Of the shelves, as a search sees them.
         reader: The embedder.
         router: Its name.
         learns: Whether it has weights.
-        row_bytes: Bytes of a member's vector.
         seed: Of the choice of queries, and of learning.
     """
     rng = np.random.default_rng([seed, 7])
-    wanted = DIAL_QUERIES + (min(LESSONS, len(segment) // 2) if learns else 0)
-    queries, owns = questions([segment], [0], reader, wanted, rng)
-    top = min(NEAREST, max(1, len(segment) // 2))
-    nearest = truth([segment], [0], queries, owns, top)
+    count, row_bytes = sum(map(len, segments)), segments[0].vectors.row_bytes
+    wanted = DIAL_QUERIES + (min(LESSONS, count // 2) if learns else 0)
+    queries, owns = questions(segments, firsts, reader, wanted, rng)
+    top = min(NEAREST, max(1, count // 2))
+    nearest = truth(segments, firsts, queries, owns, top)
     usable = (nearest >= 0).all(1)
-    queries, shelves = queries[usable], segment.labels()[nearest[usable]]
+    labels = np.concatenate([segment.labels() for segment in segments])
+    queries, shelves = queries[usable], labels[nearest[usable]]
     held = len(queries) if not learns else min(DIAL_QUERIES, len(queries) // 2)
     weights: dict[str, np.ndarray] = {}
     if learns:
@@ -100,7 +108,7 @@ def learn(
     else:
         made = make_router(router, statistics)
     if not held:  # one document: nothing can be asked without finding itself
-        ends = np.array([0, len(segment)])
+        ends = np.array([0, count])
         return weights, Dial(ends, np.array([0.0, 1.0]), np.zeros(2), np.array([0.0, statistics.shelves]), row_bytes)
     order = opening_order(made.scores(queries[:held]))
     return weights, calibrate(order, statistics.count, shelves[:held], vector_bytes=row_bytes)

@@ -30,7 +30,7 @@ class SegmentEntry:
     """A segment in the manifest.
 
     Attributes:
-        folder: Its name.
+        folder: Its name; its absolute path, where it is another index's.
         texts: N.
         documents: Documents that its texts are pieces of.
         bytes: Of its texts.
@@ -95,6 +95,16 @@ class Manifest:
         """Bytes of all texts."""
         return sum(segment.bytes for segment in self.segments)
 
+    @property
+    def firsts(self) -> list[int]:
+        """Number of the first document of each segment."""
+        return [sum(segment.documents for segment in self.segments[:place]) for place in range(len(self.segments))]
+
+    @property
+    def linked(self) -> bool:
+        """Whether the segments are those of other indexes."""
+        return any(Path(segment.folder).is_absolute() for segment in self.segments)
+
     def name(self, part: str) -> str:
         """Return the name of a core file of this generation ("core", "grep", "statistics")."""
         return f"{part}-{self.generation}.safetensors"
@@ -111,7 +121,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     paths = [folder / name for name in names if (folder / name).is_file()]
     for segment in manifest.segments:
         paths += sorted((folder / segment.folder).iterdir())
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    names = [(path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix() for path in paths]
+    sizes = {name: path.stat().st_size for name, path in zip(names, paths, strict=True)}
     told = {"format": FORMAT, "kind": KIND, **asdict(manifest), "files": sizes}
     part = folder / f".{FILE}.part"
     with part.open("w", encoding="utf-8") as file:
@@ -145,14 +156,14 @@ def read_manifest(folder: Path) -> Manifest:
             "upgrade with: pip install -U unmask"
         )
     manifest = _parsed(folder, told)
+    fix = "Link its parts again: unmask index link DIR... --force --output" if manifest.linked else None
+    fix = again(folder) if fix is None else f"{fix} {folder}"
     for name, size in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise Error(f"the index {folder} is incomplete ({name} is missing). {again(folder)}")
+            raise Error(f"the index {folder} is incomplete ({name} is missing). {fix}")
         if path.stat().st_size != size:
-            raise Error(
-                f"the index {folder} is damaged ({name} has {path.stat().st_size:,} of {size:,} bytes). {again(folder)}"
-            )
+            raise Error(f"the index {folder} is damaged ({name} has {path.stat().st_size:,} of {size:,} bytes). {fix}")
     return manifest
 
 
@@ -167,7 +178,8 @@ def _parsed(folder: Path, told: Mapping[str, Any]) -> Manifest:
         segments = [SegmentEntry(**segment) for segment in given.pop("segments")]
         manifest = Manifest(segments=segments, **given)
         int(manifest.fingerprint, 16)
-        if not segments or not manifest.files or any(Path(s.folder).name != s.folder for s in segments):
+        apart = [s for s in segments if not Path(s.folder).is_absolute() and Path(s.folder).name != s.folder]
+        if not segments or not manifest.files or apart:
             raise ValueError("it names no files of its own")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Error(f"{folder / FILE} is damaged ({error!r}). {again(folder)}") from error

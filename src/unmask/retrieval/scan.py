@@ -1,16 +1,17 @@
 """Reading opened shelves: inner products with their members, and the best k of each query.
 
 A shelf is a contiguous slice of each segment, so opening it is one product of matrices, shared by all queries that open
-it.
+it. Of its scores only those outlive it that reach the query's k-th best of any one shelf so far: nothing below that can
+be among the best k of all. So the work after the product is a few passes over each block while it is in the cache.
 
-Letters: Q queries, K shelves, D dimensions, k results.
+Letters: Q queries, q queries of a block, K shelves, D dimensions, n members of a block, k results, C candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -18,7 +19,23 @@ from jaxtyping import Float32, Int64
 from unmask.retrieval.near import NOTHING, Own, near
 from unmask.retrieval.segment import Segment
 
-_HELD = 1 << 22  # scores held at once
+_BLOCK = 1 << 18  # scores of one product: what the processor's cache holds
+_KEPT = 1 << 20  # candidates held at once
+_LOWEST = np.finfo(np.float32).min  # above -inf, which is no result
+
+
+class Candidates(NamedTuple):
+    """Scored members, each for one query.
+
+    Attributes:
+        rows: The queries.
+        members: Numbers of texts in the index.
+        scores: Inner products.
+    """
+
+    rows: Int64[np.ndarray, " C"]
+    members: Int64[np.ndarray, " C"]
+    scores: Float32[np.ndarray, " C"]
 
 
 @dataclass
@@ -39,17 +56,25 @@ class Best:
         scores = np.full((queries, k), -np.inf, np.float32)
         return cls(scores, np.full((queries, k), -1))
 
-    def take(self, rows: slice, scores: Float32[np.ndarray, "q n"], members: Int64[np.ndarray, "q n"]) -> None:
-        """Take scored members for some queries; ``-inf`` is no result."""
-        k = self.scores.shape[1]
-        if scores.shape[1] > k:
-            chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            scores, members = np.take_along_axis(scores, chosen, 1), np.take_along_axis(members, chosen, 1)
-        scores = np.concatenate([self.scores[rows], scores], axis=1)
-        members = np.concatenate([self.members[rows], np.where(np.isneginf(scores[:, k:]), -1, members)], axis=1)
-        order = np.lexsort((members, -scores), axis=1)[:, :k]
-        self.scores[rows] = np.take_along_axis(scores, order, 1)
-        self.members[rows] = np.take_along_axis(members, order, 1)
+    def take(self, found: Sequence[Candidates], needed: Float32[np.ndarray, " Q"]) -> None:
+        """Take candidates in any order; of equal scores the lower number is better.
+
+        Args:
+            found: New members.
+            needed: At most the k-th best score of each query, counting the new ones.
+        """
+        count, k = self.scores.shape
+        known = self.members >= 0
+        old = Candidates(np.nonzero(known)[0], self.members[known], self.scores[known])
+        rows, members, scores = map(np.concatenate, zip(old, *found, strict=True))
+        able = scores >= needed[rows]
+        rows, members, scores = rows[able], members[able], scores[able]
+        order = np.lexsort((members, -scores, rows))
+        rows = rows[order]
+        place = np.arange(len(rows)) - np.searchsorted(rows, np.arange(count))[rows]
+        best = place < k
+        self.scores[rows[best], place[best]] = scores[order[best]]
+        self.members[rows[best], place[best]] = members[order[best]]
 
 
 def scan(
@@ -70,51 +95,59 @@ def scan(
         best: What is known; it is changed.
         owns: What each query must not find.
     """
-    most = int(upto.sum(1).max(initial=0))
-    if not most:
-        return
-    widest = max(int(np.diff(segment.starts).max()) for segment in segments)
-    at_once = max(1, _HELD // (most + widest))
-    for first in range(0, len(queries), at_once):
-        rows = slice(first, first + at_once)
-        scores, members = _scored(segments, firsts, queries[rows], upto[rows], most + widest, owns and owns[rows])
-        best.take(rows, scores, members)
-
-
-def _scored(
-    segments: Sequence[Segment],
-    firsts: Sequence[int],
-    queries: Float32[np.ndarray, "q D"],
-    upto: Int64[np.ndarray, "q K"],
-    width: int,
-    owns: Sequence[Own] | None,
-) -> tuple[Float32[np.ndarray, "q n"], Int64[np.ndarray, "q n"]]:
-    """Return the scores of all members that are read, side by side, and their numbers; ``-inf`` where there is none."""
-    found = np.full((len(queries), width), -np.inf, np.float32)
-    members = np.full((len(queries), width), -1)
-    cursor = np.zeros(len(queries), np.int64)
     bases = np.cumsum([0, *map(len, segments)]).tolist()
+    needed = np.maximum(best.scores[:, -1], _LOWEST)
+    held: list[Candidates] = []
+    readers = np.empty_like(queries)  # written again for each block: fresh memory costs more than the product
+    for number, part, rows, left in _blocks(segments, upto):
+        np.take(queries, rows, axis=0, out=readers[: len(rows)], mode="clip")
+        scores = segments[number].vectors.dot(readers[: len(rows)], part.start, part.stop)
+        cut = np.flatnonzero(left < scores.shape[1])
+        if len(cut):
+            scores[cut] = np.where(np.arange(scores.shape[1]) < left[cut, None], scores[cut], -np.inf)
+        mine = [owns[row] for row in rows.tolist()] if owns is not None else []
+        if any(own is not NOTHING for own in mine):
+            scores[near(scores, segments[number], part, firsts[number], mine)] = -np.inf
+        held.append(_candidates(scores, rows, bases[number] + part.start, needed, best.scores.shape[1]))
+        if sum(len(found.rows) for found in held) > _KEPT:
+            best.take(held, needed)
+            held = []
+    best.take(held, needed)
+
+
+def _blocks(
+    segments: Sequence[Segment], upto: Int64[np.ndarray, "Q K"]
+) -> Iterator[tuple[int, slice, Int64[np.ndarray, " q"], Int64[np.ndarray, " q"]]]:
+    """Yield what is read at once: a segment's number, rows of it, the queries that read them, and how far each does."""
     for shelf in np.flatnonzero(upto.any(0)).tolist():
-        rows = np.flatnonzero(upto[:, shelf])
-        left = upto[rows, shelf]
-        for segment, first, base in zip(segments, firsts, bases, strict=False):
-            part = segment.shelf(shelf)
-            count = min(int(left.max()), part.stop - part.start)
-            if count <= 0:
-                continue
-            part = slice(part.start, part.start + count)
-            scores = segment.vectors.dot(queries[rows], part.start, part.stop)
-            if int(left.min()) < count:
-                scores[np.arange(count) >= left[:, None]] = -np.inf
-            mine = [owns[row] for row in rows.tolist()] if owns is not None else []
-            if any(own is not NOTHING for own in mine):
-                scores[near(scores, segment, part, first, mine)] = -np.inf
-            if len(rows) == 1:
-                places: Any = int(rows[0]), slice(int(cursor[rows[0]]), int(cursor[rows[0]]) + count)
-            else:
-                places = rows[:, None], cursor[rows][:, None] + np.arange(count)
-            found[places] = scores
-            members[places] = np.arange(base + part.start, base + part.stop)
-            cursor[rows] += np.clip(left, 0, count)  # what one query does not read, its next shelf writes over
-            left = left - count
-    return found, members
+        readers = np.flatnonzero(upto[:, shelf])
+        left = upto[readers, shelf]
+        for number, segment in enumerate(segments):
+            whole = segment.shelf(shelf)
+            count = min(int(left.max()), whole.stop - whole.start)
+            if count > 0:
+                at_once = max(1, _BLOCK // count)
+                for first in range(0, len(readers), at_once):
+                    rows = slice(first, first + at_once)
+                    yield number, slice(whole.start, whole.start + count), readers[rows], left[rows]
+            left = left - (whole.stop - whole.start)
+            readers, left = readers[left > 0], left[left > 0]
+            if not len(readers):
+                break
+
+
+def _candidates(
+    scores: Float32[np.ndarray, "q n"],
+    rows: Int64[np.ndarray, " q"],
+    first: int,
+    needed: Float32[np.ndarray, " Q"],
+    k: int,
+) -> Candidates:
+    """Return the scores that may be among a query's best, and raise what it needs to the k-th best of the block."""
+    least = needed[rows]
+    count = scores.shape[1]
+    if count > k:
+        least = np.maximum(least, np.partition(scores, count - k, axis=1)[:, count - k])
+        needed[rows] = least
+    row, column = np.divmod(np.flatnonzero(scores >= least[:, None]), count)
+    return Candidates(rows[row], first + column, scores[row, column])

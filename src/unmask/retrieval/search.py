@@ -22,6 +22,7 @@ from unmask.retrieval.budget import SHARE, Budget, upto
 from unmask.retrieval.index import Index
 from unmask.retrieval.near import Own
 from unmask.retrieval.scan import Best, scan
+from unmask.retrieval.spread import Reading
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def search(
     least: float = -np.inf,
     router: Any = None,
     owns: Sequence[Own] | None = None,
+    reading: Reading = scan,
 ) -> Answers:
     """Return the best texts of each query.
 
@@ -61,6 +63,7 @@ def search(
         least: Smallest inner product of an answer.
         router: A router over the index's core; default: the index's own.
         owns: What each query must not find.
+        reading: Who reads; default: this process.
 
     Raises:
         Error: an impossible k or budget.
@@ -75,7 +78,7 @@ def search(
     best = Best.none(len(queries), k)
     if budget.exact:
         read[read < sizes] = 0  # whole shelves only: what is read in part is not certain
-    scan(index.segments, index.firsts, queries, read, best, owns)
+    reading(index.segments, index.firsts, queries, read, best, owns)
     while budget.exact:
         able = (read < sizes) & (bounds >= _needed(best, least))
         if not able.any():
@@ -84,7 +87,7 @@ def search(
         chosen = np.zeros_like(able)
         np.put_along_axis(chosen, order[:, : max(1, int(able.sum(1).max()) // 4)], True, axis=1)
         more = np.where(chosen & able, sizes, 0)
-        scan(index.segments, index.firsts, queries, more, best, owns)
+        reading(index.segments, index.firsts, queries, more, best, owns)
         read += more
     left = np.where(read < sizes, bounds, -np.inf).max(1, keepdims=True)
     certified = (left < _needed(best, least)) | np.isneginf(left)

@@ -51,8 +51,7 @@ class MomentsRouter:
             np.maximum(1 / n[:, None] - rest[:, None] / np.maximum(length, 1e-30), 0)
             * (length > 1e-9 * statistics.trace[:, None])
         )
-        rows = statistics.sketch * gain[:, :, None]
-        self._rows = np.ascontiguousarray(rows.transpose(1, 0, 2), np.float32)  # [R, K, D]: squares add whole rows
+        self._rows = (statistics.sketch * gain[:, :, None]).astype(np.float32)
         self._rest = rest.astype(np.float32)
 
     @property
@@ -68,11 +67,11 @@ class MomentsRouter:
         self, queries: Float32[np.ndarray, "Q D"]
     ) -> tuple[Float32[np.ndarray, "Q K"], Float32[np.ndarray, "Q K"]]:
         """Return the mean of each shelf's inner products with each query, and their deviation by the sketch."""
-        rank, shelves, width = self._rows.shape
+        shelves, rank, width = self._rows.shape
         variance = np.square(queries).sum(1)[:, None] * self._rest
         if rank:
             along = queries @ self._rows.reshape(-1, width).T
-            variance = variance + np.square(along, out=along).reshape(len(queries), rank, shelves).sum(1)
+            variance = variance + np.square(along).reshape(len(queries), shelves, rank).sum(2)
         return queries @ self._mean.T, np.sqrt(variance)
 
     def scores(self, queries: Float32[np.ndarray, "Q D"]) -> Float32[np.ndarray, "Q K"]:
