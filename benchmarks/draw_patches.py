@@ -19,6 +19,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
+from unmask.compare.patch_pictures import draw_entropy, draw_letters, draw_patches, letters  # noqa: E402
 from unmask.data.ngram import ByteNgram  # noqa: E402
 from unmask.data.ngram_entropy import NgramEntropy  # noqa: E402
 from unmask.data.patches import make_patcher  # noqa: E402
@@ -26,7 +27,6 @@ from unmask.data.patches.calibrate import calibrate  # noqa: E402
 from unmask.data.patches.chance import like  # noqa: E402
 
 PICTURE = Path(__file__).parent.parent / "docs" / "img" / "patches.svg"
-NAMES = {"\n": "\u21b5", " ": "\u00b7"}
 
 
 def main() -> None:
@@ -70,24 +70,12 @@ def main() -> None:
 
 def stretch_of(bars: Any, blocks: Any, data: bytes, h: Any, theta: float, cuts: dict[str, Any]) -> None:
     """Draw one stretch: the entropies, and under them the patches of each patcher."""
-    n, first = len(data), cuts["babylon, threshold"]
-    bars.bar(range(n), h, width=0.9, color=np.where(first, "#1f4e79", "#a8c6e2"))
-    bars.axhline(theta / np.log(2), color="#b03a2e", linewidth=0.9)
-    bars.text(n - 0.4, theta / np.log(2), " theta", color="#b03a2e", fontsize=8, va="center")
-    bars.set_ylabel("H, bits")
-    bars.set_xlim(-0.6, n - 0.4)
-    letters = [NAMES.get(letter, letter) for letter in data.decode("latin-1")]
-    bars.set_xticks(range(n), letters, fontsize=8, family="monospace", parse_math=False)
-    bars.tick_params(axis="x", length=0)
-    for row, starts in enumerate(cuts.values()):
-        edges = [0, *(np.flatnonzero(starts[1:]) + 1).tolist(), n]
-        for number, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
-            blocks.barh(row, b - a - 0.12, left=a - 0.44, height=0.74, color=("#7fa7cc", "#c9dbeb")[number % 2])
-    blocks.set_yticks(range(len(cuts)), cuts, fontsize=8)
-    blocks.invert_yaxis()
-    blocks.set_xlim(-0.6, n - 0.4)
-    blocks.set_xticks([])
+    draw_entropy(bars, h, cuts["babylon, threshold"], theta / np.log(2))
+    draw_letters(bars, letters(data))
+    draw_patches(blocks, cuts)
     for axes in (bars, blocks):
+        axes.set_xlim(-0.6, len(data) - 0.4)
+        axes.set_xticks([])
         axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
+from unmask.compare.wubu_pictures import draw_disc, draw_points  # noqa: E402
+from unmask.compare.wubu_view import level_view  # noqa: E402
 from unmask.evaluation.trees import balanced_tree, distortion, embed, path_lengths  # noqa: E402
 from unmask.models.wubu import WubuStack  # noqa: E402
 from unmask.models.wubu_config import WubuOptions  # noqa: E402
@@ -54,18 +56,9 @@ def main() -> None:
     figure.savefig(given.output, metadata={"Date": None}, bbox_inches="tight")
 
 
-def disc(axes: Any, border: bool) -> None:
-    axes.set_aspect("equal")
-    axes.set_xlim(-1.05, 1.05)
-    axes.set_ylim(-1.05, 1.05)
-    axes.axis("off")
-    if border:
-        axes.add_patch(pyplot.Circle((0, 0), 1, fill=False, color="#777777", linewidth=0.9))
-
-
 def draw_tree(axes: Any, points: Any, parents: Any, depth: Any, border: bool) -> None:
     """Draw one embedding in the unit disc."""
-    disc(axes, border)
+    draw_disc(axes, border)
     for child, parent in enumerate(parents):
         if parent >= 0:
             axes.plot(*points[[child, parent]].T, color="#b9c7d6", linewidth=0.6, zorder=1)
@@ -116,14 +109,12 @@ def draw_levels(panels: Any, stack: WubuStack, patches: Tensor, labels: Tensor) 
     shades = [pyplot.get_cmap(name) for name in ("Blues", "Oranges", "Greens")]
     colours = np.array([shades[a](0.35 + 0.07 * b) for a, b in zip(outer, inner, strict=True)])
     states = stack.states(patches[:, None])
+    there = torch.ones(len(patches), 1, dtype=torch.bool)
     for number, (axes, state, level) in enumerate(zip(panels, states, stack.levels, strict=True)):
-        unit = level.c.sqrt()
-        disc(axes, True)
-        axes.scatter(*(state.points[:, 0] * unit).numpy().T, c=colours, s=7)
-        *boundary, descriptor = (level.landmarks() * unit).numpy()
-        axes.scatter(*np.stack(boundary).T, marker="D", c="black", s=26)
-        axes.scatter(*descriptor, marker="*", c="black", s=70)
-        values = f"c {float(level.c):.2f}, s {float(level.scale()):.2f}, sigma {float(level.sigma):.2f}"
+        view = level_view(level, state, there)
+        draw_disc(axes)
+        draw_points(axes, view.points, colours, size=7)
+        values = f"c {view.c:.2f}, s {view.scale:.2f}, sigma {view.spread:.2f}"
         axes.set_title(f"level {number + 1}: {values}", fontsize=8)
 
 

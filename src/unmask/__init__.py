@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from unmask.api.infill import infill as infill
     from unmask.api.interpolate import thoughts_interpolate as thoughts_interpolate
     from unmask.api.parallel import thoughts_parallel as thoughts_parallel
+    from unmask.api.plot import plot as plot
     from unmask.api.recipes import copy_recipe as copy_recipe
     from unmask.api.recipes import recipes as recipes
     from unmask.api.run import load_run as load_run
@@ -83,6 +84,7 @@ _HOMES = {
     "merge_indexes": "unmask.api.index",
     "plan": "unmask.api.train",
     "plan_sweep": "unmask.api.sweep",
+    "plot": "unmask.api.plot",
     "recipes": "unmask.api.recipes",
     "sample": "unmask.api.sample",
     "search_index": "unmask.api.index_search",
@@ -126,6 +128,7 @@ __all__ = [
     "merge_indexes",
     "plan",
     "plan_sweep",
+    "plot",
     "recipes",
     "sample",
     "search_index",

@@ -16,7 +16,8 @@ from unmask.training.recipe import load_recipe, parse_recipe, recipe_names
 @pytest.mark.parametrize("name", recipe_names())
 def test_packaged_recipe_is_valid_and_costed(name: str) -> None:
     cost = plan(load_recipe(name))
-    assert cost.parameters > 0 and cost.training_flops_per_token > 6 * 0.5 * cost.parameters
+    share = 0.25 if cost.recipe.backbone.name == "bytes" else 0.5  # n-gram tables are looked up; patches are fewer
+    assert cost.parameters > 0 and cost.training_flops_per_token > 6 * share * cost.parameters
 
 
 @pytest.mark.parametrize("family", ["nano", "stories-small", "tinystories"])

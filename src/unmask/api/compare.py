@@ -73,7 +73,7 @@ def compare(
     from unmask.compare.compare import Speed
     from unmask.compare.compare import compare as measure
     from unmask.compare.decide import read_rules
-    from unmask.compare.fairness import BUDGETS
+    from unmask.compare.fairness import BUDGETS, refuse_bytes
 
     if budget not in BUDGETS:
         raise Error(f"unknown budget {budget!r}.{nearest(budget, BUDGETS)} Choose from {', '.join(BUDGETS)}.")
@@ -93,6 +93,7 @@ def compare(
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
     if not opened:
         raise Error("there is nothing to compare; name at least one run.")
+    refuse_bytes(opened)
     chosen: Run | Literal["n-gram", "none"]
     if judge == "auto":
         for run in opened:
@@ -128,10 +129,10 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
 
     It reads its split about six times, for more would be memorising it.
     """
+    from unmask.compare.drawn_training import train_drawn
     from unmask.compare.held_out import corpus_of
     from unmask.data.cache import built, cache_folder
     from unmask.training.recipe import load_recipe
-    from unmask.training.train import train
 
     corpus = corpus_of(run)
     try:
@@ -158,7 +159,7 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
         say(f"training the judge on the judge split of {corpus.source} (once; kept in {folder})")
 
     def build(aside: Path) -> None:
-        if train(recipe, aside).manifest["status"] != "finished":
+        if train_drawn(recipe, aside).manifest["status"] != "finished":
             raise KeyboardInterrupt
         shutil.rmtree(aside / "checkpoints", ignore_errors=True)
 

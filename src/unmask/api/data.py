@@ -75,6 +75,7 @@ def data_stats(
     valid: str | None = None,
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
+    binary: bool = False,
 ) -> DataStats:
     """Read a corpus and count it.
 
@@ -85,14 +86,15 @@ def data_stats(
         valid: A source that is the validation split.
         normalize: "NFC" or None.
         text_field: Field that holds the text.
+        binary: Read files of any kind as bytes.
 
     Raises:
         Error: as :func:`unmask.data.corpus.load_corpus` and :func:`unmask.data.tokenizers.make_tokenizer`.
     """
-    corpus = load_corpus(source, valid=valid, normalize=normalize, text_field=text_field)
+    corpus = load_corpus(source, valid=valid, normalize=normalize, text_field=text_field, binary=binary)
     if tokenizer is None:
         return DataStats(corpus.stats())
-    chosen = make_tokenizer(tokenizer, documents(corpus.split("train")), vocab_size)
+    chosen = make_tokenizer(tokenizer, documents(corpus.split("train")), vocab_size, binary)
     tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split("valid")))
     size = corpus.stats()["splits"]["valid"]["bytes"]
     figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}

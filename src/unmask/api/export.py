@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from unmask.api.card import model_card
 from unmask.errors import Error, nearest
+from unmask.models.bytes_config import ENTROPY_RUN
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
@@ -144,7 +145,12 @@ def _without_local_paths(recipe: Recipe) -> Recipe:
         "valid": _public_name(data.valid) if data.valid else None,
         "tokenizer": _public_name(data.tokenizer),
     }
-    return recipe.model_copy(update={"data": data.model_copy(update=names)})
+    backbone = recipe.backbone
+    entropy = str((backbone.model_extra or {}).get("entropy", ""))
+    if entropy.startswith(ENTROPY_RUN):
+        name = ENTROPY_RUN + _public_name(entropy.removeprefix(ENTROPY_RUN))
+        backbone = backbone.model_copy(update={"entropy": name})
+    return recipe.model_copy(update={"data": data.model_copy(update=names), "backbone": backbone})
 
 
 def _write_llama(run: Run, folder: Path) -> None:

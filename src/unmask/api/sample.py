@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from base64 import b64encode
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
+from unmask.api.evidence import EvidenceText, gather
 from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
+from unmask.api.raw import shown, text_for
 from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
 from unmask.errors import Error
+from unmask.retrieval.index import Index
 from unmask.sampling import Request, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.training.run import Run
@@ -32,6 +36,10 @@ class SampleResult:
         steps: For each text, the steps taken.
         forwards: For each text, the network calls it took part in.
         rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
+        query: The part of the prompt that evidence was looked up by; ``None``: there was no index.
+        evidence: Texts that the network was given, best first; ``None``: there was no index.
+        data: The whole texts as bytes, whatever they are; ``texts`` have U+FFFD where these are not UTF-8.
+        binary: Whether the run models bytes; then JSON has ``data`` as ``base64``.
     """
 
     run: str
@@ -46,15 +54,20 @@ class SampleResult:
     steps: list[int]
     forwards: list[int]
     rewritten: list[list[int]] | None = None
+    query: str | None = None
+    evidence: list[EvidenceText] | None = None
+    data: list[bytes] = field(default_factory=list)
+    binary: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return asdict(self)
+        plain = {key: value for key, value in asdict(self).items() if key not in ("data", "binary")}
+        return plain | ({"base64": [b64encode(one).decode() for one in self.data]} if self.binary else {})
 
 
 def sample(
     run: str | Path | Run,
-    prompt: str = "",
+    prompt: str | bytes = "",
     *,
     suffix: str = "",
     max_tokens: int | None = None,
@@ -64,13 +77,15 @@ def sample(
     trace: str | Path | None = None,
     watch: Watch | None = None,
     fallback: str | Path | Run | None = None,
+    index: str | Path | Index | None = None,
+    evidence: int | None = None,
     **settings: Unpack[SettingsOptions],
 ) -> SampleResult:
     """Write ``n`` texts.
 
     Args:
         run: A run folder, or an opened run.
-        prompt: Text before what is written.
+        prompt: Text before what is written; of a run of bytes (``data.binary``) any bytes.
         suffix: Text behind it (masked runs).
         max_tokens: Most tokens to write; default: what the context has room for.
         n: How many texts; text i is the same whatever ``n`` is.
@@ -79,20 +94,27 @@ def sample(
         trace: Also write a trace file.
         watch: Called at every step.
         fallback: A causal run that writes those passages again that have collapsed (see ``unmask.api.fallback``).
+        index: An index in which the prompt is looked up: what is found is the network's memory.
+        evidence: How many texts are looked up; default: as many as the run was trained with.
         **settings: Fields of ``unmask.sampling.Settings``.
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
-            work, a prompt longer than the context.
+            work, a prompt longer than the context; an index that does not fit the run, or no prompt to look up.
     """
     run, chosen, resolved = resolve(run, sampler, settings)
     if n < 1:
         raise Error(f"n is {n}; ask for at least 1 text.")
+    if evidence is not None and index is None:
+        raise Error(f"evidence is {evidence}, and there is no index to look it up in; give one (--index).")
     other = None if fallback is None else fallback_run(fallback)
     tokenizer, model = run.tokenizer, run.model()
     vocabulary = vocabulary_of(tokenizer, model)
-    before, leads = hand_over_space(prompt, vocabulary)
-    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(suffix)
+    if tokenizer.binary and other is not None:
+        raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
+    own, tail = text_for(prompt, tokenizer), text_for(suffix, tokenizer)
+    before, leads = hand_over_space(own, vocabulary)
+    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
     context = model.config.max_position_embeddings
     room = context - 1 - len(prefix_ids) - len(suffix_ids)
     wanted = room if max_tokens is None else max_tokens
@@ -104,30 +126,38 @@ def sample(
         more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
         raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")
     tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
-    requests = [Request(tokens, resolved, i, lead) for i in range(n)]
+    found = None if index is None else gather(run, model, index, prefix_ids, evidence)
+    memory = None if found is None else found.memory
+    requests = [Request(tokens, resolved, i, lead, memory=memory) for i in range(n)]
     samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
     texts, rewritten = [tokenizer.decode(s.tokens) for s in samples], None
+    data = [tokenizer.decode_bytes(s.tokens) for s in samples]
     if other is not None:
         size = None if run.recipe.thought is None else run.recipe.thought.passage
         spans = [pieces(s.tokens, 1 + len(prefix_ids), len(suffix_ids) + s.ended, size) for s in samples]
-        found = [
+        passages = [
             mended(s.tokens, span, tokenizer, other, _behind, resolved.seed + i)
             for i, (s, span) in enumerate(zip(samples, spans, strict=True))
         ]
-        texts, rewritten = [one.text for one in found], [one.passages for one in found]
+        texts, rewritten = [one.text for one in passages], [one.passages for one in passages]
+        data = [text.encode() for text in texts]
     return SampleResult(
         run=str(run.path),
         sampler=chosen.name,
         settings=asdict(resolved),
-        prompt=prompt,
+        prompt=shown(own, tokenizer),
         suffix=suffix,
-        texts=texts,
-        completions=[t.removeprefix(prompt).removesuffix(suffix) for t in texts],
+        texts=[shown(t, tokenizer) for t in texts],
+        completions=[shown(t.removeprefix(own).removesuffix(tail), tokenizer) for t in texts],
         ended=[s.ended for s in samples],
         tokens=[len(s.written) for s in samples],
         steps=[s.steps for s in samples],
         forwards=[s.forwards for s in samples],
         rewritten=rewritten,
+        query=None if found is None else found.query,
+        evidence=None if found is None else found.texts,
+        data=data,
+        binary=tokenizer.binary,
     )
 
 

@@ -61,7 +61,7 @@ class Preview:
                 else {
                     "parameters": cost.parameters,
                     "tokens": cost.tokens,
-                    "training_flops": cost.training_flops_per_token * cost.tokens,
+                    "training_flops": cost.training_flops,
                     "memory_bytes": cost.memory_bytes,
                     "max_steps": cost.recipe.training.max_steps,
                 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from unmask.compare.drawn_training import train_drawn
 from unmask.training.plan import Plan
 from unmask.training.plan import plan as plan_recipe
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
-from unmask.training.train import train as train_recipe
 
 
 def resolve(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recipe:
@@ -51,4 +51,4 @@ def train(
         Error: the user's mistakes, with what to do.
     """
     resolved = resolve(recipe, overrides)
-    return train_recipe(resolved, Path(output) if output else Path("runs") / resolved.name, resume)
+    return train_drawn(resolved, Path(output) if output else Path("runs") / resolved.name, resume)

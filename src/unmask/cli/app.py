@@ -33,6 +33,7 @@ VERBS = {
     "certify": "certify",
     "compare": "compare",
     "sweep": "sweep",
+    "plot": "plot",
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.

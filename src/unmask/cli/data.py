@@ -28,6 +28,7 @@ def stats(
     valid: Annotated[str | None, typer.Option(help="A source that is the validation split.")] = None,
     nfc: Annotated[bool, typer.Option("--nfc", help="Normalise to NFC.")] = False,
     text_field: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
+    binary: Annotated[bool, typer.Option("--binary", help="Read files of any kind as bytes.")] = False,
     json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
 ) -> None:
     """Count the documents, bytes and characters of a corpus, per split."""
@@ -41,6 +42,7 @@ def stats(
         valid=valid,
         normalize="NFC" if nfc else None,
         text_field=text_field,
+        binary=binary,
     )
     if json:
         print_json(found.to_dict())

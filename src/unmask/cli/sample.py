@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unmask.cli.canvas import Canvas
 from unmask.cli.console import console, note, print_json
+from unmask.cli.index_print import short
 from unmask.errors import Error
+
+if TYPE_CHECKING:
+    from unmask.api.evidence import EvidenceText
 
 Sampler = Annotated[
     str | None,
@@ -49,6 +54,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 def sample(
     run: Annotated[str | None, typer.Argument(help="Run folder; not needed with --replay.")] = None,
     prompt: Annotated[str, typer.Option(help="Text before what is written.")] = "",
+    prompt_file: Annotated[
+        Path | None, typer.Option(help="File whose bytes are the prompt; of a run of text it is UTF-8.")
+    ] = None,
     suffix: Annotated[str, typer.Option(help="Text behind what is written (masked runs).")] = "",
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: what fits.")] = None,
     n: Number = 1,
@@ -80,6 +88,15 @@ def sample(
     fallback: Annotated[
         str | None, typer.Option(help="A causal run that writes again what has collapsed (repetition).")
     ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Folder of an index: the prompt's nearest texts are the network's memory.")
+    ] = None,
+    evidence: Annotated[
+        int | None, typer.Option(help="How many texts to look up; default: as many as in training.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the text's bytes to this file, as they are, instead of printing it.")
+    ] = None,
     replay: Annotated[Path | None, typer.Option(help="Play a recorded trace instead.")] = None,
     json: Json = False,
 ) -> None:
@@ -89,6 +106,11 @@ def sample(
         return
     if run is None:
         raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
+    if prompt and prompt_file is not None:
+        raise Error("--prompt and --prompt-file both say what stands before; leave one out.")
+    if output is not None and n != 1:
+        raise Error(f"--output holds one text, and -n is {n}; leave -n out, and change --seed for another text.")
+    from unmask.api.raw import read_prompt, write_bytes
     from unmask.api.sample import sample as write
     from unmask.training.run import Run
 
@@ -97,7 +119,7 @@ def sample(
         canvas = stack.enter_context(Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]))) if watch else None
         result = write(
             opened,
-            prompt,
+            prompt if prompt_file is None else read_prompt(prompt_file),
             suffix=suffix,
             max_tokens=max_tokens,
             n=n,
@@ -106,6 +128,8 @@ def sample(
             trace=trace,
             watch=canvas.show if canvas else None,
             fallback=fallback,
+            index=index,
+            evidence=evidence,
             steps=steps,
             seed=seed,
             temperature=temperature,
@@ -133,10 +157,22 @@ def sample(
     for number, passages in enumerate(result.rewritten or [], 1):
         if passages:
             note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")
+    if output is not None:
+        write_bytes(result.data[0], output)
+        note(f"{len(result.data[0]):,} bytes: {output}")
     if json:
         print_json(result.to_dict())
-    else:
+    elif output is None:
         print_texts(result.texts)
+    if not json and result.evidence is not None:
+        print_evidence(result.evidence)
+
+
+def print_evidence(texts: Sequence[EvidenceText]) -> None:
+    """Print the texts that the network was given: cosine with the prompt, document, excerpt."""
+    print("\nevidence:" if texts else "\nevidence: none (the index holds nothing but near-copies of the prompt)")
+    for found in texts:
+        print(f"  {found.score:.3f}  document {found.document}  {short(found.text)}")
 
 
 def print_texts(texts: list[str]) -> None:

@@ -106,8 +106,8 @@ def _preview(preview: Preview, json: bool) -> None:
         if cost is None:
             table.add_row(row.label, *["-"] * 6, f"not available: {row.missing}")
             continue
-        flops = cost.training_flops_per_token * cost.tokens
-        counts = (f"{cost.parameters:,}", f"{cost.recipe.training.max_steps:,}", f"{cost.tokens:,}", f"{flops:.2e}")
+        spent = (f"{cost.tokens or 0:,}", f"{cost.training_flops or 0:.2e}")
+        counts = (f"{cost.parameters:,}", f"{cost.recipe.training.max_steps:,}", *spent)
         table.add_row(row.label, row.id, *counts, f"{cost.memory_bytes / 2**20:,.0f}", "ready")
     out = Console(width=None if console.is_terminal else 200)
     if preview.rows:
@@ -116,5 +116,5 @@ def _preview(preview: Preview, json: bool) -> None:
         state = f"not available: {way.missing}" if way.missing else "ready"
         print(f"sampler {way.label}: {state}")
     ready = [row.cost for row in preview.rows if row.cost is not None]
-    total = sum(cost.training_flops_per_token * cost.tokens for cost in ready)
+    total = sum(cost.training_flops or 0 for cost in ready)
     print(f"{len(ready)} rows ready, {len(preview.rows) - len(ready)} not available; {total:.2e} training FLOPs in all")

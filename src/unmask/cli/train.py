@@ -31,7 +31,7 @@ def train(
             "parameters": plan.parameters,
             "training_flops_per_token": plan.training_flops_per_token,
             "tokens": plan.tokens,
-            "training_flops": plan.training_flops_per_token * plan.tokens,
+            "training_flops": plan.training_flops,
             "memory_bytes": plan.memory_bytes,
             "vocab_size": plan.vocab_size,
         }
@@ -40,8 +40,13 @@ def train(
             return
         print(plan.recipe.to_yaml())
         print(f"parameters        {plan.parameters:,}")
-        print(f"tokens            {plan.tokens:,}")
-        print(f"training FLOPs    {plan.training_flops_per_token:.3g} a token, {cost['training_flops']:.3g} in all")
+        if plan.tokens is None:
+            epochs = f"of {plan.recipe.training.epochs:g} epochs: known once the data is read"
+            print(f"tokens            {plan.tokens_per_step:,} a step; steps {epochs}")
+        else:
+            print(f"tokens            {plan.tokens:,}")
+        whole = "" if plan.training_flops is None else f", {plan.training_flops:.3g} in all"
+        print(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
         print(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
         return
     run = api.train(recipe, option or [], output, resume)

@@ -18,7 +18,7 @@ from unmask import __version__
 from unmask.compare.controls import fit_ngram, model_controls, text_controls, untrained_control
 from unmask.compare.decide import Evidence, Question, decide, question
 from unmask.compare.entrants import Entrant, gather
-from unmask.compare.fairness import BUDGETS, Budget, check_judge, shared_window, uneven
+from unmask.compare.fairness import BUDGETS, Budget, check_judge, refuse_bytes, shared_window, uneven
 from unmask.compare.generation import Timed, time_ways, ways, write_texts
 from unmask.compare.held_out import corpus_of, held_out
 from unmask.compare.probes import Probed, Probes
@@ -104,6 +104,7 @@ def compare(
         raise Error(f"samples is {samples}; it must be at least 1.")
     speed = speed or Speed()
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
+    refuse_bytes(opened)
     if isinstance(judge, Run):
         check_judge(judge, opened)
     entrants = gather(opened)

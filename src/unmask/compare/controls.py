@@ -31,7 +31,7 @@ NGRAM_CHARACTERS = 64_000_000
 def fit_ngram(corpus: Corpus, split: str, order: int) -> ByteNgram:
     """Count the first 64 million characters of a split."""
     texts = _until(documents(corpus.split(split)), NGRAM_CHARACTERS)
-    return ByteNgram(order).fit(text.encode() for text in texts)
+    return ByteNgram(order).fit(corpus.raw(text) for text in texts)
 
 
 def _until(texts: Iterable[str], limit: int) -> Iterator[str]:
@@ -66,8 +66,8 @@ def model_controls(
     controls = [Control("uniform", "every byte equally likely", 8.0, "exact")]
     for order, name in ((1, "unigram"), (5, "order-5 n-gram")):
         model = fit_ngram(corpus, split, order)
-        nats = np.array([model.nats(text.encode()).sum() for text in texts])
-        sizes = np.array([len(text.encode()) for text in texts], dtype=np.float64)
+        nats = np.array([model.nats(corpus.raw(text)).sum() for text in texts])
+        sizes = np.array([len(corpus.raw(text)) for text in texts], dtype=np.float64)
         written = [text.decode("utf-8", "replace") for text in model.sample(samples, size, seed)]
         controls.append(
             Control(

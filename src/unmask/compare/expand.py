@@ -191,8 +191,10 @@ def row_id(recipe: Recipe, seconds: float | None = None) -> str:
 def _within_budget(recipe: Recipe, plan: SweepPlan) -> Plan:
     cost, budget = cost_of(recipe), plan.budget
     if budget is None or budget.time is not None:
+        if recipe.training.epochs is not None:
+            raise Error("training.epochs are counted when training starts, a sweep is planned before: set max_steps.")
         return cost
-    a_step = cost.tokens / recipe.training.max_steps
+    a_step = cost.tokens_per_step
     if budget.tokens is not None:
         wanted, name = budget.tokens, f"budget.tokens {budget.tokens:,.0f}"
     else:
@@ -201,7 +203,7 @@ def _within_budget(recipe: Recipe, plan: SweepPlan) -> Plan:
     steps = round(wanted / a_step)
     if steps < 1:
         raise Error(f"{name} is less than a step of {a_step:,.0f} tokens; raise it.")
-    training = recipe.training.model_copy(update={"max_steps": steps})
+    training = recipe.training.model_copy(update={"max_steps": steps, "epochs": None})
     return cost_of(recipe.model_copy(update={"training": training}))
 
 

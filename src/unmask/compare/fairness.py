@@ -68,6 +68,20 @@ def _figure(value: float) -> str:
     return f"{value:.3g}" if value >= 1e9 else f"{value:,.0f}"
 
 
+def refuse_bytes(runs: Sequence[Run]) -> None:
+    """Raise for a run of bytes (``data.binary``): a comparison measures text, its words and its judges.
+
+    Raises:
+        Error: names the run.
+    """
+    for run in runs:
+        if run.recipe.data.binary:
+            raise Error(
+                f"{run.name} models bytes (data.binary), and a comparison is of text. Score it with: "
+                f"unmask evaluate {run.path} --source FILE; or compare runs of text."
+            )
+
+
 def check_judge(judge: Run, runs: Sequence[Run]) -> None:
     """Raise unless a judge's likelihood is exact and it was trained on text that no rival was trained on.
 

@@ -45,6 +45,7 @@ def corpus_of(run: Run) -> Corpus:
         judge_fraction=data.judge_fraction,
         normalize=data.normalize,
         text_field=data.text_field,
+        binary=data.binary,
     )
 
 
@@ -65,6 +66,12 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
     if not 0 <= seed < 2**63:
         raise Error(f"seed is {seed}; it must be 0 or more and fit into 64 bits.")
     data = runs[0].recipe.data
+    if len({run.recipe.data.binary for run in runs}) > 1:
+        binary = ", ".join(run.name for run in runs if run.recipe.data.binary)
+        raise Error(
+            f"runs of bytes ({binary}) and runs of text cannot be scored together: text is no sample of what the "
+            "former learned. Score them apart: unmask evaluate RUN, each on a --source of its own kind."
+        )
     notes: list[str] = []
     corpora: dict[str, Corpus] = {}
     if source is None or source == data.source:
@@ -80,7 +87,7 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         chosen = _smallest(documents(corpus.split("valid")), count, seed)
     else:
         name, split = source, "all"
-        chosen = _smallest(open_source(source, data.text_field).documents(), count, seed)
+        chosen = _smallest(open_source(source, data.text_field, data.binary).documents(), count, seed)
         fingerprint = hashlib.sha256(b"".join(sorted(chosen))).hexdigest()[:12]
     if not chosen:
         raise Error(f"{name} holds no documents to score. Give a source with text in it.")

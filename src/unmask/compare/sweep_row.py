@@ -23,11 +23,11 @@ from typing import Any, Literal
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from unmask.compare.drawn_training import train_drawn
 from unmask.errors import Error
 from unmask.training.monitor import read_metrics
 from unmask.training.recipe import load_recipe
 from unmask.training.run import MANIFEST, Run, write_json
-from unmask.training.train import train
 
 FORMAT = 1
 ROW, RUN, CLOCK, SCORE = "row.json", "run", "clock.json", "evaluation.json"
@@ -107,7 +107,7 @@ def _train(task: Task, folder: Path) -> dict[str, Any]:
     recipe = load_recipe(folder / "recipe.yaml")
     leash = Leash(task, recipe.training.max_steps, scored=bool(recipe.training.valid_blocks))
     update_row(folder, status="training", error="")
-    run = train(recipe, run_folder, resume=begun, callbacks=[leash])
+    run = train_drawn(recipe, run_folder, resume=begun, callbacks=[leash])
     manifest, row = run.manifest, read_row(folder)
     known = {
         "steps": manifest["steps"],

@@ -24,6 +24,7 @@ from unmask.compare.held_out import held_out
 from unmask.compare.plan import Evaluate
 from unmask.compare.sweep_row import HELD_OUT, RUN, SCORE, Task, held_out_nats, read_row, score_key
 from unmask.compare.sweep_rows import Configuration, SweepRow
+from unmask.data.binary import raw
 from unmask.evaluation.bootstrap import interval, paired_interval
 from unmask.training.run import Run, write_json
 
@@ -83,7 +84,7 @@ def choose_text(wanted: Evaluate, runs: Sequence[Run]) -> dict[str, Any]:
         "split": text.split,
         "fingerprint": text.fingerprint,
         "documents": len(text.texts),
-        "bytes": sum(len(document.encode()) for document in text.texts),
+        "bytes": sum(len(raw(document, runs[0].recipe.data.binary)) for document in text.texts),
         "window": window,
         "draws": wanted.draws,
         "seed": wanted.seed,

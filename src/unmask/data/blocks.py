@@ -42,7 +42,7 @@ class Blocks:
     Attributes:
         length: Positions in a block, T.
         tokens: Predictable tokens in all: every token of every document, and one EOS a document.
-        bytes: UTF-8 bytes of the documents' text.
+        bytes: Bytes of the documents; of text, those of UTF-8.
         documents: Number of documents.
         fingerprint: 12 hex digits over the split, the tokenizer and the length.
     """
@@ -129,7 +129,7 @@ def _build(folder: Path, split: Dataset, tokenizer: Tokenizer, length: int, fing
             for text, ids in zip(texts, tokenizer.arrays(texts), strict=True):
                 counts["documents"] += 1
                 counts["tokens"] += len(ids) + 1
-                counts["bytes"] += len(text.encode())
+                counts["bytes"] += len(tokenizer.raw(text))
                 for page in packer.add(ids):
                     write(page)
                     blocks += len(page[0])

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from unmask.data.binary import raw
 from unmask.data.cache import built, cache_folder
 from unmask.data.sources import Source, open_source
 from unmask.errors import Error, nearest
@@ -46,6 +47,12 @@ class Corpus:
     fingerprint: str
     folder: Path
     _stats: dict[str, Any]
+    binary: bool = False
+    """Whether its texts are bytes, a character each (see :mod:`unmask.data.binary`)."""
+
+    def raw(self, text: str) -> bytes:
+        """Return the bytes that one of its texts stands for."""
+        return raw(text, self.binary)
 
     def split(self, name: str) -> Dataset:
         """Return a split as a memory-mapped dataset with the column "text".
@@ -67,7 +74,7 @@ class Corpus:
         return datasets.Dataset(table, split=datasets.NamedSplit(name), fingerprint=f"{self.fingerprint}-{name}")
 
     def stats(self) -> dict[str, Any]:
-        """Return counts: documents, bytes (UTF-8) and characters per split and in all, and what was dropped."""
+        """Return counts: documents, bytes (text: UTF-8) and characters per split and in all, and what was dropped."""
         return copy.deepcopy({"source": self.source, "fingerprint": self.fingerprint, **self._stats})
 
 
@@ -79,6 +86,7 @@ def load_corpus(
     judge_fraction: float = JUDGE_FRACTION,
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
+    binary: bool = False,
 ) -> Corpus:
     """Read a source into a corpus, or open the cached one.
 
@@ -89,25 +97,28 @@ def load_corpus(
         judge_fraction: Share of documents of ``source`` held out for judge models.
         normalize: "NFC" composes characters (Unicode annex 15); None leaves the text as it is.
         text_field: Field or column that holds the text.
+        binary: Read files of any kind as bytes (see :mod:`unmask.data.binary`).
 
     Raises:
         Error: unusable options or source, no documents, or an empty train or valid split.
     """
     if normalize not in (None, "NFC"):
         raise Error(f"normalize is {normalize!r}. Use NFC, or null to leave the text as it is.")
+    if binary and normalize:
+        raise Error(f"normalize {normalize} is for text, and data.binary models bytes as they are. Leave one out.")
     if not (0 <= valid_fraction < 1 and 0 <= judge_fraction < 1 and valid_fraction + judge_fraction < 1):
         raise Error(
             f"valid_fraction {valid_fraction} and judge_fraction {judge_fraction} must be at least 0, in all below 1."
         )
-    train_source = open_source(source, text_field)
-    valid_source = None if valid is None else open_source(valid, text_field)
+    train_source = open_source(source, text_field, binary)
+    valid_source = None if valid is None else open_source(valid, text_field, binary)
     options = {
         "format": FORMAT,
         "valid": valid_source is not None,
         "valid_fraction": 0 if valid_source else valid_fraction,
         "judge_fraction": judge_fraction,
         "normalize": normalize,
-    }
+    } | ({"binary": True} if binary else {})
     identity = [options, train_source.identity, valid_source.identity if valid_source else None]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     build = partial(_build, source=train_source, valid=valid_source, options=options)
@@ -127,7 +138,7 @@ def build_corpus(folder: Path, source: Source, valid: Source | None = None) -> C
 
 def _open(folder: Path, source: str) -> Corpus:
     stored = json.loads((folder / "corpus.json").read_text("utf-8"))
-    return Corpus(source, stored["fingerprint"], folder, stored["stats"])
+    return Corpus(source, stored["fingerprint"], folder, stored["stats"], stored["options"].get("binary", False))
 
 
 def documents(split: Dataset) -> Iterator[str]:
@@ -138,6 +149,7 @@ def documents(split: Dataset) -> Iterator[str]:
 
 def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[str, Any]) -> None:
     normalize: Literal["NFC"] | None = options["normalize"]
+    binary: bool = options.get("binary", False)
     valid_share, judge_share = options["valid_fraction"], options["judge_fraction"]
     writers = {name: _SplitWriter(folder / f"{name}.arrow") for name in SPLITS}
     content = hashlib.sha256(json.dumps(options).encode())
@@ -150,11 +162,12 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
             for text in origin.documents():
                 if normalize:
                     text = unicodedata.normalize(normalize, text)
-                stripped = text.strip()
+                data = raw(text, binary)
+                stripped = data if binary else text.strip().encode()
                 if not stripped:
                     dropped["empty"] += 1
                     continue
-                digest = hashlib.blake2b(stripped.encode(), digest_size=16).digest()
+                digest = hashlib.blake2b(stripped, digest_size=16).digest()
                 if digest in seen:
                     dropped["duplicates"] += 1
                     continue
@@ -166,7 +179,6 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
                     name = "judge"
                 else:
                     name = "valid" if place < judge_share + valid_share else "train"
-                data = text.encode()
                 content.update(f"{name} {len(data)}\n".encode())
                 content.update(data)
                 writers[name].add(text, len(data))

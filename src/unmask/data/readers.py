@@ -3,6 +3,7 @@
 A ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file has one document a line or row, in its text field. A ``.txt`` (or a
 ``.npy`` of UTF-8 bytes, 1-D uint8) is one document up to ``LONG`` characters; a longer one is cut at paragraph borders
 (else at line ends, else at spaces) into passages of about ``PASSAGE`` characters, so that it can be split by document.
+Read as binary, any file is bytes (see :mod:`unmask.data.binary`), and a longer one is cut every ``PASSAGE`` bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
+from unmask.data import binary
 from unmask.errors import Error
 
 SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet", ".npy")
@@ -54,6 +56,23 @@ def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
             yield from _parquet(path, text_field)
         else:
             yield from _json_lines(path, form, text_field)
+    except PermissionError as error:
+        raise Error(f"{path} may not be read (permission denied). Change its permissions.") from error
+
+
+def read_binary(path: Path) -> Iterator[str]:
+    """Yield the bytes of any file as documents, a character a byte; of a .npy those of its array.
+
+    Raises:
+        Error: missing, empty or unreadable file, or a .npy that is no 1-D uint8 array.
+    """
+    if not path.is_file():
+        raise Error(f"no file {path}. Check the path.")
+    try:
+        if path.stat().st_size == 0:
+            raise Error(f"{path} is empty. Give a file with bytes in it.")
+        for piece in binary.pieces(read_bytes(path), LONG, PASSAGE):
+            yield binary.as_text(piece)
     except PermissionError as error:
         raise Error(f"{path} may not be read (permission denied). Change its permissions.") from error
 
@@ -105,7 +124,10 @@ def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
     seen = 0
     for chunk in chunks:
         if b"\0" in chunk:
-            raise Error(f"{path} is binary (a zero byte at offset {seen + chunk.index(0)}). Give a UTF-8 text file.")
+            raise Error(
+                f"{path} is binary (a zero byte at offset {seen + chunk.index(0)}). Give a UTF-8 text file. "
+                "To model it as bytes: data.binary=true and data.tokenizer=bytes."
+            )
         seen += len(chunk)
         try:
             text = decoder.decode(chunk)
@@ -119,7 +141,10 @@ def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
 
 
 def _not_utf8(path: Path, offset: int) -> Error:
-    return Error(f"{path} is not UTF-8 (byte offset {offset}). Convert it: iconv -f LATIN1 -t UTF-8 {path.name}.")
+    return Error(
+        f"{path} is not UTF-8 (byte offset {offset}). Convert it: iconv -f LATIN1 -t UTF-8 {path.name}. "
+        "If it is no text: data.binary=true."
+    )
 
 
 def _passages(chunks: Iterable[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a recipe's ``data.source`` may name, and the stream of documents behind it.
 
 A source is ``pydocs``; a file, folder or glob of .txt, .jsonl, .jsonl.gz, .parquet or .npy;
-``hf:owner/name[:config][@split]``; or several of these joined with commas.
+``hf:owner/name[:config][@split]``; or several of these joined with commas. Read as binary, files of any kind.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ class Source:
     documents: Callable[[], Iterator[str]]
 
 
-def open_source(spec: str, text_field: str = "text") -> Source:
+def open_source(spec: str, text_field: str = "text", binary: bool = False) -> Source:
     """Resolve ``spec``; nothing is read yet besides file names.
 
+    Args:
+        spec: What the user wrote.
+        text_field: Field or column that holds the text.
+        binary: Any file is a source, and its documents are bytes (see :mod:`unmask.data.binary`).
+
     Raises:
-        Error: nothing lies there; the message names the nearest thing.
+        Error: nothing lies there (the message names the nearest thing), or no file where bytes are wanted.
     """
     whole = spec.strip() and Path(spec).exists()
     names = [spec] if whole else [part.strip() for part in spec.split(",") if part.strip()]
     if not names:
         raise Error("the data source is empty. Name pydocs, a file, a folder, a glob, or hf:owner/name.")
-    parts = [_open_one(name, text_field) for name in names]
+    parts = [_open_one(name, text_field, binary) for name in names]
     if len(parts) == 1:
         return parts[0]
 
@@ -51,7 +56,9 @@ def open_source(spec: str, text_field: str = "text") -> Source:
     return Source(spec, [part.identity for part in parts], documents)
 
 
-def _open_one(name: str, text_field: str) -> Source:
+def _open_one(name: str, text_field: str, binary: bool) -> Source:
+    if binary and (name == "pydocs" or name.startswith("hf:")):
+        raise Error(f"{name} is text, and data.binary reads files. Name a file, folder or glob in data.source.")
     if name == "pydocs":
         from unmask.data import pydocs
 
@@ -61,21 +68,37 @@ def _open_one(name: str, text_field: str) -> Source:
 
         revision = hub.dataset_revision(name)
         return Source(name, [name, revision, text_field], lambda: hub.dataset_documents(name, revision, text_field))
-    return _open_files(name, text_field)
+    return _open_files(name, text_field, binary)
 
 
-def _open_files(name: str, text_field: str) -> Source:
-    paths = find_files(name)
-    identity: list[object] = [text_field]
+def _open_files(name: str, text_field: str, binary: bool) -> Source:
+    paths = find_binary(name) if binary else find_files(name)
+    identity: list[object] = ["binary" if binary else text_field]
     for path in paths:
         status = path.stat()
         identity.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
 
     def documents() -> Iterator[str]:
         for path in paths:
-            yield from readers.read_documents(path, text_field)
+            yield from readers.read_binary(path) if binary else readers.read_documents(path, text_field)
 
     return Source(name, identity, documents)
+
+
+def find_binary(name: str) -> list[Path]:
+    """Return the files of any kind that a file name, folder or glob stands for, sorted; those without bytes left out.
+
+    Raises:
+        Error: there are none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return [path]
+    found = path.rglob("*") if path.is_dir() else (Path(one) for one in glob.glob(str(path), recursive=True))
+    chosen = [one for one in sorted(found) if one.is_file() and one.stat().st_size]
+    if not chosen:
+        raise Error(f"no file with bytes in it in {name!r}. Name a file, a folder or a (quoted) glob that has some.")
+    return chosen
 
 
 def find_files(name: str) -> list[Path]:
@@ -95,7 +118,7 @@ def find_files(name: str) -> list[Path]:
         return chosen
     if path.is_file():
         if readers.file_format(path) is None:
-            raise Error(f"{path} is no text file that unmask reads. Use one of {readable}.")
+            raise Error(f"{path} is no text file that unmask reads. Use one of {readable}, or set data.binary=true.")
         return [path]
     if any(mark in name for mark in "*?["):
         matches = (Path(found) for found in sorted(glob.glob(str(path), recursive=True)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
+from unmask.data import binary as binary_text
 from unmask.data import utf8
 from unmask.errors import Error, nearest
 
@@ -53,10 +54,14 @@ class Tokenizer:
         eos_id: Ends every document.
         mask_id: The mask of the masked process.
         fingerprint: 12 hex digits over everything that decides the ids.
+        binary: Its texts are bytes of any kind, a character each (see :mod:`unmask.data.binary`); "bytes" only.
     """
 
-    def __init__(self, name: str, backend_json: str, special_ids: Sequence[int]) -> None:
+    def __init__(self, name: str, backend_json: str, special_ids: Sequence[int], binary: bool = False) -> None:
+        if binary and name != "bytes":
+            raise Error(f"the tokenizer {name!r} reads text. Set data.tokenizer=bytes, or leave out data.binary.")
         self.name = name
+        self.binary = binary
         self._json = backend_json
         self._backend = Backend.from_str(backend_json)
         self._backend.no_truncation()
@@ -65,14 +70,14 @@ class Tokenizer:
         self.pad_id, self.bos_id, self.eos_id, self.mask_id = special_ids
         vocabulary = self._backend.get_vocab(with_added_tokens=True)
         self.vocab_size = max(vocabulary.values()) + 1
-        key = json.dumps([name == "bytes", list(special_ids), backend_json])
+        key = json.dumps([name == "bytes", list(special_ids), backend_json, *(["binary"] if binary else [])])
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()[:12]
         self._table = _byte_table(self._backend, self.vocab_size)
 
     @property
     def inner(self) -> NDArray[np.bool_] | None:
-        """Ids that go on with a character that an earlier id began; ``None``: ids are not bytes."""
-        if self.name != "bytes":
+        """Ids that go on with a character that an earlier id began; ``None``: ids are not bytes of characters."""
+        if self.name != "bytes" or self.binary:
             return None
         return np.append(np.zeros(len(SPECIALS), bool), utf8.CONTINUES)
 
@@ -80,10 +85,10 @@ class Tokenizer:
         """Return the ids of ``text``; no special token is added.
 
         Raises:
-            Error: ``text`` holds a lone surrogate, which is no Unicode text.
+            Error: ``text`` holds a lone surrogate, which is no Unicode text; or, if binary, what is no byte.
         """
         if self.name == "bytes":
-            return self.encode_bytes(_utf8(text))
+            return self.encode_bytes(self.raw(text))
         return list(self.arrays([text])[0].tolist())
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -93,7 +98,7 @@ class Tokenizer:
     def arrays(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Return the ids of each text as an int32 array; see :meth:`encode`."""
         if self.name == "bytes":
-            return [np.frombuffer(_utf8(text), np.uint8) + np.int32(len(SPECIALS)) for text in texts]
+            return [np.frombuffer(self.raw(text), np.uint8) + np.int32(len(SPECIALS)) for text in texts]
         try:
             found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
         except (UnicodeEncodeError, TypeError):
@@ -101,6 +106,10 @@ class Tokenizer:
                 _utf8(text)
             raise
         return [np.asarray(encoding.ids, np.int32) for encoding in found]
+
+    def raw(self, text: str) -> bytes:
+        """Return the bytes that a text stands for: what bits per byte divide by."""
+        return binary_text.raw(text, True) if self.binary else _utf8(text)
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """Return the ids of any bytes; only the "bytes" tokenizer can.
@@ -113,7 +122,9 @@ class Tokenizer:
         return [byte + len(SPECIALS) for byte in data]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of ``ids``: specials are dropped, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ``ids``: specials are dropped, bytes that are not UTF-8 become U+FFFD (unless binary)."""
+        if self.binary:
+            return binary_text.as_text(self.decode_bytes(ids))
         if self._table is None:
             return self._backend.decode(self._checked(ids), skip_special_tokens=True)
         return self.decode_bytes(ids).decode("utf-8", "replace")
@@ -141,6 +152,7 @@ class Tokenizer:
         folder.mkdir(parents=True, exist_ok=True)
         special_ids = dict(zip(ROLES, (self.pad_id, self.bos_id, self.eos_id, self.mask_id), strict=True))
         state = {"format": FORMAT, "name": self.name, "special_ids": special_ids, "fingerprint": self.fingerprint}
+        state |= {"binary": True} if self.binary else {}
         names = {f"{role}_token": self._backend.id_to_token(i) for role, i in special_ids.items()}
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -154,19 +166,22 @@ class Tokenizer:
         (folder / _STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", "utf-8")
 
 
-def make_tokenizer(spec: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def make_tokenizer(spec: str, texts: Iterable[str], vocab_size: int, binary: bool = False) -> Tokenizer:
     """Make the tokenizer that a recipe names.
 
     Args:
         spec: "bytes", "bpe" (trained on ``texts``), "hf:owner/name", or a local folder with a ``tokenizer.json``.
         texts: Texts of the train split; read only for "bpe".
         vocab_size: Wanted vocabulary for "bpe", specials included; fewer when the text has no more merges.
+        binary: The texts are bytes of any kind; only "bytes" reads them.
 
     Raises:
         Error: unknown spec, vocabulary too small, or a tokenizer that changes text.
     """
+    if binary and spec != "bytes":
+        raise Error(f"data.binary models bytes, and the tokenizer is {spec!r}. Set data.tokenizer=bytes.")
     if spec == "bytes":
-        return _byte_tokenizer()
+        return _byte_tokenizer(binary)
     if spec == "bpe":
         return _train_bpe(texts, vocab_size)
     if spec.startswith("hf:"):
@@ -200,7 +215,8 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         found = state.get("format") if isinstance(state, dict) else None
         raise Error(f"the tokenizer in {folder} has format {found}, this unmask reads {FORMAT}. Upgrade unmask.")
     try:
-        tokenizer = Tokenizer(state["name"], backend_json, [state["special_ids"][role] for role in ROLES])
+        special_ids = [state["special_ids"][role] for role in ROLES]
+        tokenizer = Tokenizer(state["name"], backend_json, special_ids, bool(state.get("binary", False)))
     except Exception as error:  # the backend raises bare Exception for a file that it cannot parse
         raise _damaged(folder, error) from error
     if tokenizer.fingerprint != state["fingerprint"]:
@@ -212,13 +228,13 @@ def _damaged(folder: Path, reason: object) -> Error:
     return Error(f"the tokenizer in {folder} is damaged ({reason}). Copy it again from the run that made it.")
 
 
-def _byte_tokenizer() -> Tokenizer:
+def _byte_tokenizer(binary: bool = False) -> Tokenizer:
     vocabulary = {token: i for i, token in enumerate((*SPECIALS, *_CHARACTERS))}
     backend = Backend(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([_special(name) for name in SPECIALS])
-    return Tokenizer("bytes", backend.to_str(), range(len(SPECIALS)))
+    return Tokenizer("bytes", backend.to_str(), range(len(SPECIALS)), binary)
 
 
 def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:

@@ -54,7 +54,7 @@ class Causal:
         """Return the clean text under causal visibility."""
         segments, valid = visible_segments(batch, self.options.isolate_documents)
         state = State(batch.tokens, "causal", segments=segments, valid=valid)
-        return Corrupted(state, batch.tokens, batch.predictable.float())
+        return Corrupted(state, batch.tokens, batch.askable.float())
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the mean nats a token."""
@@ -64,7 +64,7 @@ class Causal:
         self, model: Network, batch: Batch, corrupted: Corrupted, seed: int, progress: float = 1.0
     ) -> dict[str, Tensor]:
         """Return the loss of what ``corrupt`` made of the batch."""
-        at = batch.predictable
+        at = batch.askable
         logits = without(model(corrupted.state, at=at).logits, self.mask_id)
         rows, length = at.shape
         return {"loss": token_nats(logits, batch.tokens[at]).sum() / (rows * (length - 1))}

@@ -74,8 +74,8 @@ A trajectory shows the position of rank r before that of rank r - 1: earlier, no
 
 
 def askable(batch: Batch, scored: Bool[Tensor, "B T"] | None) -> Bool[Tensor, "B T"]:
-    """Return the positions whose nats are counted: the predictable ones, or those of them that were asked for."""
-    return batch.predictable if scored is None else batch.predictable & scored
+    """Return the positions whose nats are counted: those that may be asked, or those of them that were asked for."""
+    return batch.askable if scored is None else batch.askable & scored
 
 
 def causal_nats(

@@ -116,7 +116,7 @@ class Masked:
         return progress < self.options.causal_warmup
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
-        """Hide each predictable token with probability r(t)."""
+        """Hide each token that may be asked with probability r(t)."""
         if self.warming(progress):
             return self.warm.corrupt(batch, seed, progress)
         times = replace(self.times, upper=self.upper(progress))
@@ -124,7 +124,7 @@ class Masked:
         rate = self.schedule(t)
         predictable = batch.predictable
         chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
-        hidden = (chance < rate[:, None]) & predictable
+        hidden = (chance < rate[:, None]) & batch.askable
         weight = torch.ones_like(t)
         if self.options.weighting == "elbo":
             weight = slope(self.schedule, t) / rate / times.density(t)

@@ -75,10 +75,12 @@ def passages(batch: Batch, size: int) -> Passages:
     follows[:, 0] = False
     before = torch.where(inside, first, 0)
     place = torch.arange(count, device=batch.order.device)
+    pieces = torch.cat([before[..., None], segments], -1).flatten(0, 1)
     cut = Batch(
         tokens=pad(tokens, (1, 0), value=batch.bos).flatten(0, 1),
-        segments=torch.cat([before[..., None], segments], -1).flatten(0, 1),
+        segments=pieces,
         order=(batch.order[:, None] * count + place).flatten(),
         bos=batch.bos,
+        evidence=None if batch.evidence is None else batch.evidence.cut(count, pieces),
     )
     return Passages(cut, count, follows, first, last)

@@ -191,7 +191,7 @@ class Sparse:
 
         def at_step(back: int) -> Bool[Tensor, "B T"]:
             earlier = (now + back / steps).clamp(max=1.0)
-            return (chance < self.masked.schedule(earlier)[:, None]) & batch.predictable
+            return (chance < self.masked.schedule(earlier)[:, None]) & batch.askable
 
         given = None
         for back in range(self.options.candidate_passes, 0, -1):

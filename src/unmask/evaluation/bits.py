@@ -1,6 +1,6 @@
 """Bits per byte: the one number that compares models of any tokenizer.
 
-    BPB = (nats of all tokens, end-of-text included) / ln 2 / (UTF-8 bytes of the raw text)
+    BPB = (nats of all tokens, end-of-text included) / ln 2 / (bytes: those of the file, of text in UTF-8)
 
 Documents are cut into the same windows of bytes for all rivals (see ``windows``). A bidirectional model is told how
 many tokens a window has, and so where a document ends, which a left-to-right model has to pay for. So a bidirectional
@@ -26,7 +26,7 @@ from unmask.diffusion.likelihood import Likelihood
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
 from unmask.evaluation.bootstrap import interval
-from unmask.evaluation.windows import cut_all
+from unmask.evaluation.windows import cut_all, reads_bytes
 
 Reals = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class BitsPerByte:
         value: Bits per byte.
         bound: ``exact``, ``upper bound``, or ``exact for ...``: kinds that are never mixed.
         interval: 95 % bootstrap interval over documents; ``None`` for a single document.
-        bytes: UTF-8 bytes of the raw text.
+        bytes: Bytes of the documents; of text, in UTF-8.
         documents: Number of documents (N).
         tokens: Tokens scored, end-of-text included.
         nats: Nats in all, ``length_nats`` included.
@@ -94,7 +94,7 @@ def bits_per_byte(
     Raises:
         Error: no text; a window that does not fit the context; ``duel`` with a process that has none.
     """
-    windows = cut_all(texts, window)
+    windows = cut_all(texts, window, reads_bytes(tokenizer))
     if draws < 1:
         raise Error(f"draws is {draws}; it must be at least 1.")
     context = int(model.config.max_position_embeddings)

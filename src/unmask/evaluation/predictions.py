@@ -31,7 +31,7 @@ from unmask.diffusion.likelihood import without
 from unmask.diffusion.process import Corrupted
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
-from unmask.evaluation.windows import cut_all
+from unmask.evaluation.windows import cut_all, reads_bytes
 
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 NEXT = "next token"
@@ -123,7 +123,7 @@ def predict_corrupted(
         raise Error(f"draws is {draws}; it must be at least 1.")
     if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
         raise Error(f"the noise levels' borders {list(edges)} must rise from 0 to 1.")
-    windows = cut_all(texts, window)
+    windows = cut_all(texts, window, reads_bytes(tokenizer))
     rows = token_rows(windows, tokenizer, int(model.config.max_position_embeddings), window)
     size = batch_size or batch_size_for(rows, model, 1 << 23)
     document = torch.tensor([w.document for w in windows])

@@ -22,7 +22,7 @@ from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import Reading, ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.batches import batch_size_for, batches, token_rows
-from unmask.evaluation.windows import cut_all
+from unmask.evaluation.windows import cut_all, reads_bytes
 from unmask.models.reader import sides
 
 
@@ -74,7 +74,7 @@ def read_documents(model: Any, process: Any, tokenizer: Any, texts: Sequence[str
         Error: a network without thoughts, or no passage that is long enough.
     """
     options = thinking(model, process)
-    windows = cut_all(texts, window)
+    windows = cut_all(texts, window, reads_bytes(tokenizer))
     rows = token_rows(windows, tokenizer, int(model.config.max_position_embeddings), window)
     found: list[dict[str, Tensor]] = []
     pieces: list[str] = []

@@ -29,7 +29,7 @@ from unmask.diffusion.thinking import Change, Thinking
 from unmask.errors import Error
 from unmask.evaluation.batches import batch_size_for, batches, token_rows
 from unmask.evaluation.bootstrap import interval, paired_interval
-from unmask.evaluation.windows import cut_all
+from unmask.evaluation.windows import cut_all, reads_bytes
 
 Reals = NDArray[np.float64]
 
@@ -131,7 +131,7 @@ def later_bits(
     for name in changes:
         if name not in CHANGES:
             raise Error(f"unknown change {name!r} of thoughts; choose from {', '.join(CHANGES)}.")
-    windows = cut_all(texts, window)
+    windows = cut_all(texts, window, reads_bytes(tokenizer))
     rows = token_rows(windows, tokenizer, int(model.config.max_position_embeddings), window)
     document = np.array([w.document for w in windows])
     size = max(2, batch_size_for(rows, model))

@@ -24,13 +24,14 @@ from torch import Tensor, nn
 from transformers.utils import cached_file
 
 from unmask.data.patches import Patcher
-from unmask.data.patches.store import FILE, NGRAM, load_patcher, save_patcher
+from unmask.data.patches.store import FILE, NGRAM
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.models.byte_cache import ByteCache
 from unmask.models.byte_cost import byte_flops, byte_kept
 from unmask.models.byte_decoder import LastMemory, MemoryAttention, finished, stored
 from unmask.models.byte_encoder import Ngrams, Pooling, blocks_config
+from unmask.models.byte_entropy import CONFIG, WEIGHTS, load_cutter, save_cutter
 from unmask.models.byte_head import HierarchicalHead
 from unmask.models.byte_latent import PatchLatent
 from unmask.models.bytes_config import SPECIALS, BytesConfig
@@ -110,7 +111,7 @@ class Bytes(Denoiser):
         """Write weights and configuration, and the patcher where it was fitted."""
         super().save_pretrained(save_directory, **kwargs)
         if self.patcher is not None and self.config.ready_patcher() is None:
-            save_patcher(self.patcher, save_directory)
+            save_cutter(self.patcher, Path(save_directory))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -121,8 +122,9 @@ class Bytes(Denoiser):
             folder = Path(pretrained_model_name_or_path)
             if not folder.is_dir():
                 folder = Path(str(cached_file(str(pretrained_model_name_or_path), FILE))).parent
-                cached_file(str(pretrained_model_name_or_path), NGRAM, _raise_exceptions_for_missing_entries=False)
-            model.patcher = load_patcher(folder)
+                for beside in (NGRAM, CONFIG, WEIGHTS):
+                    cached_file(str(pretrained_model_name_or_path), beside, _raise_exceptions_for_missing_entries=False)
+            model.patcher = load_cutter(folder)
         return found
 
     def new_cache(self, rows: int, capacity: int) -> ByteCache:
@@ -180,7 +182,20 @@ class Bytes(Denoiser):
         memory = self.latent_stack(self.pooling(x, member), cuts, causal)
         asked = self._predictors(at, *tokens.shape, tokens.device)
         x, hidden = self._decoded(x, positions, mask, causal, memory, cuts, own, None if return_hidden else asked)
-        return Prediction(self._logits(x[asked] if return_hidden else x, state, asked), hidden)
+        logits = self._logits(x[asked] if return_hidden else x, state, asked)
+        return Prediction(logits, hidden, metrics=self._told())
+
+    def _told(self) -> dict[str, Float[Tensor, " L"]]:
+        """Return how the nested levels are bent, one number a level, while they learn."""
+        if self.latent_stack.stack is None or not self.training:
+            return {}
+        levels = self.latent_stack.stack.levels
+        numbers = {
+            "curvature": [level.c for level in levels],
+            "scale": [level.scale() for level in levels],
+            "spread": [level.sigma for level in levels],
+        }
+        return {name: torch.stack([value.detach().float() for value in each]) for name, each in numbers.items()}
 
     def _check(self, state: State) -> None:
         for what, given in (("memory", state.memory), ("thoughts", state.thought), ("slots", state.slots)):

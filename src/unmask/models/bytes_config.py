@@ -22,6 +22,8 @@ from unmask.models.wubu_config import WubuOptions
 SPECIALS = 4
 """Ids before those of the bytes: padding, BOS, EOS, mask."""
 BYTES = 256
+ENTROPY_RUN = "run:"
+"""Begins the name of a run whose network tells entropies."""
 Latent = Literal["wubu", "transformer", "none"]
 Read = Literal["attention", "last"]
 
@@ -36,7 +38,9 @@ class BytesConfig(NetworkConfig):
         patcher: What cuts the bytes, see ``unmask.data.patches``.
         patcher_options: Its settings.
         patch_size: Bytes a patch that ``babylon``'s theta is calibrated to; ``None``: theta is given.
-        entropy_order: Order of the n-gram model that ``babylon`` asks.
+        entropy: What ``babylon`` asks: ``ngram``, fitted to the corpus, or ``run:DIR``, the network of a causal run of
+            the tokenizer ``bytes``, of which the run keeps a copy.
+        entropy_order: Order of the n-gram.
         num_encoder_layers: Layers within patches.
         num_encoder_heads: Their heads, and those of the pooling; default as the decoder's.
         n_gram_sizes: Lengths of the hashed byte n-grams; empty: none.
@@ -61,6 +65,7 @@ class BytesConfig(NetworkConfig):
         patcher: str = "fixed",
         patcher_options: dict[str, Any] | None = None,
         patch_size: float | None = 4.5,
+        entropy: str = "ngram",
         entropy_order: int = 5,
         num_encoder_layers: int = 2,
         num_encoder_heads: int | None = None,
@@ -82,6 +87,7 @@ class BytesConfig(NetworkConfig):
         self.patcher = patcher
         self.patcher_options = patcher_options
         self.patch_size = patch_size
+        self.entropy = entropy
         self.entropy_order = entropy_order
         self.num_encoder_layers = num_encoder_layers
         self.num_encoder_heads = self.num_attention_heads if num_encoder_heads is None else num_encoder_heads
@@ -129,6 +135,13 @@ def _check(config: BytesConfig) -> None:
         raise Error(f"unknown option backbone.patcher_options.{unknown}.{nearest(unknown, part.Options.model_fields)}")
     if part.needs_entropy and config.patch_size is None and options.get("theta") is None:
         raise Error("backbone.patch_size is null, so theta is not calibrated: set patch_size or patcher_options.theta.")
+    if config.entropy != "ngram":
+        if not isinstance(config.entropy, str) or not config.entropy.removeprefix(ENTROPY_RUN).strip():
+            raise Error(f"backbone.entropy is {config.entropy!r}; give ngram, or run:DIR with the folder of a run.")
+        if not config.entropy.startswith(ENTROPY_RUN):
+            raise Error(f"backbone.entropy is {config.entropy!r}; give ngram, or run:{config.entropy} if it is a run.")
+        if not part.needs_entropy:
+            raise Error(f"backbone.entropy is for the patcher babylon, and this is {config.patcher!r}; leave it out.")
     if config.patch_size is not None and not 1 <= config.patch_size < float("inf"):
         raise Error(f"backbone.patch_size is {config.patch_size}; it must be 1 byte or more.")
     for name, kind in (("latent", Latent), ("memory_read", Read)):

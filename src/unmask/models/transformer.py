@@ -270,7 +270,7 @@ class Transformer(Denoiser):
         wanted = torch.cat([rows, asked[0]]), torch.cat([columns, asked[1] + count])
         x = self.blocks[-1](x, by, mask, False, None, positions, None if return_hidden else wanted)
         picked = x[wanted] if return_hidden else x
-        became = picked[: batch * cells].view(batch, cells, -1)
+        became = picked[: batch * cells].view(batch, cells, picked.shape[-1])
         thought = self._thought(state, became) if cells else None
         logits = self.head(self.norm(picked[batch * cells :]))
         hidden = self.norm(x[:, count:]) if return_hidden else None

@@ -30,8 +30,8 @@ class Autoregressive:
     """Draw the next token of each row.
 
     Attributes:
-        use_cache: Keep keys and values of what was read. Without it, or for a model with thoughts, each step reads the
-            whole text again: same text, slower.
+        use_cache: Keep keys and values of what was read. Without it, for a model with thoughts or a text with
+            retrieved memory, each step reads the whole text again: same text, slower.
     """
 
     use_cache: bool = True
@@ -75,7 +75,7 @@ class Autoregressive:
             return state, frame(state, state)
         at = state.open & (state.open.long().cumsum(1) == 1)
         cache, answer = state.cache, None
-        if self.use_cache and options_of(model) is None:
+        if self.use_cache and options_of(model) is None and state.memory is None:
             logits, cache = _read_new(model, state, at)
         else:  # a thought changes from step to step, and all that was read with it
             answer = _read_all(model, state, at)

@@ -1,6 +1,6 @@
-"""Joining what the rows of sampler states carry besides their words: candidates, caches, thoughts, latents.
+"""Joining what the rows of sampler states carry besides their words: candidates, caches, thoughts, latents, memory.
 
-Letters: B rows, T positions, n, m numbers of a row.
+Letters: B rows, T positions, n, m numbers of a row, M vectors of memory, W their width.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState
 from unmask.diffusion.thought import Thought
+from unmask.errors import Error
 from unmask.models.cache import Cache
 
 Shape = tuple[int, int]
@@ -83,3 +84,27 @@ def stacked_numbers(parts: Sequence[Tensor | None], rows: Sequence[int], length:
         part = like.new_zeros(count, size, like.shape[2]) if part is None else part
         whole.append(pad(part, (0, 0, 0, size - part.shape[1])))
     return torch.cat(whole)
+
+
+def stacked_memory(
+    given: Sequence[tuple[Float[Tensor, "B M W"], Bool[Tensor, "B M"]] | None], rows: Sequence[int]
+) -> tuple[Float[Tensor, "B M W"] | None, Bool[Tensor, "B M"] | None]:
+    """Join vectors of memory and which of them are there; a state without any has none that is there.
+
+    Raises:
+        Error: vectors of different widths.
+    """
+    held = [own for own in given if own is not None]
+    if not held:
+        return None, None
+    if len({own[0].shape[2] for own in held}) > 1:
+        raise Error("memories of different widths cannot share a batch; look them up in one index.")
+    like, there = held[0]
+    most = max(own[0].shape[1] for own in held)
+    vectors, valid = [], []
+    for own, count in zip(given, rows, strict=True):
+        own = own or (like.new_zeros(count, 0, like.shape[2]), there.new_zeros(count, 0))
+        room = most - own[0].shape[1]
+        vectors.append(pad(own[0], (0, 0, 0, room)))
+        valid.append(pad(own[1], (0, room)))
+    return torch.cat(vectors), torch.cat(valid)

@@ -2,7 +2,7 @@
 
 After an answer, the clean thought that it believes in is taken to the level that belongs to the share of words still
 open, eps being kept (DDIM); a level never rises, so a thought that was given clear stays as it is. The latent pathway
-is here, too: an answer's last hidden states, kept for the next one.
+is here, too: an answer's last hidden states, kept for the next one. Retrieved memory is given, and stays as it is.
 
 Letters: B rows, T positions, C cells, c cells of a reduced thought, E channels, N thoughts on a stack, D width.
 """
@@ -58,12 +58,14 @@ def fresh(options: ThoughtOptions, keys: Int[Tensor, " B"], stack: Float[Tensor,
 
 
 def in_mind(model: Any, state: SamplerState, view: State) -> State:
-    """Return what the model sees, with the thought and the latent of each row."""
+    """Return what the model sees, with the thought, the latent and the retrieved memory of each row."""
     options = options_of(model)
     if options is not None:
         view = replace(view, thought=state.thought or fresh(options, state.key))
     if state.latent is not None:
         view = replace(view, latent=state.latent[:, : view.tokens.shape[1]])
+    if state.memory is not None:
+        view = replace(view, memory=state.memory, memory_valid=state.memory_valid)
     return view
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from unmask.errors import Error
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool
+    from jaxtyping import Bool, Float
     from torch import Tensor
 
     from unmask.diffusion.thought import Thought
@@ -196,6 +196,7 @@ class Request:
         lead: Open positions whose token must begin with a space (the user's text had a space before the hole).
         thought: One row: the thought that the text begins with, and those of the passages before it; ``None``: noise of
             the text's own, and no passages.
+        memory: Vectors of retrieved texts; ``None``: there are none.
     """
 
     tokens: tuple[int, ...]
@@ -203,6 +204,7 @@ class Request:
     index: int = 0
     lead: frozenset[int] = frozenset()
     thought: Thought | None = None
+    memory: Float[Tensor, "M E"] | None = None
 
 
 def canvas(

@@ -3,7 +3,8 @@
 A state is a value. A step makes a new one; only the key-value cache's storage is handed on, so a state that was stepped
 may be stepped again, but to follow two continuations of one state take ``rows`` of it first.
 
-Letters: B rows, T positions of the longest row, b chosen rows, C cells of a thought, E channels, D width.
+Letters: B rows, T positions of the longest row, b chosen rows, C cells of a thought, E channels, D width, M vectors of
+memory, W their width.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from unmask.diffusion.state import SparseState
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
-from unmask.sampling.join import stacked_caches, stacked_candidates, stacked_numbers, stacked_thoughts
+from unmask.sampling.join import stacked_caches, stacked_candidates, stacked_memory, stacked_numbers, stacked_thoughts
 from unmask.sampling.request import Request, Settings, Vocabulary
 
 
@@ -52,6 +53,8 @@ class SamplerState:
             the request gave one, and for models without.
         believed: The clean thought that the model's last answer believed in.
         latent: Hidden states of the model's last answer; ``None`` before the first, and for models that take none.
+        memory: Vectors of retrieved texts; ``None``: no row has any.
+        memory_valid: False where there is no vector.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -73,6 +76,8 @@ class SamplerState:
     thought: Thought | None = None
     believed: Float[Tensor, "B C E"] | None = None
     latent: Float[Tensor, "B T D"] | None = None
+    memory: Float[Tensor, "B M W"] | None = None
+    memory_valid: Bool[Tensor, "B M"] | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -183,6 +188,8 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
                 settings=(request.settings,),
                 vocabulary=vocabulary,
                 thought=request.thought,
+                memory=None if request.memory is None else request.memory[None],
+                memory_valid=None if request.memory is None else torch.ones(1, len(request.memory), dtype=torch.bool),
             )
         )
     return stack(states)
@@ -218,6 +225,8 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
     joined: dict[str, Any] = {}
     for f in fields(first):
         parts = [getattr(s, f.name) for s in states]
+        if f.name in ("memory", "memory_valid"):
+            continue
         if f.name in ("believed", "latent"):
             counts = [len(s.tokens) for s in states]
             joined[f.name] = stacked_numbers(parts, counts, length if f.name == "latent" else None)
@@ -230,6 +239,8 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
         joined[f.name] = torch.cat(parts)
     settings = tuple(s for state in states for s in state.settings)
     joined["thought"] = stacked_thoughts([s.thought for s in states], [s.key for s in states])
+    owned = [None if s.memory is None or s.memory_valid is None else (s.memory, s.memory_valid) for s in states]
+    joined["memory"], joined["memory_valid"] = stacked_memory(owned, [len(s.tokens) for s in states])
     shapes = [tuple(s.tokens.shape) for s in states]
     joined["candidates"] = stacked_candidates([s.candidates for s in states], shapes, length)
     return replace(first, **joined, settings=settings, cache=stacked_caches([s.cache for s in states], shapes))

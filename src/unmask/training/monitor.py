@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 _KEPT = ("loss", "grad_norm", "learning_rate")
-_TOLD = ("loss.", "network.")  # parts of the loss, and what the network tells of itself
+_TOLD = ("loss.", "network.", "gradient.", "controller.")
+"""Parts of the loss; what the network, the gradient monitor and a controller tell."""
 
 
 class Metrics(TrainerCallback):

@@ -6,7 +6,7 @@ ranks that share the stream see what one rank would.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch.utils.data import Dataset
 
 from unmask.data.batch import Batch
 from unmask.data.blocks import Blocks
+from unmask.data.evidence import Evidence
+from unmask.training.evidence import EvidenceTable, Extra, padded
 
 
 class Example(TypedDict):
@@ -23,6 +25,7 @@ class Example(TypedDict):
     tokens: Tensor
     segments: Tensor
     order: Tensor
+    evidence: NotRequired[Extra]
 
 
 class BlockStream(Dataset[Example]):
@@ -32,12 +35,14 @@ class BlockStream(Dataset[Example]):
         blocks: The packed corpus.
         total: Number of positions: steps times examples a step.
         seed: Seed of the permutations.
+        evidence: What goes with the blocks.
     """
 
-    def __init__(self, blocks: Blocks, total: int, seed: int) -> None:
+    def __init__(self, blocks: Blocks, total: int, seed: int, evidence: EvidenceTable | None = None) -> None:
         self.blocks = blocks
         self.total = total
         self.seed = seed
+        self.evidence = evidence
         self._epoch = -1
         self._permutation = np.empty(0, dtype=np.int64)
 
@@ -54,9 +59,14 @@ class BlockStream(Dataset[Example]):
 
     def __getitems__(self, positions: list[int]) -> list[Example]:
         """Return the examples at some positions, read from disk in one go."""
-        tokens, segments = self.blocks.rows([self.index(p) for p in positions])
+        indices = [self.index(p) for p in positions]
+        tokens, segments = self.blocks.rows(indices)
         order = torch.tensor(positions, dtype=torch.int64)
-        return [Example(tokens=tokens[i], segments=segments[i], order=order[i]) for i in range(len(positions))]
+        examples = [Example(tokens=tokens[i], segments=segments[i], order=order[i]) for i in range(len(positions))]
+        if self.evidence is not None:
+            for example, index in zip(examples, indices, strict=True):
+                example["evidence"] = self.evidence.of(index, self.blocks.length)
+        return examples
 
     def __getitem__(self, position: int) -> Example:
         return self.__getitems__([position])[0]
@@ -64,13 +74,19 @@ class BlockStream(Dataset[Example]):
 
 def collate(examples: list[Example]) -> dict[str, Tensor]:
     """Stack examples into the tensors of a :class:`Batch`."""
+    extras = [e["evidence"] for e in examples if "evidence" in e]
     return {
         "tokens": torch.stack([e["tokens"] for e in examples]),
         "segments": torch.stack([e["segments"] for e in examples]),
         "order": torch.stack([e["order"] for e in examples]),
+        **(padded(extras) if extras else {}),
     }
 
 
 def as_batch(inputs: dict[str, Tensor], bos: int) -> Batch:
     """Return the batch that the collated tensors make."""
-    return Batch(inputs["tokens"], inputs["segments"], inputs["order"], bos)
+    evidence = None
+    if "memory" in inputs:
+        owner = inputs["memory_segments"]
+        evidence = Evidence(inputs["memory"], owner > 0, owner, inputs["given"])
+    return Batch(inputs["tokens"], inputs["segments"], inputs["order"], bos, evidence)

@@ -18,6 +18,9 @@ from unmask.training.options import backbone_kinds
 from unmask.training.recipe import Recipe
 from unmask.training.run import make_process
 
+EMBEDDING = 256
+"""Width of an index's vectors unless the recipe says so: that of the default embedder."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -27,7 +30,8 @@ class Plan:
         recipe: The resolved recipe.
         parameters: Trainable parameters, tied ones once.
         training_flops_per_token: Forward and backward (three forwards), logits at asked positions only.
-        tokens: Tokens that the whole run sees, padding and BOS included.
+        tokens_per_step: Tokens of a step on one device, padding and BOS included.
+        tokens: Those of the whole run; ``None``: it says epochs, which are counted once the data is read.
         memory_bytes: Estimated peak memory on one device.
         vocab_size: Token ids; an upper bound where a tokenizer is trained later.
     """
@@ -35,9 +39,15 @@ class Plan:
     recipe: Recipe
     parameters: int
     training_flops_per_token: float
-    tokens: int
+    tokens_per_step: int
+    tokens: int | None
     memory_bytes: int
     vocab_size: int
+
+    @property
+    def training_flops(self) -> float | None:
+        """Those of the whole run, if its length is known."""
+        return None if self.tokens is None else self.training_flops_per_token * self.tokens
 
 
 def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
@@ -48,6 +58,8 @@ def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
     sizes = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
     if recipe.thought is not None:
         sizes["thought"] = recipe.thought.model_dump(mode="json")
+    if recipe.evidence is not None:
+        sizes.setdefault("memory_width", EMBEDDING)
     if recipe.backbone.match is not None:
         given = {"vocab_size": vocab_size, **sizes}
         sizes["intermediate_size"] = matched_width(recipe.backbone.name, given, recipe.backbone.match)
@@ -86,7 +98,8 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
         recipe=recipe,
         parameters=parameters,
         training_flops_per_token=process.training_flops(lambda asked: model.flops(length, asked)),
-        tokens=training.max_steps * rows * training.gradient_accumulation_steps * recipe.data.length,
+        tokens_per_step=(step := rows * training.gradient_accumulation_steps * recipe.data.length),
+        tokens=training.max_steps * step if training.epochs is None else None,
         memory_bytes=training_memory(
             parameters,
             kept,

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error, nearest
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, trainer_kinds
+from unmask.training.qcontroller.options import VARIANTS, ControllerOptions
 from unmask.training.sections import (
     ALIASES,
     BackboneSection,
     DataSection,
     DecideSection,
+    EvidenceSection,
     ProcessSection,
     SamplerSection,
     Section,
@@ -41,9 +43,29 @@ class Recipe(Section):
     backbone: BackboneSection = BackboneSection()
     sampler: SamplerSection = SamplerSection()
     training: TrainingSection = TrainingSection()
+    qcontroller: SerializeAsAny[ControllerOptions] | None = Field(None, exclude_if=lambda value: value is None)
+    """What steers the optimiser; a name alone is a controller with its defaults."""
     thought: ThoughtOptions | None = None
     """Passages with thoughts; a list alone is the thought's shape."""
+    evidence: EvidenceSection | None = Field(None, exclude_if=lambda value: value is None)
+    """Retrieved texts as memory; a folder alone is the index."""
     decide: DecideSection | None = None
+
+    @field_validator("qcontroller", mode="before")
+    @classmethod
+    def _controller(cls, given: Any) -> ControllerOptions | None:
+        if given is None or isinstance(given, ControllerOptions):
+            return given
+        name = given.get("name") if isinstance(given, Mapping) else given
+        options = VARIANTS.get(name) if isinstance(name, str) else None
+        if options is None or not isinstance(given, Mapping):
+            hint = nearest(name, VARIANTS) if isinstance(name, str) else ""
+            raise Error(f"recipe key qcontroller is {given!r}; name one of: {', '.join(VARIANTS)}.{hint}")
+        check_names("qcontroller", given, options.model_fields)
+        try:
+            return options.model_validate(given)
+        except ValidationError as error:
+            raise Error(explain(error, "qcontroller")) from error
 
     @model_validator(mode="after")
     def _known_options(self) -> Recipe:
@@ -52,6 +74,12 @@ class Recipe(Section):
         self._check_match()
         check_options("training", self.training.model_extra or {}, trainer_kinds())
         self._check_sampler()
+        self._check_binary()
+        if self.evidence is not None and self.evidence.query >= self.data.length - 1:
+            raise Error(
+                f"evidence.query is {self.evidence.query} tokens, and a block of data.length {self.data.length} holds "
+                "no more behind it; make it smaller."
+            )
         return self
 
     def _check_match(self) -> None:
@@ -64,6 +92,21 @@ class Recipe(Section):
         if not isinstance(rival, str):
             raise Error("backbone.match needs the name of the network to match, such as {name: transformer}.")
         check_options("backbone.match", {k: v for k, v in match.items() if k != "name"}, backbone_kinds(rival))
+
+    def _check_binary(self) -> None:
+        if not self.data.binary:
+            return
+        if self.data.tokenizer != "bytes":
+            raise Error(f"data.binary models bytes, and data.tokenizer is {self.data.tokenizer!r}; set it to bytes.")
+        if self.data.normalize is not None:
+            raise Error("data.normalize is for text, and data.binary models bytes as they are; leave one out.")
+        if (self.backbone.model_extra or {}).get("utf8"):
+            raise Error(
+                "backbone.utf8 gives what is not UTF-8 probability 0, and data.binary models any bytes; "
+                "set backbone.utf8=false."
+            )
+        if self.evidence is not None:
+            raise Error("evidence is looked up by text, and data.binary models bytes; leave one out.")
 
     def _check_sampler(self) -> None:
         from unmask.sampling import SAMPLERS, Settings
@@ -159,14 +202,18 @@ def _listing() -> str:
 
 def _resolve_aliases(tree: dict[str, Any]) -> dict[str, Any]:
     out = dict(tree)
-    for section in ("process", "backbone", "sampler"):
+    for section in ("process", "backbone", "sampler", "qcontroller"):
         if isinstance(out.get(section), str):
             out[section] = {"name": out[section]}
     if isinstance(out.get("thought"), list):
         out["thought"] = {"shape": out["thought"]}
+    if isinstance(out.get("evidence"), str):
+        out["evidence"] = {"index": out["evidence"]}
     for section, table in ALIASES.items():
         if isinstance(out.get(section), dict):
             out[section] = {table.get(key, key): value for key, value in out[section].items()}
+    if isinstance(out.get("training"), dict) and "no_amp" in out["training"]:
+        out["training"] = _without_amp(out["training"])
     backbone = out.get("backbone")
     if isinstance(backbone, dict) and isinstance(backbone.get("match"), dict):
         match = {ALIASES["backbone"].get(key, key): value for key, value in backbone["match"].items()}
@@ -174,8 +221,23 @@ def _resolve_aliases(tree: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _without_amp(training: dict[str, Any]) -> dict[str, Any]:
+    """Return a training section with ``no_amp``, a seed's own name, as our ``precision``."""
+    out = {key: value for key, value in training.items() if key != "no_amp"}
+    asked, precision = training["no_amp"], out.get("precision", "fp32")
+    if not isinstance(asked, bool):
+        raise Error(f"recipe key training.no_amp is {asked!r}; it must be true or false.")
+    if asked and precision != "fp32":
+        raise Error(f"training.no_amp means training.precision=fp32, and that is {precision!r}; leave one out.")
+    return {**out, "precision": "fp32"} if asked else out
+
+
+_INSTEAD = {"epochs": "max_steps", "max_steps": "epochs"}
+"""Keys of which the one that is said last replaces the other."""
+
+
 def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    out = dict(parent)
+    out = {key: value for key, value in parent.items() if _INSTEAD.get(key) not in child}
     for key, value in child.items():
         if isinstance(value, dict) and isinstance(out.get(key), dict):
             changed = "name" in value and value["name"] != out[key].get("name", value["name"])

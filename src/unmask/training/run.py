@@ -19,6 +19,7 @@ from transformers import AutoModel, PreTrainedModel
 
 import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
 from unmask.data.tokenizers import Tokenizer, load_tokenizer
+from unmask.diffusion.evidence import Evident
 from unmask.diffusion.process import PROCESSES, Process
 from unmask.diffusion.thinking import Thinking
 from unmask.errors import Error, nearest
@@ -44,6 +45,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def make_process(recipe: Recipe, mask_id: int, vocab_size: int) -> Process:
     """Return the process that a recipe names."""
     process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id, vocab_size)
+    if recipe.evidence is not None:
+        process = Evident(process, recipe.evidence.dropout)
     return process if recipe.thought is None else Thinking(process, recipe.thought)
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from unmask.diffusion.thought import ThoughtOptions
+from unmask.errors import Error
 from unmask.evaluation.rules import parse_rule
+from unmask.training.qcontroller.options import ControllerOptions
 
 ALIASES: dict[str, dict[str, str]] = {
     "backbone": {
@@ -17,14 +27,20 @@ ALIASES: dict[str, dict[str, str]] = {
         "n_heads": "num_attention_heads",
         "num_heads": "num_attention_heads",
         "d_ff": "intermediate_size",
+        "local_hidden_size": "hidden_size",
+        "num_decoder_layers": "num_hidden_layers",
+        "num_decoder_heads": "num_attention_heads",
     },
-    "data": {"seq_len": "length", "max_length": "length", "block_size": "length"},
+    "data": {"seq_len": "length", "max_length": "length", "block_size": "length", "context_window": "length"},
     "training": {
         "batch_size": "per_device_train_batch_size",
         "lr": "learning_rate",
         "steps": "max_steps",
         "warmup": "warmup_steps",
         "accumulation": "gradient_accumulation_steps",
+        "grad_accum_steps": "gradient_accumulation_steps",
+        "num_workers": "dataloader_num_workers",
+        "num_train_epochs": "epochs",
     },
 }
 """Names that the seeds use for keys of ours; ``--dry-run`` shows them resolved."""
@@ -41,6 +57,8 @@ class DataSection(Section):
 
     source: str = "pydocs"
     """``pydocs``, a file, folder or glob, or ``hf:owner/name[:config]``."""
+    binary: bool = Field(False, exclude_if=lambda value: not value)
+    """Files of any kind, as bytes; with the tokenizer ``bytes``."""
     valid: str | None = None
     """A separate source of held-out text; ``None``: a share of the documents of ``source``."""
     split: Literal["train", "judge"] = "train"
@@ -87,6 +105,8 @@ class TrainingSection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     max_steps: int = Field(1000, ge=1)
+    epochs: float | None = Field(None, gt=0, allow_inf_nan=False, exclude_if=lambda value: value is None)
+    """Passes over the corpus in place of ``max_steps``, which follow from them when training starts."""
     per_device_train_batch_size: int = Field(16, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
@@ -106,6 +126,39 @@ class TrainingSection(BaseModel):
     """Decay of the exponential moving average of the weights, which the run's ``model.safetensors`` then holds."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto``: bf16 where the hardware is fast at it."""
+    plot_every: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    """Steps between two sets of the pictures that ``unmask plot`` draws, with one more at the end; ``None``: none."""
+    detect_anomaly: bool = Field(False, exclude_if=lambda value: not value)
+    """Stop where the backward pass makes a NaN, and say which operation made it (slow)."""
+
+    @model_validator(mode="after")
+    def _steps_or_epochs(self) -> TrainingSection:
+        if self.epochs is not None and "max_steps" in self.model_fields_set:
+            raise Error(
+                f"training.epochs {self.epochs:g} and training.max_steps {self.max_steps} both say how long to train; "
+                "leave one out."
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _one_of_both(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        if self.epochs is not None:
+            found.pop("max_steps", None)
+        return found
+
+
+class EvidenceSection(Section):
+    """Texts of an index as the network's memory, looked up by the beginning of each document."""
+
+    index: str
+    """Folder of an index (``unmask index build``)."""
+    texts: int = Field(4, ge=1)
+    """Texts for a document."""
+    query: int = Field(64, ge=1)
+    """Tokens of a document that are its query; they are given, never predicted, where there is evidence."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of the rows that train without evidence."""
 
 
 class DecideSection(Section):
@@ -129,7 +182,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "backbone": BackboneSection,
     "sampler": SamplerSection,
     "training": TrainingSection,
+    "qcontroller": ControllerOptions,
     "thought": ThoughtOptions,
+    "evidence": EvidenceSection,
     "decide": DecideSection,
 }
 """Name in a recipe -> its keys."""

@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,27 @@ from unmask.models.cost import parameter_count
 from unmask.training import checkpoints
 from unmask.training.arguments import trainer_arguments
 from unmask.training.ema import EMA
+from unmask.training.entropy_run import entropy_run
+from unmask.training.epochs import as_begun, settled
+from unmask.training.evidence import Finder, evidence_table
 from unmask.training.folder import check_folder, differences, started
 from unmask.training.hardware import device_name
 from unmask.training.monitor import Interrupt, Metrics, ProgressLine
 from unmask.training.order import BlockStream, collate
+from unmask.training.patches import give_patcher
 from unmask.training.plan import make_model, plan
+from unmask.training.qcontroller.callback import load, make_controller
 from unmask.training.recipe import Recipe
 from unmask.training.run import FORMAT, MANIFEST, RECIPE, WEIGHTS, Run, make_process, open_folder, write_json
 from unmask.training.trainer import ProcessTrainer
 
 
 def train(
-    recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[transformers.TrainerCallback] = ()
+    recipe: Recipe,
+    folder: Path,
+    resume: bool = False,
+    callbacks: Sequence[transformers.TrainerCallback] = (),
+    find: Finder | None = None,
 ) -> Run:
     """Train a recipe into a run folder.
 
@@ -44,6 +54,7 @@ def train(
         folder: The run folder; new or empty, unless ``resume``.
         resume: Continue from the newest whole checkpoint, to the same weights as an uninterrupted run.
         callbacks: The caller's own, asked after ours. One that stops training leaves an ``interrupted`` run.
+        find: Looks evidence up, for recipes that have it.
 
     Returns:
         The run. Its manifest's ``status`` is ``finished`` or ``interrupted``.
@@ -61,10 +72,12 @@ def train(
         if begun.get("status") == "finished" and (folder / WEIGHTS).is_file():
             print(f"{folder} is finished; there is nothing to resume.", file=sys.stderr)
             return Run(folder, begun, stored)
-        if leads and (left_out := differences(recipe, stored)):
+        if leads and (left_out := differences(as_begun(recipe, begun, stored), stored)):
             print(f"note: {folder} goes on with its own recipe; not used: {left_out}", file=sys.stderr)
         recipe = stored
     plan(recipe)  # refuses impossible shapes before any data is touched
+    if not resume:
+        entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
     arguments = trainer_arguments(recipe, folder)
     fresh = leads and not resume
     with started(folder, fresh):
@@ -73,16 +86,34 @@ def train(
         process = make_process(recipe, tokenizer.mask_id, tokenizer.vocab_size)
         model = make_model(recipe, tokenizer.vocab_size)
         process.check(model.config)
+        with arguments.main_process_first(local=False, desc="patches"):
+            give_patcher(model, documents(corpus.split(recipe.data.split)), folder, fresh, recipe.data.binary)
+        evidence = None
+        if recipe.evidence is not None:
+            texts = documents(corpus.split(recipe.data.split))
+            with arguments.main_process_first(local=False, desc="evidence"):
+                evidence = evidence_table(recipe.evidence, model.config.memory_width, blocks, tokenizer, texts, find)
     if resume and (then := begun.get("corpus_fingerprint")) != corpus.fingerprint:
         raise Error(
             f"the corpus {corpus.source} has changed since {folder} was started ({then} then, {corpus.fingerprint} "
             "now); put the old text back, or start a new run in another --output."
         )
-    manifest = _manifest(recipe, model, corpus, tokenizer, blocks, arguments, process)
+    told = {} if evidence is None else {"evidence": evidence.found.told}
+    if (epochs := begun.get("epochs", recipe.training.epochs)) is not None:
+        told["epochs"] = epochs
+    recipe = settled(recipe, len(blocks), _rows(arguments))
+    arguments.max_steps = recipe.training.max_steps
+    if resume and (then := begun.get("evidence")) != told.get("evidence"):
+        raise Error(
+            f"the evidence of {folder} has changed since it was started ({then} then, {told.get('evidence')} now); put "
+            "the old index back, or start a new run in another --output."
+        )
+    manifest = _manifest(recipe, model, corpus, tokenizer, blocks, arguments, process) | told
     if fresh:
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         write_json(folder / MANIFEST, {**manifest, "status": "running"})
-    return _train(recipe, folder, resume, model, process, tokenizer, blocks, valid, arguments, manifest, callbacks)
+    examples = partial(BlockStream, blocks, seed=recipe.seed, evidence=evidence)
+    return _train(recipe, folder, resume, model, process, tokenizer, examples, valid, arguments, manifest, callbacks)
 
 
 def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
@@ -94,10 +125,11 @@ def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokeniz
         judge_fraction=data.judge_fraction,
         normalize=data.normalize,
         text_field=data.text_field,
+        binary=data.binary,
     )
     split = corpus.split(data.split)
     if fresh:
-        tokenizer = make_tokenizer(data.tokenizer, documents(split), data.vocab_size)
+        tokenizer = make_tokenizer(data.tokenizer, documents(split), data.vocab_size, data.binary)
         tokenizer.save(folder / "tokenizer")
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")
@@ -112,13 +144,13 @@ def _train(
     model: PreTrainedModel,
     process: Process,
     tokenizer: Tokenizer,
-    blocks: Blocks,
+    examples: Callable[..., BlockStream],
     valid: Blocks | None,
     arguments: TrainingArguments,
     manifest: dict[str, Any],
     callbacks: Sequence[transformers.TrainerCallback],
 ) -> Run:
-    rows = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    rows = _rows(arguments)
     metrics = Metrics(folder / "metrics.jsonl", rows * (recipe.data.length - 1))
     interrupt = Interrupt()
     stored = folder / "checkpoints"
@@ -132,6 +164,9 @@ def _train(
     ema = EMA(model, recipe.training.ema) if recipe.training.ema else None
     if ema is not None and checkpoint is not None:
         ema.load(checkpoint)
+    controller = make_controller(recipe.qcontroller, recipe.seed) if recipe.qcontroller else None
+    if controller is not None and checkpoint is not None:
+        load(controller, checkpoint)
     trainer = ProcessTrainer(
         model=model,
         args=arguments,
@@ -140,19 +175,24 @@ def _train(
         folder=stored,
         keep=recipe.training.save_total_limit,
         ema=ema,
-        train_dataset=BlockStream(blocks, arguments.max_steps * rows, recipe.seed),
+        controller=controller,
+        train_dataset=examples(total=arguments.max_steps * rows),
         eval_dataset=BlockStream(valid, held_out, recipe.seed) if valid else None,
         data_collator=collate,
         callbacks=[metrics, ProgressLine(recipe.name, metrics), interrupt, *callbacks],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    with interrupt:
+    if checkpoint is not None:
+        trainer.gradients.load(checkpoint)
+    watched = recipe.training.detect_anomaly or torch.is_anomaly_enabled()
+    with interrupt, torch.autograd.set_detect_anomaly(watched):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     step = trainer.state.global_step
     cost = plan(recipe, tokenizer.vocab_size)
     manifest |= {
         "status": "finished" if step >= arguments.max_steps else "interrupted",
         "steps": step,
+        "skipped_steps": trainer.gradients.run.skipped,
         "tokens_seen": round(step * metrics.tokens_per_step),
         "tok_per_s": round(metrics.tokens_per_second, 1),
         "train_seconds": round(metrics.seconds, 1),
@@ -163,6 +203,11 @@ def _train(
         _save_weights(trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False), ema, folder)
         write_json(folder / MANIFEST, manifest)
     return Run(folder, manifest, recipe)
+
+
+def _rows(arguments: TrainingArguments) -> int:
+    """Return the blocks of a step, on all ranks."""
+    return int(arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size)
 
 
 def _save_weights(model: PreTrainedModel, ema: EMA | None, folder: Path) -> None:

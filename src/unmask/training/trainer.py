@@ -14,10 +14,13 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from unmask.data.batch import Batch
 from unmask.diffusion.auxiliary import training_loss
 from unmask.diffusion.process import Process
-from unmask.errors import Error
 from unmask.training import checkpoints
 from unmask.training.ema import EMA
+from unmask.training.gradients import IN_A_ROW, GradientMonitor, poisoned
 from unmask.training.order import as_batch
+from unmask.training.qcontroller import callback as steering
+from unmask.training.qcontroller.probe import probe_loss
+from unmask.training.qcontroller.steering import Controller
 
 
 class ProcessTrainer(Trainer):
@@ -32,7 +35,7 @@ class ProcessTrainer(Trainer):
         folder: Folder that finished checkpoints are moved to.
         keep: Checkpoints to keep.
         ema: The moving average, or ``None``.
-        total_steps: Optimiser steps of the whole run (curricula read it).
+        controller: Steers the optimiser, or ``None``.
         **trainer: Datasets, collator and callbacks, as ``transformers.Trainer`` takes them.
     """
 
@@ -46,6 +49,7 @@ class ProcessTrainer(Trainer):
         folder: Path,
         keep: int,
         ema: EMA | None,
+        controller: Controller | None = None,
         **trainer: Any,
     ) -> None:
         super().__init__(model=model, args=args, **trainer)
@@ -54,10 +58,17 @@ class ProcessTrainer(Trainer):
         self.folder = folder
         self.keep = keep
         self.ema = ema
+        self.controller = controller
+        self.gradients = GradientMonitor(args.max_grad_norm, min(IN_A_ROW, max(args.max_steps, 1)))
         self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
         if ema is not None:
             self.add_callback(_FollowWeights(ema))
+        self.steering: steering.Steering | None = None
+        self._fixed: Batch | None = None
+        if controller is not None:
+            self.steering = steering.Steering(controller, self.gradients, self._probe, self._mean)
+            self.add_callback(self.steering)
 
     def _batch(self, inputs: dict[str, Tensor]) -> Batch:
         return as_batch(self._prepare_inputs(inputs), self.bos)
@@ -74,7 +85,8 @@ class ProcessTrainer(Trainer):
         found = training_loss(self.process, model, self._batch(inputs), self.args.seed, progress)
         for name, value in found.metrics.items():
             self._told[name].append(value)
-        return (found.loss, {}) if return_outputs else found.loss
+        loss = poisoned(found.loss)
+        return (loss, {}) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the mean of what was told since the last training loss (on this rank)."""
@@ -84,11 +96,20 @@ class ProcessTrainer(Trainer):
                 each = [(name, mean)] if not mean.ndim else [(f"{name}.{i}", value) for i, value in enumerate(mean)]
                 logs |= {key: round(float(value), 6) for key, value in each}
             self._told.clear()
+            logs |= self.gradients.told()
+            logs |= self.steering.told() if self.steering is not None else {}
         super().log(logs, start_time)
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Return the parameters that weight decay shrinks."""
+        network = self.accelerator.unwrap_model(model, keep_torch_compile=False)
+        spared = network.undecayed()
+        return [name for name in super().get_decay_parameter_names(model) if name not in spared]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimiser; parameters whose learning rate the network scales get groups of their own."""
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        self.gradients.guard(optimizer)
         network = self.accelerator.unwrap_model(self.model if model is None else model, keep_torch_compile=False)
         scales = network.learning_rate_scales()
         scaled = {id(p): scales[name] for name, p in network.named_parameters() if name in scales}
@@ -126,14 +147,23 @@ class ProcessTrainer(Trainer):
             self.ema.swap(network)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Take one step; stop with a clear error as soon as the loss is not a number."""
-        loss = super().training_step(*args, **kwargs)
-        if not bool(torch.isfinite(loss)):
-            raise Error(
-                f"the loss is {float(loss)} at step {self.state.global_step + 1}; lower training.learning_rate or "
-                "set training.precision=fp32, then continue with --resume from the last checkpoint."
-            )
-        return loss
+        """Take the gradient of one batch; one that is not finite is left out when the optimiser would step."""
+        return self.gradients.heard(super().training_step(*args, **kwargs))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | float | None = None) -> float:
+        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))
+        self.gradients.saw(norm, self.state.global_step + 1)
+        return norm
+
+    def _mean(self, value: Tensor) -> float:
+        return float(self.accelerator.reduce(value.float(), "mean"))
+
+    def _probe(self) -> float:
+        """Measure the loss of the last examples of the training order, mean over ranks."""
+        if self._fixed is None:
+            last = range(len(self.train_dataset))[-self.controller.probes :]
+            self._fixed = self._batch(self.data_collator([self.train_dataset[place] for place in last]))
+        return self._mean(probe_loss(self.process, self.model_wrapped, self._fixed, self.args.seed))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Save weights and configuration, and no pickled arguments."""
@@ -150,6 +180,9 @@ class ProcessTrainer(Trainer):
             if self.args.should_save:
                 if self.ema is not None:
                     self.ema.save(partial)
+                if self.controller is not None:
+                    steering.save(self.controller, partial)
+                self.gradients.save(partial)
                 checkpoints.seal(partial, self.folder / name)
                 checkpoints.prune(self.folder, self.keep)
         except Exception:  # the writers of tensors have exceptions of their own for a full disk

@@ -1,6 +1,7 @@
 """A fitted patcher in a folder (of a run): ``patcher.json``, and beside it the n-gram model that it asks.
 
-A patcher whose entropies come from another model than an n-gram is stored without it; whoever loads it gives the model.
+A patcher whose entropies come from another model than an n-gram is stored without it, but with its fingerprint where it
+has one; whoever loads it gives the model.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ def save_patcher(patcher: Patcher, folder: str | Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(patcher, Babylon):
             state["calibration"] = asdict(patcher.calibration) if patcher.calibration else None
-            state["entropy"] = "given"
+            state |= {"entropy": "given", "fingerprint": getattr(patcher.entropy, "fingerprint", None)}
             if isinstance(patcher.entropy, NgramEntropy):
                 save_ngram(patcher.entropy.model, folder / NGRAM)
+                del state["fingerprint"]
                 state |= {"entropy": "ngram", "unit": patcher.entropy.unit, "sha256": _digest(folder / NGRAM)}
         part = folder / f".{FILE}.part"
         part.write_text(json.dumps(state, indent=2) + "\n", "utf-8")
@@ -77,6 +79,10 @@ def load_patcher(folder: str | Path, entropy: ByteEntropy | None = None) -> Any:
         entropy = NgramEntropy(load_ngram(folder / NGRAM), state["unit"])
     elif stored == "given" and entropy is None:
         raise Error(f"the patcher in {folder} was stored without its entropy model. Give the model.")
+    elif stored == "given" and (own := state.get("fingerprint")) not in (None, getattr(entropy, "fingerprint", None)):
+        raise Error(
+            f"the entropy model of the patcher in {folder} is not {own}, which it was fitted with. Give that one."
+        )
     try:
         patcher = make_patcher(state["name"], state["options"], entropy)
         if isinstance(patcher, Babylon) and state["calibration"]:

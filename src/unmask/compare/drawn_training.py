@@ -1,0 +1,84 @@
+"""Training that draws its run: every ``training.plot_every`` steps into ``plots/step-N``, at its end into ``plots``.
+
+What is drawn on the way are the weights as they are; at the end those that the run keeps, an average if it has one.
+Drawing takes no random number and leaves the network as it was: the run ends with the same weights without it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from unmask.errors import Error
+from unmask.retrieval.evidence import find_evidence
+from unmask.training.recipe import Recipe
+from unmask.training.run import Run, open_folder
+from unmask.training.train import train
+
+PLOTS = "plots"
+"""Folder of a run's pictures in the run's own."""
+
+
+class Drawing(TrainerCallback):
+    """Draw a run while it trains, if its recipe says so.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.every: int | None = None
+        self._texts: list[str] | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Read the recipe that the run goes by, a resumed one's own."""
+        if not state.is_world_process_zero:
+            return
+        self.every = open_folder(self.folder)[1].training.plot_every
+        if self.every and args.fsdp:
+            raise Error(
+                "training.plot_every asks one process for its network, and fsdp gives each a part of it; leave "
+                "plot_every out and draw the finished run with: unmask plot"
+            )
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Draw, where it is time and training goes on."""
+        if self.every and state.global_step % self.every == 0 and state.global_step < state.max_steps:
+            network = getattr(model, "module", model)
+            self.draw(getattr(network, "_orig_mod", network), self.folder / PLOTS / f"step-{state.global_step}")
+
+    def draw(self, model: Any, folder: Path) -> None:
+        """Draw; a picture that cannot be drawn stops no training, and is told."""
+        from unmask.compare.run_pictures import draw_run, shown_texts, shows_text
+
+        run = Run(self.folder, *open_folder(self.folder))
+        try:
+            if self._texts is None:
+                self._texts = shown_texts(run)[0] if shows_text(run) else []
+            draw_run(run, model, self._texts, folder)
+        except Error as error:
+            print(f"warning: no pictures in {folder}: {error}", file=sys.stderr)
+
+
+def train_drawn(recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> Run:
+    """Train as :func:`unmask.training.train.train` does, and draw the run if its recipe says so."""
+    drawing = Drawing(folder)
+    run = train(recipe, folder, resume, [*callbacks, drawing], find_evidence)
+    if drawing.every and run.manifest["status"] == "finished":
+        drawing.draw(run.model(), folder / PLOTS)
+    return run

@@ -1,0 +1,38 @@
+"""Passes over the corpus instead of steps: how many steps they are is known once the blocks are packed.
+
+    max_steps = ceil(epochs * blocks / rows of a step)
+
+The last step may read a few blocks of the next pass. A stored recipe says the steps; the manifest keeps the epochs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from unmask.training.recipe import Recipe
+
+
+def steps_of(epochs: float, blocks: int, rows: int) -> int:
+    """Return the steps that read ``blocks`` blocks ``epochs`` times, ``rows`` of them a step; at least one."""
+    return max(1, math.ceil(epochs * blocks / rows))
+
+
+def settled(recipe: Recipe, blocks: int, rows: int) -> Recipe:
+    """Return the recipe with steps in place of epochs; one that says steps stays as it is."""
+    epochs = recipe.training.epochs
+    return recipe if epochs is None else with_steps(recipe, steps_of(epochs, blocks, rows))
+
+
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Return the recipe with a number of steps, and no epochs."""
+    training = recipe.training.model_copy(update={"max_steps": steps, "epochs": None})
+    return recipe.model_copy(update={"training": training})
+
+
+def as_begun(recipe: Recipe, begun: Mapping[str, Any], stored: Recipe) -> Recipe:
+    """Return a recipe as the run that it resumes has settled it, where it asks for as many epochs as then."""
+    epochs = recipe.training.epochs
+    same = epochs is not None and epochs == begun.get("epochs")
+    return with_steps(recipe, stored.training.max_steps) if same else recipe
