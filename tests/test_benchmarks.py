@@ -157,3 +157,9 @@ def test_the_frontier_reads_what_it_says_and_its_control_loses(bench):
 def test_the_byte_cache_changes_no_text(bench):
     ran = bench("byte_cache")
     assert ran.status == 0 and ran.out.count("100 %** (100 to 100)") == 6
+
+
+def test_controllers_are_compared_with_chance_and_rivals(bench):
+    ran = bench("qcontroller")
+    assert ran.status == 0, ran.err
+    assert all(f"| {way} |" in ran.out for way in ("seed at random", "random", "best fixed action", "prodigy, cosine"))

@@ -227,3 +227,11 @@ def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key in one:
         torch.testing.assert_close(one[key], two[key], rtol=1e-4, atol=1e-6)
+
+
+def test_a_section_that_only_one_of_two_recipes_has_is_named_as_a_difference() -> None:
+    from unmask.training.folder import differences
+    from unmask.training.recipe import load_recipe
+
+    plain, steered = load_recipe("nano-causal"), load_recipe("nano-causal", ["qcontroller=mended"])
+    assert differences(steered, plain) == differences(plain, steered) == "qcontroller"

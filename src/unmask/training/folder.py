@@ -33,7 +33,7 @@ def differences(given: Recipe, stored: Recipe) -> str:
     pairs = [(section, getattr(given, section), getattr(stored, section)) for section in type(given).model_fields]
     found = []
     for section, one, other in pairs:
-        if isinstance(one, BaseModel):
+        if isinstance(one, BaseModel) and isinstance(other, BaseModel):
             ours, theirs = one.model_dump(), other.model_dump()
             found += [f"{section}.{k}" for k in {**ours, **theirs} if ours.get(k) != theirs.get(k)]
         elif section not in ("name", "about") and one != other:
