@@ -43,7 +43,7 @@ SWITCHES = [
     {"window_every": 2, "window": 2},
     {"route_top_k": 2},
     {"slow_slots": 3, "slow_every": 1},
-    {"patcher": "whitespace", "memory_read": "last"},
+    {"memory_read": "last"},
     {"patcher": "none", "latent": "transformer", "use_hierarchical_decoder": False},
 ]
 """What is varied in every network that has the key. The first two meet every process option."""

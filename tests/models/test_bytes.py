@@ -133,9 +133,10 @@ def test_the_cache_changes_no_prediction(kind: dict[str, Any]) -> None:
         cache, at = read(cache, at, torch.ones_like(at)), at + 1
 
 
+@pytest.mark.parametrize("read", ["attention", "last"])
 @pytest.mark.parametrize("patcher", ["whitespace", "fixed"])
-def test_pieces_of_a_packed_row_do_not_see_each_other(patcher: str) -> None:
-    model = network(patcher=patcher)
+def test_pieces_of_a_packed_row_do_not_see_each_other(patcher: str, read: str) -> None:
+    model = network(patcher=patcher, memory_read=read)
     parts = [ids(b"the old man"), ids(b"and a sea of words"), ids(b"x")]
     packed = torch.cat(parts, 1)
     segments = torch.cat([torch.full_like(part, n + 1) for n, part in enumerate(parts)], 1)

@@ -135,4 +135,6 @@ def test_every_backbone_comes_back_equal_through_auto_model(tmp_path, tokens, ba
     assert isinstance(AutoConfig.from_pretrained(tmp_path), kind.config) and kind.model.config_class is kind.config
     loaded = AutoModel.from_pretrained(tmp_path).eval()
     t = torch.full((len(tokens),), 0.3)
-    assert torch.equal(full(loaded, tokens, visibility, t=t), full(model, tokens, visibility, t=t))
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+    again, before = full(loaded, tokens, visibility, t=t), full(model, tokens, visibility, t=t)
+    assert torch.allclose(again, before, atol=1e-5, rtol=1e-5)  # weights from a file lie elsewhere: other kernels

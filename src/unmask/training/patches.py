@@ -7,7 +7,7 @@ model is surer than it will ever be again. A few megabytes are enough for both. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -56,12 +56,14 @@ def fit_patcher(config: BytesConfig, texts: Iterable[str], binary: bool = False)
     return patcher if config.patch_size is None else calibrate(patcher, kept, config.patch_size)
 
 
-def give_patcher(model: PreTrainedModel, texts: Iterable[str], folder: Path, fresh: bool, binary: bool = False) -> None:
+def give_patcher(
+    model: PreTrainedModel, texts: Callable[[], Iterable[str]], folder: Path, fresh: bool, binary: bool = False
+) -> None:
     """Give a byte network its patcher: fitted and stored in the run folder at first, read from there later."""
     if not isinstance(model, Bytes) or model.patcher is not None:
         return
     if fresh:
-        model.patcher = fit_patcher(model.config, texts, binary)
+        model.patcher = fit_patcher(model.config, texts(), binary)
         save_cutter(model.patcher, folder)
     else:
         model.patcher = load_cutter(folder)

@@ -87,7 +87,7 @@ def train(
         model = make_model(recipe, tokenizer.vocab_size)
         process.check(model.config)
         with arguments.main_process_first(local=False, desc="patches"):
-            give_patcher(model, documents(corpus.split(recipe.data.split)), folder, fresh, recipe.data.binary)
+            give_patcher(model, lambda: documents(corpus.split(recipe.data.split)), folder, fresh, recipe.data.binary)
         evidence = None
         if recipe.evidence is not None:
             texts = documents(corpus.split(recipe.data.split))
