@@ -28,17 +28,17 @@ from unmask.retrieval.partition.kmeans import filled, some
 from unmask.retrieval.partition.partitioner import (
     PARTITIONERS,
     ROWS,
+    ByCentroid,
     Partition,
     checked,
     finish,
     half_squares,
     means,
-    nearest,
 )
 
 
 @PARTITIONERS.add("balanced_kmeans")
-class BalancedKMeans:
+class BalancedKMeans(ByCentroid):
     """k-means whose shelves are capped."""
 
     class Options(Options):
@@ -54,10 +54,6 @@ class BalancedKMeans:
         """Vectors of the sample that it learns from, a shelf."""
 
     name: ClassVar[str] = "balanced_kmeans"
-    assign = staticmethod(nearest)
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
 
     @property
     def cap(self) -> float | None:

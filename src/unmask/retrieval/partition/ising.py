@@ -33,7 +33,7 @@ from unmask.diffusion.noise import Noise
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
 from unmask.retrieval.partition.neighbours import neighbours
-from unmask.retrieval.partition.partitioner import PARTITIONERS, Partition, checked, finish, nearest, unit
+from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish, unit
 
 
 @dataclass
@@ -85,7 +85,7 @@ class BalancedIsing:
 
 
 @PARTITIONERS.add("ising")
-class IsingCut:
+class IsingCut(ByCentroid):
     """Few neighbours on different shelves, by halving."""
 
     class Options(Options):
@@ -105,15 +105,6 @@ class IsingCut:
         """By which a side may miss its share at each split, as a share of the group."""
 
     name: ClassVar[str] = "ising"
-    assign = staticmethod(nearest)
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    @property
-    def cap(self) -> float | None:
-        """Slack adds up over the levels."""
-        return None
 
     def fit(self, vectors: Float32[np.ndarray, "N D"], shelves: int, seed: int = 0) -> Partition:
         """Return a partition.

@@ -20,17 +20,17 @@ from unmask.retrieval.options import Options
 from unmask.retrieval.partition.partitioner import (
     PARTITIONERS,
     ROWS,
+    ByCentroid,
     Partition,
     checked,
     finish,
     half_squares,
     means,
-    nearest,
 )
 
 
 @PARTITIONERS.add("kmeans")
-class KMeans:
+class KMeans(ByCentroid):
     """Lloyd's k-means; shelves are as uneven as the data."""
 
     class Options(Options):
@@ -42,11 +42,6 @@ class KMeans:
         """Vectors of the sample that it learns from, a shelf."""
 
     name: ClassVar[str] = "kmeans"
-    cap: ClassVar[float | None] = None
-    assign = staticmethod(nearest)
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
 
     def fit(self, vectors: Float32[np.ndarray, "N D"], shelves: int, seed: int = 0) -> Partition:
         """Return a partition.

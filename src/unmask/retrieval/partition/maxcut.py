@@ -24,12 +24,12 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
-from unmask.retrieval.partition.partitioner import PARTITIONERS, Partition, checked, finish, nearest, unit
+from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish, unit
 
 
 @PARTITIONERS.add("maxcut")
-class MaxCut:
-    """Cuts that separate the dissimilar, by halving."""
+class MaxCut(ByCentroid):
+    """Cuts that separate the dissimilar, by halving; a cut is nearly balanced, not exactly."""
 
     class Options(Options):
         """Settings."""
@@ -42,15 +42,6 @@ class MaxCut:
         """Single spins that are flipped at most, after the sweeps."""
 
     name: ClassVar[str] = "maxcut"
-    assign = staticmethod(nearest)
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    @property
-    def cap(self) -> float | None:
-        """A cut is nearly balanced, not exactly."""
-        return None
 
     def fit(self, vectors: Float32[np.ndarray, "N D"], shelves: int, seed: int = 0) -> Partition:
         """Return a partition.

@@ -171,6 +171,16 @@ def nearest(partition: Partition, vectors: Float32[np.ndarray, "N D"]) -> Int64[
     return found
 
 
+class ByCentroid:
+    """What most partitioners share: their settings, no bound on a shelf, the nearest centroid for what comes later."""
+
+    cap: ClassVar[float | None] = None
+    assign = staticmethod(nearest)
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+
 def half_squares(centroids: Float32[np.ndarray, "K D"]) -> Float32[np.ndarray, " K"]:
     """Return |c|^2 / 2 of each row."""
     found: Float32[np.ndarray, " K"] = np.square(centroids).sum(1) / 2

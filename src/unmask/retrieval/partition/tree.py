@@ -15,12 +15,12 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
-from unmask.retrieval.partition.partitioner import PARTITIONERS, Partition, checked, finish, nearest
+from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish
 
 
 @PARTITIONERS.add("pca_tree")
-class PcaTree:
-    """Balanced hyperplanes; a vector that comes later goes to the nearest centroid."""
+class PcaTree(ByCentroid):
+    """Balanced hyperplanes; halves are rounded, so that a shelf may have one vector more than its share a level."""
 
     class Options(Options):
         """Settings."""
@@ -29,15 +29,6 @@ class PcaTree:
         """Of the power iteration."""
 
     name: ClassVar[str] = "pca_tree"
-    assign = staticmethod(nearest)
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    @property
-    def cap(self) -> float | None:
-        """Halves are rounded, level by level: a shelf may have one vector more than its share at each."""
-        return None
 
     def fit(self, vectors: Float32[np.ndarray, "N D"], shelves: int, seed: int = 0) -> Partition:
         """Return a partition.
