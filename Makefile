@@ -16,13 +16,14 @@ TORCH_INDEX ?=
 PYTHON ?=
 WORKERS ?= 2
 
-.PHONY: help install demo test lint test-slow test-browser bench bench-gpu docs clean
+.PHONY: help install demo test lint test-slow test-rounding test-browser bench bench-gpu docs clean
 
 help:
-	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (minutes, offline)'
+	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (about nine minutes on one core, offline)'
 	@echo 'make test          lint and the fast tests, with coverage'
 	@echo 'make lint          ruff, mypy, layers, spelling'
 	@echo 'make test-slow     the tests that take minutes'
+	@echo 'make test-rounding the fast tests as other processors round: three instruction sets, one and two threads'
 	@echo 'make test-browser  the tests that drive a browser'
 	@echo 'make bench         speed on this machine (benchmarks/README.md)'
 	@echo 'make bench-gpu     the same on an accelerator, in pieces'
@@ -59,13 +60,28 @@ lint: $(READY)
 	$(BIN)/codespell
 
 # Two workers on two cores: one thread each.
-test test-slow test-browser docs: export OMP_NUM_THREADS ?= 1
+test test-slow test-rounding test-browser docs: export OMP_NUM_THREADS ?= 1
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+
+# Products round otherwise under other instruction sets and numbers of threads; no test's verdict may hang on that.
+# make test-rounding ARGS=tests/sampling   takes a part of the suite.
+ROUNDINGS := \
+    'ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE' \
+    'ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=AVX2' \
+    'ATEN_CPU_CAPABILITY=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE' \
+    'OMP_NUM_THREADS=2'
+test-rounding: $(READY)
+	@failed=; \
+	for how in $(ROUNDINGS); do \
+	    echo "== $$how"; \
+	    env $$how $(BIN)/pytest -n $(WORKERS) --dist loadfile -q $(ARGS) || failed="$$failed [$$how]"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed under:$$failed" >&2; exit 1; fi
 
 # Chromium is the system's (apt install chromium), or playwright's own (.venv/bin/playwright install chromium).
 test-browser: $(BROWSER)

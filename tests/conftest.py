@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,10 @@ os.environ |= {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
 }
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test asserts a time.
+hypothesis.settings.register_profile("unmask", deadline=None)
+hypothesis.settings.load_profile("unmask")
 
 
 def pytest_unconfigure() -> None:

@@ -157,7 +157,7 @@ def test_evidence_stays_in_its_document(name, backbone):
     changed = replace(batch, evidence=replace(batch.evidence, vectors=other))
     with torch.no_grad():
         nats = [process.likelihood(model, b, 4, 2, scored=second).nats for b in (batch, changed)]
-        torch.testing.assert_close(nats[0], nats[1])
+        torch.testing.assert_close(nats[0], nats[1], rtol=1e-5, atol=1e-4)
         first = torch.where((batch.evidence.segments == 2)[..., None], 9.0, batch.evidence.vectors)
         moved = replace(batch, evidence=replace(batch.evidence, vectors=first))
         assert not torch.equal(process.likelihood(model, moved, 4, 2, scored=second).nats, nats[0])
