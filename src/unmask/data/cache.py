@@ -17,10 +17,17 @@ _STALE_SECONDS = 24 * 3600
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: ``$UNMASK_CACHE``, else ``$XDG_CACHE_HOME/unmask``, else ``~/.cache/unmask``."""
-    if own := os.environ.get("UNMASK_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unmask"
+    """Return the cache folder: ``$UNMASK_CACHE``, else ``$XDG_CACHE_HOME/unmask``, else ``~/.cache/unmask``.
+
+    Raises:
+        Error: no home folder is known.
+    """
+    try:
+        if own := os.environ.get("UNMASK_CACHE"):
+            return Path(own).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unmask"
+    except RuntimeError as error:
+        raise Error("there is no home folder to keep a cache in; set UNMASK_CACHE to a folder.") from error
 
 
 @contextmanager
@@ -44,6 +51,26 @@ def writing(folder: Path, fix: str = "set UNMASK_CACHE to another folder") -> It
         raise
 
 
+def by_umask(path: Path) -> Path:
+    """Give a file or a folder with all it holds the permissions that the user's umask says, and return it.
+
+    Libraries make their files private (safetensors 0.8: 0600, ``tempfile``: 0700), so that a colleague could not read
+    what the user meant to share.
+    """
+    masked = os.umask(0o077)  # there is no way to ask without setting; stricter for that moment
+    os.umask(masked)
+    inside = path.rglob("*") if path.is_dir() else ()
+    for one in (path, *inside):
+        if not one.is_symlink():
+            one.chmod((0o777 if one.is_dir() else 0o666) & ~masked)
+    return path
+
+
+def aside(folder: Path) -> Path:
+    """Make an empty folder beside another, to build in; it is swept away after a day."""
+    return by_umask(Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent)))
+
+
 def built(folder: Path, build: Callable[[Path], None]) -> Path:
     """Return ``folder``, calling ``build`` on an empty folder beside it first when it does not exist yet.
 
@@ -61,16 +88,16 @@ def built(folder: Path, build: Callable[[Path], None]) -> Path:
     with writing(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder.parent)
-        aside = Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent))
+        place = aside(folder)
         try:
-            build(aside)
+            build(place)
             try:
-                aside.rename(folder)
+                by_umask(place).rename(folder)
             except OSError:
                 if not folder.is_dir():  # else another process finished the same work first
                     raise
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
     return folder
 
 

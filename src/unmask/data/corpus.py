@@ -12,7 +12,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from unmask.data.binary import raw
 from unmask.data.cache import built, cache_folder
 from unmask.data.sources import Source, open_source
 from unmask.errors import Error, nearest
+from unmask.lines import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,6 +50,8 @@ class Corpus:
     _stats: dict[str, Any]
     binary: bool = False
     """Whether its texts are bytes, a character each (see :mod:`unmask.data.binary`)."""
+    notes: tuple[str, ...] = ()
+    """What to know about the choice of its files."""
 
     def raw(self, text: str) -> bytes:
         """Return the bytes that one of its texts stands for."""
@@ -79,9 +82,9 @@ class Corpus:
 
 
 def load_corpus(
-    source: str,
+    source: str | Path,
     *,
-    valid: str | None = None,
+    valid: str | Path | None = None,
     valid_fraction: float = VALID_FRACTION,
     judge_fraction: float = JUDGE_FRACTION,
     normalize: Literal["NFC"] | None = None,
@@ -100,7 +103,7 @@ def load_corpus(
         binary: Read files of any kind as bytes (see :mod:`unmask.data.binary`).
 
     Raises:
-        Error: unusable options or source, no documents, or an empty train or valid split.
+        Error: unusable options or source, or no documents.
     """
     if normalize not in (None, "NFC"):
         raise Error(f"normalize is {normalize!r}. Use NFC, or null to leave the text as it is.")
@@ -122,7 +125,8 @@ def load_corpus(
     identity = [options, train_source.identity, valid_source.identity if valid_source else None]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     build = partial(_build, source=train_source, valid=valid_source, options=options)
-    return _open(built(cache_folder() / "corpora" / key, build), source)
+    notes = train_source.notes + (valid_source.notes if valid_source else ())
+    return replace(_open(built(cache_folder() / "corpora" / key, build), str(source)), notes=notes)
 
 
 def build_corpus(folder: Path, source: Source, valid: Source | None = None) -> Corpus:
@@ -188,10 +192,7 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
     splits = {name: writer.stats() for name, writer in writers.items()}
     if not seen:
         raise Error(f"{source.name} holds no documents. Give a source with text in it.")
-    for name in ("train", "valid"):
-        if not splits[name]["documents"]:
-            raise _no_documents(name, source.name, len(seen))
-    total = {count: sum(split[count] for split in splits.values()) for count in ("documents", "bytes", "characters")}
+    total = {unit: sum(split[unit] for split in splits.values()) for unit in ("documents", "bytes", "characters")}
     stats = {**total, "mean_document_bytes": total["bytes"] / total["documents"], "dropped": dropped, "splits": splits}
     stored = {"format": FORMAT, "fingerprint": content.hexdigest()[:12], "options": options, "stats": stats}
     (folder / "corpus.json").write_text(json.dumps(stored, indent=2) + "\n", "utf-8")
@@ -200,10 +201,11 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
 def _no_documents(name: str, source: str, total: int) -> Error:
     fix = {
         "train": "Give more documents, or lower data.valid_fraction and data.judge_fraction.",
-        "valid": "Give more documents, raise data.valid_fraction, or name a source in data.valid.",
+        "valid": "Give more documents, raise data.valid_fraction, name a source in data.valid, or train without one: "
+        "training.valid_blocks=0.",
         "judge": "Give more documents, or raise data.judge_fraction.",
     }[name]
-    return Error(f"the {name} split of {source} is empty (of {total} documents). {fix}")
+    return Error(f"the {name} split of {source} is empty (of {counted(total, 'document')}). {fix}")
 
 
 class _SplitWriter:

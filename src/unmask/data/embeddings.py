@@ -72,7 +72,10 @@ def _load(width: int) -> Any:
         try:
             import wordllama
         except ImportError as error:
-            raise Error("static embeddings need wordllama; install it with: pip install 'unmask[metrics]'") from error
+            raise Error(
+                "static embeddings (the default of unmask index, and coherence) need wordllama; "
+                "install it with: pip install 'unmask[index]'"
+            ) from error
         try:
             # The files are in the package; without its folder as the cache the tokenizer is looked for elsewhere, and
             # then on the network.
@@ -84,7 +87,7 @@ def _load(width: int) -> Any:
         except FileNotFoundError as error:
             raise Error(
                 f"this version of wordllama lacks its vectors ({error}); "
-                "mend it with: pip install --force-reinstall 'unmask[metrics]'"
+                "mend it with: pip install --force-reinstall 'unmask[index]'"
             ) from error
 
 

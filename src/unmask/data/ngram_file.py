@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from unmask.data.cache import writing
+from unmask.data.cache import by_umask, writing
 from unmask.data.ngram import BITS, BOS, END, ByteNgram
 from unmask.errors import Error
 
@@ -37,7 +37,7 @@ def save_ngram(model: ByteNgram, path: str | Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             save_file(tensors, part, {"format": str(FORMAT), "kind": _KIND, "order": str(model.order)})
-            part.replace(path)
+            by_umask(part).replace(path)
         finally:
             part.unlink(missing_ok=True)
 

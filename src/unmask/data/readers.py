@@ -1,9 +1,10 @@
-"""Files to documents: .txt, .jsonl, .jsonl.gz, .parquet and .npy, read as streams.
+"""Files to documents: .txt, .jsonl, .jsonl.gz, .parquet and .npy, and any other text, read as streams.
 
-A ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file has one document a line or row, in its text field. A ``.txt`` (or a
-``.npy`` of UTF-8 bytes, 1-D uint8) is one document up to ``LONG`` characters; a longer one is cut at paragraph borders
-(else at line ends, else at spaces) into passages of about ``PASSAGE`` characters, so that it can be split by document.
-Read as binary, any file is bytes (see :mod:`unmask.data.binary`), and a longer one is cut every ``PASSAGE`` bytes.
+A ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file has one document a line or row, in its text field. A ``.txt``, any
+other file of UTF-8, or a ``.npy`` of its bytes (1-D uint8) is one document up to ``LONG`` characters; a longer one is
+cut at paragraph borders (else at line ends, else at spaces) into passages of about ``PASSAGE`` characters, so that it
+can be split by document. Read as binary, any file is bytes (see :mod:`unmask.data.binary`), and a longer one is cut
+every ``PASSAGE`` bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ from unmask.data import binary
 from unmask.errors import Error
 
 SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet", ".npy")
+TEXTS = tuple(
+    f".{suffix}"
+    for suffix in (
+        "md markdown rst tex bib org adoc asciidoc wiki srt html htm css "
+        "py pyi js mjs ts jsx tsx c h cc cpp cxx hpp hh cu java kt scala go rs rb php pl pm lua r jl swift cs fs hs ml "
+        "clj ex exs erl lisp el scm sh bash zsh fish ps1 bat sql m f90 f zig nim dart vim mk cmake toml ini cfg"
+    ).split()
+)
+"""Files of notes, papers and code, which are text by themselves."""
+_TABLES = (".json", ".ipynb", ".csv", ".tsv", ".xlsx", ".docx", ".pdf", ".epub")
+"""What holds text, but is none by itself."""
 LONG = 16_384
 PASSAGE = 4_096
 _CHUNK = 1 << 20
@@ -32,30 +44,43 @@ def file_format(path: Path) -> str | None:
     return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
 
 
+def is_text(path: Path) -> bool:
+    """Return whether a file's name says that it is text by itself: notes, papers, code."""
+    return path.suffix.lower() in TEXTS
+
+
+def check_readable(path: Path) -> None:
+    """Raise Error for a kind of file that holds text, but is none by itself; others are seen when read."""
+    if path.suffix.lower() in _TABLES:
+        raise Error(
+            f"{path} is no plain text. Use one of {', '.join(SUFFIXES)}: take its text out, or write one object "
+            'a line: {"text": "..."}.'
+        )
+
+
 def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
     """Yield the documents of one file, in its order.
 
     Args:
-        path: A file with one of ``SUFFIXES``.
+        path: A file with one of ``SUFFIXES``, or any other file of UTF-8 text.
         text_field: The field or column that holds the text, for .jsonl and .parquet.
 
     Raises:
         Error: missing, empty, binary, damaged or non-UTF-8 file, a bad line, or no such field; the file is named.
     """
     form = file_format(path)
-    if form is None:
-        raise Error(f"{path} is no text file that unmask reads. Use one of {', '.join(SUFFIXES)}.")
     if not path.is_file():
-        raise Error(f"no file {path}. Check the path.")
+        raise Error(f"{path} is neither a file nor a folder." if path.exists() else f"no file {path}. Check the path.")
+    check_readable(path)
     try:
         if path.stat().st_size == 0:
             raise Error(f"{path} is empty. Give a file with text in it.")
-        if form in (".txt", ".npy"):
-            yield from _passages(read_raw(path))
-        elif form == ".parquet":
+        if form == ".parquet":
             yield from _parquet(path, text_field)
-        else:
+        elif form in (".jsonl", ".jsonl.gz"):
             yield from _json_lines(path, form, text_field)
+        else:
+            yield from _passages(read_raw(path))
     except PermissionError as error:
         raise Error(f"{path} may not be read (permission denied). Change its permissions.") from error
 
@@ -123,6 +148,8 @@ def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     seen = 0
     for chunk in chunks:
+        if not seen and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise Error(f"{path} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {path.name}.")
         if b"\0" in chunk:
             raise Error(
                 f"{path} is binary (a zero byte at offset {seen + chunk.index(0)}). Give a UTF-8 text file. "
@@ -195,10 +222,10 @@ def _json_lines(path: Path, form: str, text_field: str) -> Iterator[str]:
 
 def _line_text(line: bytes, where: str, text_field: str) -> str:
     try:
-        record = json.loads(line.decode("utf-8"))
+        record = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Error(f"{where} is not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Error(f'{where} is not JSON ({error}). Write one object a line: {{"text": "..."}}.') from error
     if not isinstance(record, dict):
         raise Error(f'{where} is not a JSON object. Write one object a line: {{"text": "..."}}.')
@@ -224,6 +251,8 @@ def _parquet(path: Path, text_field: str) -> Iterator[str]:
                 yield checked_text(value, f"{path}, row {row}", text_field)
     except pa.ArrowException as error:
         raise Error(f"{path} is not a readable Parquet file ({error}). Write it again.") from error
+    except UnicodeDecodeError as error:
+        raise Error(f"{path}: its column {text_field!r} holds bytes that are not UTF-8. Write text to it.") from error
 
 
 def checked_text(value: object, where: str, text_field: str) -> str:

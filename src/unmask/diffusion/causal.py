@@ -12,22 +12,18 @@ from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood, causal_nats, token_nats, without
-from unmask.diffusion.process import PROCESSES, Corrupted, Network, ProcessOptions, visible_segments
+from unmask.diffusion.options import CausalOptions
+from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.state import State, Visibility
-from unmask.errors import Error
 
 
-class CausalOptions(ProcessOptions):
-    """The causal process has no options of its own."""
-
-
-@PROCESSES.add("causal")
 class Causal:
     """Next-token prediction."""
 
-    name = "causal"
-    visibility: Visibility = "causal"
-    sampler = "autoregressive"
+    name = CausalOptions.name
+    visibility: Visibility = CausalOptions.visibility
+    told_length = False
+    sampler = CausalOptions.sampler
     Options = CausalOptions
 
     def __init__(self, options: CausalOptions, mask_id: int, vocab_size: int | None = None) -> None:
@@ -45,10 +41,7 @@ class Causal:
 
     def check(self, config: Any) -> None:
         """Raise Error unless the network can be causal, and state p-1 predicts token p; at p it would have seen it."""
-        if "causal" not in config.visibilities:
-            raise Error("process causal needs a backbone that can hide what is to the right: set backbone=transformer.")
-        if config.output_shift != 1:
-            raise Error("process causal needs backbone.output_shift=1: with 0 the network sees the token it predicts.")
+        self.options.check(config)
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Return the clean text under causal visibility."""

@@ -26,9 +26,9 @@ from unmask.data.batch import Batch
 from unmask.data.evidence import Evidence
 from unmask.diffusion.likelihood import Likelihood
 from unmask.diffusion.noise import Noise
+from unmask.diffusion.options import check_evidence
 from unmask.diffusion.process import Corrupted, Network, Process
 from unmask.diffusion.state import Prediction, State, Visibility
-from unmask.errors import Error
 
 
 class _Informed:
@@ -55,6 +55,7 @@ class Evident:
         self.dropout = dropout
         self.name: str = inner.name
         self.visibility: Visibility = inner.visibility
+        self.told_length: bool = inner.told_length
         self.sampler: str = inner.sampler
         if hasattr(inner, "duel"):
             self.duel = self._duel
@@ -71,20 +72,7 @@ class Evident:
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no memory, or the inner process shows no clean query."""
         self.inner.check(config)
-        if not getattr(config, "memory_width", 0):
-            raise Error("evidence needs a network that takes it: set backbone.memory_width to the index's width.")
-        if config.model_type == "unmask-bytes":
-            raise Error("backbone bytes takes no retrieved memory; set backbone=eco or transformer, or no evidence.")
-        if self.name == "sparse_flatten":
-            raise Error(
-                "process sparse_flatten shows no token as it is, so no query can be given; set process=sparse, or "
-                "leave evidence out."
-            )
-        options = getattr(self.inner, "options", None)
-        if not getattr(options, "isolate_documents", True):
-            raise Error("evidence belongs to its own document: set process.isolate_documents=true.")
-        if getattr(config, "candidate_input", None) == "full" and self.visibility == "bidirectional":
-            raise Error("evidence goes with candidates pooled, not in full: set backbone.candidate_input=pooled.")
+        check_evidence(self.name, self.visibility, getattr(self.inner, "options", None), config)
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Corrupt the words behind the queries; the state holds the evidence."""

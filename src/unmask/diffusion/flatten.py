@@ -22,58 +22,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood, masked_bound, token_nats, without
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.process import PROCESSES, Corrupted, Network, ProcessOptions, visible_segments
+from unmask.diffusion.options import FlattenOptions
+from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.schedules import cosine
 from unmask.diffusion.state import Jitter, SparseState, State, Visibility
 from unmask.diffusion.times import Times, spread
-from unmask.errors import Error
 
 OTHER = 0.01
 """Probability of each candidate besides the true one, without noise."""
 MEAN_NOISE = 1 - 2 / torch.pi
 """Of n(t) over uniform t."""
-
-
-class FlattenOptions(ProcessOptions):
-    """Options of the seed's process. The defaults are the seed's; each other value is one repair."""
-
-    candidates: int = Field(8, ge=1, le=64)
-    """Candidates of a position (K)."""
-    positions: Literal["flattened", "lost", "real"] = "flattened"
-    """What the network is told of places: the number in the flattened sequence of all slots, so that the slot that
-    holds the truth shows; ``lost``: nothing, as in the run behind the seed's table; ``real``: the repair."""
-    jitter: float = Field(0.1, ge=0)
-    """Noise on embeddings at n = 1, in units of their root mean square."""
-    replaced: bool = False
-    """Repair: with probability n(t) all K candidates are random tokens of mass 1/V: the answer is no longer in view."""
-    loss_at: Literal["all", "replaced"] = "all"
-    """Positions that the loss counts. ``replaced``, the repair, needs ``replaced: true``."""
-
-    def network(self) -> dict[str, Any]:
-        """Return the seed's network: all slots in every attention, told the time, no shift of the output."""
-        return {
-            "candidates": self.candidates,
-            "candidate_input": "full",
-            "candidate_places": self.positions,
-            "time_input": True,
-            "output_shift": 0,
-        }
-
-    @model_validator(mode="after")
-    def _replaced(self) -> FlattenOptions:
-        if self.loss_at == "replaced" and not self.replaced:
-            raise ValueError("loss_at: replaced needs replaced: true")
-        return self
 
 
 def flattened(
@@ -110,13 +77,13 @@ def time_of(level: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
     return torch.acos((1 - level).clamp(-1, 1)) * (2 / torch.pi)
 
 
-@PROCESSES.add("sparse_flatten")
 class Flatten:
     """K candidates whose probabilities flatten, the answer among them."""
 
-    name = "sparse_flatten"
-    visibility: Visibility = "bidirectional"
-    sampler = "flatten"
+    name = FlattenOptions.name
+    visibility: Visibility = FlattenOptions.visibility
+    told_length = True
+    sampler = FlattenOptions.sampler
     Options = FlattenOptions
 
     def __init__(self, options: FlattenOptions, mask_id: int, vocab_size: int) -> None:
@@ -135,13 +102,7 @@ class Flatten:
 
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no candidates, or believes another layout than the process was given."""
-        if not config.candidate_input:
-            raise Error("process sparse_flatten needs a network that takes candidates: set backbone.candidate_input.")
-        if config.candidate_places != self.options.positions:
-            raise Error(
-                f"process.positions is {self.options.positions} and backbone.candidate_places {config.candidate_places}"
-                "; leave the second out."
-            )
+        self.options.check(config)
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Give every predictable position K candidates at the noise of its row's time."""

@@ -20,54 +20,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from unmask.data.batch import Batch
-from unmask.diffusion.causal import Causal, CausalOptions
+from unmask.diffusion.causal import Causal
 from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, token_nats, without
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.process import PROCESSES, Corrupted, Network, ProcessOptions, visible_segments
-from unmask.diffusion.schedules import get_schedule, slope
+from unmask.diffusion.options import CausalOptions, MaskedOptions
+from unmask.diffusion.process import Corrupted, Network, visible_segments
+from unmask.diffusion.schedules import get_schedule
 from unmask.diffusion.state import State, Visibility
 from unmask.diffusion.times import Times, spread
-from unmask.errors import Error
 
 _POINTS = 64  # of a run, at which its mean share of hidden tokens is taken
 
 
-class MaskedOptions(ProcessOptions):
-    """Options of the masked process."""
-
-    schedule: str = "linear"
-    """``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``,
-    ``polynomial:POWER`` or ``package.module:function``."""
-    weighting: Literal["ce", "elbo"] = "ce"
-    """Training weight of a hidden token: 1, or the ELBO's r'(t)/r(t)."""
-    times: Literal["uniform", "bell"] = "uniform"
-    """Distribution of t."""
-    bell_center: float = -0.5
-    """Logit of the bell's median."""
-    bell_width: float = Field(1.2, gt=0)
-    """Spread of the bell in logits."""
-    curriculum_start: float | None = Field(None, gt=0, le=1)
-    """Largest t at the start of masked training; it grows linearly to 1. ``None``: no curriculum."""
-    curriculum_span: float = Field(1.0, gt=0, le=1)
-    """Share of masked training over which the largest t grows."""
-    causal_warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of the steps trained left to right first."""
-
-
-@PROCESSES.add("masked")
 class Masked:
     """Masked diffusion, with a curriculum and a causal warm start as options."""
 
-    name = "masked"
-    visibility: Visibility = "bidirectional"
-    sampler = "ancestral"
+    name = MaskedOptions.name
+    visibility: Visibility = MaskedOptions.visibility
+    told_length = True
+    sampler = MaskedOptions.sampler
     Options = MaskedOptions
 
     def __init__(self, options: MaskedOptions, mask_id: int, vocab_size: int | None = None) -> None:
@@ -90,18 +67,7 @@ class Masked:
 
     def check(self, config: Any) -> None:
         """Raise Error if the network cannot see both sides, or cannot hide one for a causal warm start."""
-        if "bidirectional" not in config.visibilities:
-            raise Error(
-                "a masked process needs a network that sees both sides, and this one's patches follow the words: set "
-                "backbone.patcher=none, or fixed with patcher_options.whole_characters=false."
-            )
-        if self.options.causal_warmup and "causal" not in config.visibilities:
-            raise Error(
-                "process.causal_warmup trains left to right first, and this backbone cannot hide what is to the right; "
-                "set causal_warmup=0."
-            )
-        if self.options.causal_warmup and config.output_shift != 1:
-            raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
+        self.options.check(config)
 
     def upper(self, progress: float) -> float:
         """Return the largest t at this share of training."""
@@ -120,14 +86,15 @@ class Masked:
         if self.warming(progress):
             return self.warm.corrupt(batch, seed, progress)
         times = replace(self.times, upper=self.upper(progress))
-        t = times.draw(spread(seed, batch.order))
-        rate = self.schedule(t)
+        place = spread(seed, batch.order)
+        if self.options.weighting == "elbo":
+            rate, weight = times.weighted(self.schedule, place)
+        else:
+            rate = self.schedule(times.draw(place))
+            weight = torch.ones_like(rate)
         predictable = batch.predictable
         chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
         hidden = (chance < rate[:, None]) & batch.askable
-        weight = torch.ones_like(t)
-        if self.options.weighting == "elbo":
-            weight = slope(self.schedule, t) / rate / times.density(t)
         segments, valid = visible_segments(batch, self.options.isolate_documents)
         actual = hidden.sum(1) / predictable.sum(1).clamp(min=1)
         state = State(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood
+from unmask.diffusion.options import ProcessOptions as ProcessOptions
+from unmask.diffusion.registry import PROCESSES as PROCESSES
 from unmask.diffusion.state import Prediction, State, Visibility
-from unmask.registry import Registry
 
 
 class Network(Protocol):
@@ -45,30 +45,20 @@ class Corrupted:
     weights: Float[Tensor, "B T"]
 
 
-class ProcessOptions(BaseModel):
-    """Options that a recipe gives to a process. Unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    isolate_documents: bool = True
-    """No attention across the documents packed into one block."""
-
-    def network(self) -> dict[str, Any]:
-        """Return defaults of the network's configuration that the process needs."""
-        return {}
-
-
 class Process(Protocol):
     """The contract that every registered process keeps (see the contract tests).
 
     Attributes:
         name: Its name in recipes.
         visibility: What its finished model may see.
+        told_length: Whether its network sees how many tokens a text has before it predicts any. The likelihood of a
+            text is then that of a text of so many tokens, and who scores texts codes the number, too.
         sampler: Name of the sampler that its runs use by default.
     """
 
     name: str
     visibility: Visibility
+    told_length: bool
     sampler: str
 
     @property
@@ -110,11 +100,6 @@ class Process(Protocol):
         ``scored`` (bool [B, T]): the positions whose nats are asked, the others being given; ``None``: all predictable.
         """
         ...
-
-
-PROCESSES: Registry[Any] = Registry("process")
-"""Name -> class with an ``Options`` model and a constructor ``(options, mask_id, vocab_size)``; the last may be left
-out where no token is drawn at random."""
 
 
 def visible_segments(batch: Batch, isolate: bool) -> tuple[Tensor | None, Tensor | None]:

@@ -14,26 +14,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unmask.diffusion.registry import SCHEDULES, power_of
 from unmask.errors import Error
-from unmask.registry import Registry
 
 Schedule = Callable[[Float[Tensor, " N"]], Float[Tensor, " N"]]
-SCHEDULES: Registry[Schedule] = Registry("schedule")
 
 
-@SCHEDULES.add("linear")
 def linear(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """r(t) = t."""
     return t
 
 
-@SCHEDULES.add("cosine")
 def cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """r(t) = 1 - cos(pi t / 2): few hidden tokens for most of the time."""
     return 1 - torch.cos(math.pi * t / 2)
 
 
-@SCHEDULES.add("raised_cosine")
 def raised_cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """r(t) = (1 - cos(pi t)) / 2, flat at both ends (seed 002): nearly clean and wholly hidden texts are common.
 
@@ -42,20 +38,17 @@ def raised_cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     return (1 - torch.cos(math.pi * t)) / 2
 
 
-@SCHEDULES.add("sqrt")
 def sqrt(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Noise comes at once: r(t) is the square root of t (Diffusion-LM, arXiv 2205.14217)."""
     return t.clamp(min=0).sqrt()
 
 
-@SCHEDULES.add("sigmoid")
 def sigmoid(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """r(t) is the logistic function from -5 to 5, stretched to reach 0 and 1: steep in the middle."""
     low, high = (1 / (1 + math.exp(x)) for x in (5, -5))
     return (torch.sigmoid(10 * t - 5) - low) / (high - low)
 
 
-@SCHEDULES.add("exponential")
 def exponential(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """r(t) = (e^(3 t) - 1) / (e^3 - 1): noise comes late."""
     return torch.expm1(3 * t) / math.expm1(3)
@@ -82,13 +75,7 @@ def get_schedule(name: str) -> Schedule:
     """
     head, _, tail = name.partition(":")
     if head == "polynomial":
-        try:
-            power = float(tail)
-        except ValueError:
-            power = math.nan
-        if not 0 < power < math.inf:
-            raise Error(f"schedule {name!r} needs a positive power, such as polynomial:2.")
-        return polynomial(power)
+        return polynomial(power_of(name))
     if not tail:
         return SCHEDULES.get(name)
     try:

@@ -27,50 +27,16 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood, askable, masked_bound, without
-from unmask.diffusion.masked import Masked, MaskedOptions
+from unmask.diffusion.masked import Masked
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.process import PROCESSES, Corrupted, Network, visible_segments
+from unmask.diffusion.options import SparseOptions
+from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.state import SparseState, State, Visibility
 from unmask.diffusion.times import spread
-from unmask.errors import Error
-
-
-class SparseOptions(MaskedOptions):
-    """Options of the sparse process: those of ``masked``, and how candidates are given."""
-
-    candidates: int = Field(4, ge=0)
-    """Candidates of an open position (K); 0 is masked diffusion."""
-    candidates_from: int | None = Field(None, ge=1)
-    """K at the start of masked training; it doubles in even shares of it up to ``candidates`` (the seed's 1-2-4-8)."""
-    candidate_rate: float = Field(0.5, ge=0, le=1)
-    """Probability that a training example gets candidates."""
-    candidate_ramp: float = Field(0.1, ge=0, le=1)
-    """Share of masked training over which that probability grows from 0."""
-    candidate_steps: tuple[int, int] = (4, 64)
-    """Training draws the sampler's number of steps N log-uniformly from this range: the candidates are 1/N noisier."""
-    candidate_passes: int = Field(1, ge=1)
-    """Answers in a row that candidates come from: the first sees none, each later one those of the answer before, as
-    a sampler's do."""
-    bound_steps: int = Field(32, ge=1)
-    """N of the bound."""
-
-    def network(self) -> dict[str, Any]:
-        """Return that the network takes candidates, pooled unless the recipe says otherwise."""
-        return {"candidates": self.candidates, "candidate_input": "pooled"} if self.candidates else {}
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SparseOptions:
-        low, high = self.candidate_steps
-        if not 1 <= low <= high:
-            raise ValueError(f"candidate_steps {self.candidate_steps} must be two numbers, 1 <= first <= second")
-        if self.candidates_from is not None and self.candidates_from > max(self.candidates, 1):
-            raise ValueError(f"candidates_from {self.candidates_from} must not be above candidates {self.candidates}")
-        return self
 
 
 def top_candidates(logits: Float[Tensor, "n V"], at: Bool[Tensor, "B T"], count: int) -> SparseState:
@@ -91,13 +57,13 @@ def top_candidates(logits: Float[Tensor, "n V"], at: Bool[Tensor, "B T"], count:
     return SparseState(tokens, mass)
 
 
-@PROCESSES.add("sparse")
 class Sparse:
     """Masked diffusion with candidates at open positions."""
 
-    name = "sparse"
-    visibility: Visibility = "bidirectional"
-    sampler = "ancestral"
+    name = SparseOptions.name
+    visibility: Visibility = SparseOptions.visibility
+    told_length = True
+    sampler = SparseOptions.sampler
     Options = SparseOptions
 
     def __init__(self, options: SparseOptions, mask_id: int, vocab_size: int | None = None) -> None:
@@ -122,9 +88,7 @@ class Sparse:
 
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no candidates."""
-        self.masked.check(config)
-        if self.candidates and not getattr(config, "candidate_input", None):
-            raise Error("process sparse needs a network that takes candidates: set backbone.candidate_input=pooled.")
+        self.options.check(config)
 
     def share(self, progress: float) -> float:
         """Return how much of masked training is done."""

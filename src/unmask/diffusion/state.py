@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unmask.diffusion.options import Visibility as Visibility
 from unmask.diffusion.thought import Read, Thought
-
-Visibility = Literal["causal", "bidirectional"]
 
 
 @dataclass(frozen=True)

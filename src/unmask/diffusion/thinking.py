@@ -13,9 +13,11 @@ noise, drawn without looking at the text, and the stack holds earlier passages o
 
     -log p(x) <= sum_s bound_s(x_s | thoughts of x_<s)
 
-is a bound whenever the inner process's is, by the chain rule, and exact where that is exact. Training shows both: pure
-noise in a share ``blind`` of the passages; else a noised thought, whose time goes with the share of hidden words as in
-sampling (half of them), or with nothing.
+is a bound whenever the inner process's is, by the chain rule, and exact where that is exact: for the generator whose
+thoughts stay the noise that they begin with, and whose latents are of the state that is asked about. No sampler is that
+generator, since samplers make thoughts clear along with the words and carry latents on, so ``bound`` says which it is.
+Training shows both: pure noise in a share ``blind`` of the passages; else a noised thought, whose time goes with the
+share of hidden words as in sampling (half of them), or with nothing.
 
 The *latent pathway* is the simpler mechanism: an answer's last hidden states are added to the input of the next
 (Loopholing, arXiv 2510.19304). Training answers twice with gradients stopped between; so does the bound.
@@ -42,7 +44,6 @@ from unmask.diffusion.process import Corrupted, Network, Process
 from unmask.diffusion.schedules import get_schedule
 from unmask.diffusion.state import Prediction, State, Visibility
 from unmask.diffusion.thought import Read, Thought, ThoughtOptions, stacks
-from unmask.errors import Error
 
 Change = Callable[[Passages, Tensor, Tensor], tuple[Tensor, Tensor]]
 """What a test does to the stacks [B*S, N, c, E] and to which of their thoughts are there [B*S, N]."""
@@ -97,6 +98,7 @@ class Thinking:
         self.options_of_thought = options
         self.name: str = inner.name
         self.visibility: Visibility = inner.visibility
+        self.told_length: bool = inner.told_length
         self.sampler: str = inner.sampler
         self.schedule = get_schedule(options.schedule)
         if hasattr(inner, "duel"):
@@ -115,16 +117,7 @@ class Thinking:
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no thoughts, or cannot learn the inner process."""
         self.inner.check(config)
-        if self.options_of_thought.latent and self.visibility == "causal":
-            raise Error("thought.latent carries hidden states between answers to one text; left to right there is one.")
-        if self.options_of_thought.latent and getattr(config, "candidates", 0):
-            raise Error(
-                "thought.latent carries hidden states between answers and process sparse carries candidates: two "
-                "mechanisms for one thing. Set thought.latent=0, or process=masked."
-            )
-        wanted = self.options_of_thought.model_dump(mode="json")
-        if getattr(config, "thought", None) != wanted:
-            raise Error("the network was not made for this section thought; train it again with the recipe.")
+        self.options_of_thought.check(config, self.visibility)
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Corrupt the words of each passage; rows are passages. Thoughts are the network's own: with the loss."""
@@ -191,7 +184,9 @@ class Thinking:
         cut, asked = self._for_bound(model, batch, seed, change)
         part = None if scored is None else cut.spread(scored)
         found = self.inner.likelihood(asked, cut.batch, draws, seed, part)
-        return replace(found, draws=found.draws * (2 if self.options_of_thought.latent else 1))
+        return replace(
+            found, draws=found.draws * (2 if self.options_of_thought.latent else 1), bound=self._of(found.bound)
+        )
 
     def _duel(
         self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1, scored: Tensor | None = None
@@ -200,7 +195,15 @@ class Thinking:
         cut, asked = self._for_bound(model, batch, 0, None)
         part = None if scored is None else cut.spread(scored)
         found = self.inner.duel(asked, cut.batch, order, per_step, part)  # type: ignore[attr-defined]
-        return replace(found, nats=found.nats.view(len(batch.tokens), -1).sum(1))
+        return replace(found, nats=found.nats.view(len(batch.tokens), -1).sum(1), bound=self._of(found.bound))
+
+    def _of(self, bound: str) -> str:
+        """Return what a likelihood is, saying of an exact one for which generator: not for a sampler's."""
+        options = self.options_of_thought
+        told = ["thoughts held at noise"] * (options.shape is not None) + ["latents not carried"] * bool(options.latent)
+        if not bound.startswith("exact") or not told:
+            return bound
+        return ("exact for " if bound == "exact" else f"{bound}, ") + ", ".join(told)
 
     def _for_bound(
         self, model: Network, batch: Batch, seed: int, change: Change | None

@@ -1,8 +1,16 @@
-"""How training draws the time t of each example: low-discrepancy, uniform or bell-shaped, with a growing upper end.
+r"""How training draws the time t of each example: low-discrepancy, uniform or bell-shaped, with a growing upper end.
 
 The i-th example of a run gets u_i = frac(u_0 + i * golden ratio), a Weyl sequence: any run of consecutive examples is
 evenly spread over (0, 1), whatever the batch size, the number of ranks and the point of resumption. This does what
 stratified ("antithetic") sampling does within one batch, without knowing the batch.
+
+The weighted loss of the bound needs the share of hidden tokens r and a weight w with E_u [w r f(r)] = int f(r) dr for
+every f, where r(t) goes from 0 to its largest value. With t of density p that is w = r'(t) / (r(t) p(t)), which grows
+without limit where r' does at t = 0, or where a bell has no mass; a limit on t would leave out what lies beyond it. So
+the two ends, of probability e each, are drawn evenly in r:
+
+    u < e:      r = r(t_e) u / e,                                       w = r(t_e) / (e r)
+    u > 1 - e:  r = r(t_{1-e}) + (r(t_1) - r(t_{1-e})) (u - 1 + e) / e,   w = (r(t_1) - r(t_{1-e})) / (e r)
 
 Letters: B batch.
 """
@@ -18,9 +26,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unmask.diffusion.noise import Noise
+from unmask.diffusion.schedules import Schedule, slope
 
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-_SMALLEST = 1e-4  # t = 0 hides nothing and has an infinite weight
+_SMALLEST = 1e-4  # t = 0 hides nothing
+_END = 1e-2  # e; a smaller one leaves a bell heavier weights: their variance is 12 times larger at 1e-4
+_TINY = 1e-30  # a rate of 0 hides nothing, so its weight does not matter, but must be a number
 
 
 def spread(seed: int, order: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
@@ -48,12 +59,40 @@ class Times:
 
     def draw(self, u: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         """Map u in [0, 1) to t."""
+        return self._quantile(u.clamp(1e-6, 1 - 1e-6) if self.shape == "bell" else u).clamp(min=_SMALLEST)
+
+    def _quantile(self, u: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         if self.shape == "bell":
-            u = torch.sigmoid(self.center + self.width * torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)))
-        return (u * self.upper).clamp(min=_SMALLEST)
+            u = torch.sigmoid(self.center + self.width * torch.special.ndtri(u))
+        return u * self.upper
+
+    def weighted(self, schedule: Schedule, u: Float[Tensor, " B"]) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+        """Map u in [0, 1) to a share of hidden tokens and its weight in the bound, without bias (see above).
+
+        Args:
+            schedule: r(t).
+            u: Evenly spread numbers, float64.
+
+        Returns:
+            r and w, so that the mean of w r over u is r at the largest t.
+        """
+        t = self._quantile(u.clamp(_END, 1 - _END))
+        rate = schedule(t)
+        weight = slope(schedule, t) / (rate.clamp(min=_TINY) * self.density(t))
+        ends = self._quantile(torch.tensor([_END, 1 - _END], dtype=u.dtype, device=u.device))
+        low, high = schedule(ends)
+        top = schedule(torch.full((1,), self.upper, dtype=u.dtype, device=u.device))
+        for inside, first, last, place in (
+            (u < _END, torch.zeros_like(low), low, u / _END),
+            (u > 1 - _END, high, top, (u - (1 - _END)) / _END),
+        ):
+            even = first + (last - first) * place
+            weight = torch.where(inside, (last - first) / (_END * even.clamp(min=_TINY)), weight)
+            rate = torch.where(inside, even, rate)
+        return rate, weight
 
     def density(self, t: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Return the probability density of t, which an unbiased bound divides by."""
+        """Return the probability density of t."""
         if self.shape == "uniform":
             return torch.full_like(t, 1 / self.upper)
         v = (t / self.upper).clamp(1e-6, 1 - 1e-6)

@@ -2,10 +2,9 @@
 
     BPB = (nats of all tokens, end-of-text included) / ln 2 / (bytes: those of the file, of text in UTF-8)
 
-Documents are cut into the same windows of bytes for all rivals (see ``windows``). A bidirectional model is told how
-many tokens a window has, and so where a document ends, which a left-to-right model has to pay for. So a bidirectional
-model's documents pay ln(context - 1) nats more: the place of their end under a uniform prior. Without that its bound
-could fall below the entropy of the text.
+Documents are cut into the same windows of bytes for all rivals (see ``windows``). A network that sees both sides is
+told how many tokens a window has, which left to right has to be predicted. So the number is coded, too, and every
+window of such a process pays for it (see ``lengths``): without that a bound can fall below the entropy of the text.
 
 Letters: B batch, T tokens, V vocabulary, N documents, K draws.
 """
@@ -25,7 +24,9 @@ from numpy.typing import NDArray
 from unmask.diffusion.likelihood import Likelihood
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
-from unmask.evaluation.bootstrap import interval
+from unmask.evaluation.finite import refuse_not_finite
+from unmask.evaluation.intervals import interval
+from unmask.evaluation.lengths import told_nats
 from unmask.evaluation.windows import cut_all, reads_bytes
 
 Reals = NDArray[np.float64]
@@ -38,12 +39,12 @@ class BitsPerByte:
     Attributes:
         value: Bits per byte.
         bound: ``exact``, ``upper bound``, or ``exact for ...``: kinds that are never mixed.
-        interval: 95 % bootstrap interval over documents; ``None`` for a single document.
+        interval: 95 % interval over documents; ``None`` for a single document.
         bytes: Bytes of the documents; of text, in UTF-8.
         documents: Number of documents (N).
         tokens: Tokens scored, end-of-text included.
         nats: Nats in all, ``length_nats`` included.
-        length_nats: The part that a bidirectional model pays for where its documents end.
+        length_nats: The part that was paid for the lengths of windows, which the network is told; 0 where it is not.
         draws: Network calls a window that a bound was averaged over.
         window: Bytes of a window.
         per_document: Nats and bytes of each document, each [N].
@@ -85,14 +86,15 @@ def bits_per_byte(
         texts: Documents.
         window: Bytes of a window, see :func:`unmask.evaluation.windows.common_window`.
         draws: Network calls a window for a bound (K).
-        seed: Of the bound's noise and of the bootstrap.
+        seed: Of the bound's noise.
         batch_size: Windows a batch; by default as many as keep the logits near 128 MB.
         likelihood: ``default``, what the process says; ``duel``, exact for deterministic unmasking (a call a token).
         end: Whether end-of-text is scored. Texts that were cut off at a token budget have none.
         progress: Called with (windows done, windows in all).
 
     Raises:
-        Error: no text; a window that does not fit the context; ``duel`` with a process that has none.
+        Error: no text; a window that does not fit the context; ``duel`` with a process that has none; a score that is
+            not finite.
     """
     windows = cut_all(texts, window, reads_bytes(tokenizer))
     if draws < 1:
@@ -115,7 +117,8 @@ def bits_per_byte(
                     progress(done, len(rows))
     finally:
         model.train(was_training)
-    told = np.array([w.last and end and process.visibility == "bidirectional" for w in windows]) * math.log(context - 1)
+    refuse_not_finite(nats, "windows", model)
+    told = told_nats(process, [len(row) - 1 for row in rows], context - 1, shortest=int(end))
     document = np.array([w.document for w in windows])
     per_nats = np.bincount(document, nats + told, minlength=len(texts)).astype(np.float64)
     per_bytes = np.bincount(document, [w.bytes for w in windows], minlength=len(texts)).astype(np.float64)
@@ -123,7 +126,7 @@ def bits_per_byte(
     return BitsPerByte(
         value=total / math.log(2) / size_bytes,
         bound=kind,
-        interval=interval(per_nats, per_bytes, seed=seed),
+        interval=interval(per_nats, per_bytes),
         bytes=size_bytes,
         documents=len(texts),
         tokens=sum(len(row) - 1 for row in rows),

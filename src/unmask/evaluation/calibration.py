@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.evaluation.clusters import cluster_interval
+from unmask.evaluation.intervals import ratio_interval
 from unmask.evaluation.predictions import Predictions
 
 Reals = NDArray[np.float64]
@@ -68,7 +68,8 @@ class LevelCalibration:
         accuracy: Share restored.
         confidence: Mean confidence.
         scores: The model's; ``None`` if there are no positions.
-        ece_interval: 95 % bootstrap interval over documents, bins fixed. Resampling adds noise, so it lies rather high.
+        ece_interval: 95 % interval over documents, bins and the side of each bin's gap fixed; like the ECE itself it
+            lies rather high where a model is nearly calibrated.
         ece_floor: ECE of a calibrated model with these confidences.
         curve: The reliability curve.
         controls: ``constant`` and ``overconfident``.
@@ -102,19 +103,15 @@ class Calibration:
         return asdict(self)
 
 
-def calibration(predictions: Predictions, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Calibration:
+def calibration(predictions: Predictions, *, bins: int = 15) -> Calibration:
     """Return ECE, Brier scores, AUROC and the reliability curve at each noise level, beside their controls.
 
     Args:
         predictions: From :func:`unmask.evaluation.predictions.predict_corrupted`.
         bins: Most bins of equal mass.
-        resamples: Of the bootstrap over documents.
-        seed: Of the bootstrap.
     """
-    levels = [
-        _level(name, predictions.at(number), bins, resamples, seed) for number, name in enumerate(predictions.levels)
-    ]
-    return Calibration(levels, _level("all", predictions, bins, resamples, seed))
+    levels = [_level(name, predictions.at(number), bins) for number, name in enumerate(predictions.levels)]
+    return Calibration(levels, _level("all", predictions, bins))
 
 
 def equal_mass_bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
@@ -176,7 +173,7 @@ def _scores(
     )
 
 
-def _level(name: str, part: Predictions, bins: int, resamples: int, seed: int) -> LevelCalibration:
+def _level(name: str, part: Predictions, bins: int) -> LevelCalibration:
     count = len(part.level)
     if not count:
         return LevelCalibration(name, 0)
@@ -194,7 +191,7 @@ def _level(name: str, part: Predictions, bins: int, resamples: int, seed: int) -
         accuracy=accuracy,
         confidence=float(confidence.mean()),
         scores=_scores(confidence, part.correct, squares, clean, bins),
-        ece_interval=_ece_interval(part, confidence, number, bins, resamples, seed),
+        ece_interval=_ece_interval(part, confidence, number, bins),
         ece_floor=float(np.sqrt(2 / np.pi * spread).sum() / count),
         curve=[
             Point(float(told[b] / mass[b]), float(right[b] / mass[b]), int(mass[b])) for b in range(bins) if mass[b]
@@ -204,14 +201,12 @@ def _level(name: str, part: Predictions, bins: int, resamples: int, seed: int) -
 
 
 def _ece_interval(
-    part: Predictions, confidence: Reals, number: NDArray[np.int64], bins: int, resamples: int, seed: int
+    part: Predictions, confidence: Reals, number: NDArray[np.int64], bins: int
 ) -> tuple[float, float] | None:
-    """Resample documents: all that ECE needs of one is its gap in each bin, and its positions."""
+    """ECE = sum over bins of sign_b gap_b / n: a ratio of sums over documents, once the signs are what they are."""
     place = part.document * bins + number
     size = part.documents * bins
     gap = (np.bincount(place, confidence, size) - np.bincount(place, part.correct, size)).reshape(-1, bins)
-    positions = np.bincount(part.document, minlength=part.documents)[:, None]
-    sums = np.concatenate([gap, positions], axis=1)[positions[:, 0] > 0]
-    return cluster_interval(
-        sums, lambda s: np.abs(s[:, :-1]).sum(1) / np.maximum(s[:, -1], 1), resamples=resamples, seed=seed
-    )
+    positions = np.bincount(part.document, minlength=part.documents)
+    span = ratio_interval((gap @ np.sign(gap.sum(0)))[positions > 0], positions[positions > 0].astype(np.float64))
+    return None if span is None else (max(0.0, span[0]), span[1])

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from unmask.evaluation.distance import Distance, noise_floor, total_variation
 from unmask.evaluation.ground import Ground, write_texts
+from unmask.lines import counted
 from unmask.sampling.request import Settings, refuse_unused
 from unmask.sampling.sampler import SAMPLERS, Promise, Reopening, Sampler
 
@@ -119,7 +120,7 @@ class Certificate:
     def verdict(self) -> str:
         """What the numbers say about the promise."""
         last = self.cells[-1]
-        at = "" if last.steps is None else f" at {last.steps} steps"
+        at = "" if last.steps is None else f" at {counted(last.steps, 'step')}"
         if self.promise == "none":
             shown = "" if last.tv.low > 0 else f", no more than chance shows ({self.floor:.3f})"
             return f"trades: TV {last.tv.value:.3f}{at}{shown}"
@@ -129,7 +130,7 @@ class Certificate:
         worst = max(judged, key=lambda cell: cell.off.low if cell.off else 0.0)
         if self.failed:
             return f"FAILS its promise: off by {worst.off}" + (
-                "" if worst.steps is None else f" at {worst.steps} steps"
+                "" if worst.steps is None else f" at {counted(worst.steps, 'step')}"
             )
         if any(cell.off is not None and cell.off.high > self.tolerance for cell in judged):
             return "undecided: more samples"

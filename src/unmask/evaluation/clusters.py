@@ -1,19 +1,17 @@
-"""Intervals for measures over positions: the chance is which documents were held out, so documents are drawn whole.
+"""Intervals for measures over positions: the chance is which documents were held out, so documents count whole.
 
-Positions of one document are not independent. So any measure that is a function of sums over positions is computed from
-the sums of each document, and resampled over documents (cluster bootstrap; Davison & Hinkley 1997, section 3.8).
+Positions of one document are not independent. So any measure that is a ratio of sums over positions is computed from
+the sums of each document, and its interval is over documents (see ``intervals``).
 
-Letters: n positions, N documents, K sums, R resamples.
+Letters: n positions, N documents, K sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-Reals = NDArray[np.float64]
+from unmask.evaluation.intervals import Interval, Reals, ratio_interval, share_interval
 
 
 def document_sums(document: NDArray[np.integer], documents: int, *columns: NDArray[np.generic]) -> Reals:
@@ -33,57 +31,22 @@ def document_sums(document: NDArray[np.integer], documents: int, *columns: NDArr
 
 
 def mean_interval(
-    document: NDArray[np.integer],
-    documents: int,
-    values: NDArray[np.generic],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float] | None:
-    """Return the 95 % percentile interval of the mean of values over positions.
+    document: NDArray[np.integer], documents: int, values: NDArray[np.generic], *, share: bool = False
+) -> Interval | None:
+    """Return the 95 % interval of the mean of values over positions.
 
     Args:
         document: Document of each position [n].
         documents: Number of documents (N).
         values: Values [n].
-        resamples: R.
-        seed: Of the resampling.
+        share: The values are yes or no, 1 or 0: the interval stays within 0 to 1, and outcomes that are all the same
+            do not make it a point.
 
     Returns:
         (low, high); ``None`` for fewer than two documents with positions.
+
+    Raises:
+        Error: values that are not finite.
     """
     sums = document_sums(document, documents, values)
-    return cluster_interval(sums, lambda s: s[:, 0] / s[:, 1], resamples=resamples, seed=seed)
-
-
-def cluster_interval(
-    sums: NDArray[np.float64],
-    measure: Callable[[Reals], Reals],
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float] | None:
-    """Return the percentile interval of a measure over resampled documents.
-
-    Args:
-        sums: Sums of each document [N, K].
-        measure: Maps resampled sums [R, K] to the measure [R].
-        level: Coverage.
-        resamples: R.
-        seed: Of the resampling.
-
-    Returns:
-        (low, high); ``None`` for fewer than two documents, about which nothing can be said.
-    """
-    count = len(sums)
-    if count < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    values = []
-    step = max(1, (1 << 22) // count)  # keeps the weights [step, N] under 32 MB
-    for start in range(0, resamples, step):
-        weights = rng.multinomial(count, np.full(count, 1.0 / count), size=min(step, resamples - start))
-        values.append(measure(weights @ sums))
-    low, high = np.quantile(np.concatenate(values), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return (share_interval if share else ratio_interval)(sums[:, 0], sums[:, 1])

@@ -37,10 +37,10 @@ class Coherence:
 
     Attributes:
         consecutive: Mean cosine of neighbouring chunks of a text.
-        consecutive_interval: 95 % bootstrap interval over texts.
+        consecutive_interval: 95 % interval over texts.
         across: Mean cosine with chunks of other texts.
         gap: ``consecutive - across``.
-        gap_interval: 95 % bootstrap interval over texts.
+        gap_interval: 95 % interval over texts.
         texts: Texts with at least two chunks.
         pairs: Pairs of neighbouring chunks.
     """
@@ -66,7 +66,7 @@ class PromptSimilarity:
         own: Mean cosine of a prompt and its continuation.
         other: The same with another prompt's continuation: the control.
         gap: ``own - other``; near 0 if continuations ignore their prompts.
-        gap_interval: 95 % bootstrap interval over prompts.
+        gap_interval: 95 % interval over prompts.
         prompts: Number of prompts (N).
     """
 
@@ -95,7 +95,7 @@ def coherence(texts: Sequence[str], embedder: Embedder, *, words: int = 16, seed
         texts: Texts [N], cut to the size of what they are compared with.
         embedder: Static embeddings, such as :class:`unmask.data.embeddings.WordLlamaEmbedder`.
         words: Words of a chunk.
-        seed: Of the choice of other chunks, and of the bootstrap.
+        seed: Of the choice of other chunks.
     """
     cut = [chunks(text, words) for text in texts]
     owner = np.array([number for number, row in enumerate(cut) for _ in row], dtype=np.int64)
@@ -106,7 +106,7 @@ def coherence(texts: Sequence[str], embedder: Embedder, *, words: int = 16, seed
     near = _cosines(vectors[first], vectors[first + 1])
     document = owner[first]
     other = _other(owner, document, seed)
-    count, span = len(np.unique(document)), mean_interval(document, len(texts), near, seed=seed)
+    count, span = len(np.unique(document)), mean_interval(document, len(texts), near)
     if other is None:
         return Coherence(float(near.mean()), span, None, None, None, count, len(first))
     far = _cosines(vectors[first], vectors[other])
@@ -115,7 +115,7 @@ def coherence(texts: Sequence[str], embedder: Embedder, *, words: int = 16, seed
         consecutive_interval=span,
         across=float(far.mean()),
         gap=float((near - far).mean()),
-        gap_interval=mean_interval(document, len(texts), near - far, seed=seed),
+        gap_interval=mean_interval(document, len(texts), near - far),
         texts=count,
         pairs=len(first),
     )
@@ -148,16 +148,13 @@ def dealt_chunks(texts: Sequence[str], words: int = 16, seed: int = 0) -> list[s
     return [" ".join(pool[next(order)] for _ in row) for row in cut]
 
 
-def prompt_similarity(
-    prompts: Sequence[str], continuations: Sequence[str], embedder: Embedder, *, seed: int = 0
-) -> PromptSimilarity:
+def prompt_similarity(prompts: Sequence[str], continuations: Sequence[str], embedder: Embedder) -> PromptSimilarity:
     """Measure whether continuations are about what their prompts are about.
 
     Args:
         prompts: Prompts [N], at least two.
         continuations: One continuation each [N], without its prompt.
         embedder: As for :func:`coherence`.
-        seed: Of the bootstrap.
 
     Raises:
         Error: fewer than two prompts, or another number of continuations.
@@ -169,7 +166,7 @@ def prompt_similarity(
     cosine = ahead.astype(np.float64) @ behind.astype(np.float64).T
     own = cosine.diagonal()
     other = (cosine.sum(1) - own) / (count - 1)  # every other continuation, not one of them by chance
-    span = mean_interval(np.arange(count), count, own - other, seed=seed)
+    span = mean_interval(np.arange(count), count, own - other)
     return PromptSimilarity(float(own.mean()), float(other.mean()), float((own - other).mean()), span, count)
 
 

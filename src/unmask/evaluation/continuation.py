@@ -2,8 +2,11 @@
 
     causal: -log p(c | x), exact.      masked: an upper bound on it, or exact for an order (``duel``).
 
-The context x is visible and never hidden; the continuation c is the whole of what follows it. A bidirectional network
-is told how many tokens c has, which costs nothing here: compare continuations of like length, or per byte.
+The context x is visible and never hidden; the continuation c is the whole of what follows it. Where the process says
+that its network is told how many tokens c has (``told_length``), the nats are of c among the continuations of as many
+tokens: their probabilities sum to at most 1, as they do left to right, where those of all lengths together do not sum
+to 1 either, "no" being the beginning of "no way". So nothing is paid for the length, as it is for the windows of a text
+(``lengths``), but choices of unlike length are not one distribution: compare those of like length, or per byte.
 
 *Tokens.* Context and continuation are encoded apart, as they are when a sampler goes on from a prompt, and white space
 at the end of the context is handed to the continuation (" cat" is one token). At a border between words this equals
@@ -35,6 +38,7 @@ from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches
 from unmask.evaluation.bits import scorer
+from unmask.evaluation.finite import refuse_not_finite
 from unmask.sampling import Request, Sampler, SamplerState, Settings, Vocabulary, ticks
 
 Ids = list[int]
@@ -118,7 +122,7 @@ def score_continuations(
         progress: Called with the number of pairs just done.
 
     Raises:
-        Error: ``duel`` with a process that has none, or no draws.
+        Error: ``duel`` with a process that has none, no draws, or a score that is not finite.
     """
     if draws < 1:
         raise Error(f"draws is {draws}; it must be at least 1.")
@@ -146,6 +150,7 @@ def score_continuations(
                     greedy[index] = _all_best(asked, batch.tokens, vocabulary).cpu().numpy()
                 if progress is not None:
                     progress(len(index))
+    refuse_not_finite(nats, "continuations", model)
     if not left_to_right:
         firm: dict[str, Any] = {"temperature": 0.0, "temperature_end": None, "ignore_eos": True}
         settings = replace(settings, **{name: value for name, value in firm.items() if name in sampler.uses})

@@ -30,7 +30,7 @@ class NoiseLevel:
         states: Corrupted windows.
         positions: Corrupted positions in them.
         accuracy: Share of positions restored.
-        accuracy_interval: 95 % bootstrap interval over documents; ``None`` for a single document.
+        accuracy_interval: 95 % interval over documents; ``None`` for a single document.
         nats: Mean nats a corrupted position.
         nats_interval: The same interval of ``nats``.
         unigram_accuracy: Share that the most frequent token gets right.
@@ -65,13 +65,11 @@ class DenoisingProfile:
         return asdict(self)
 
 
-def denoising_profile(predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> DenoisingProfile:
+def denoising_profile(predictions: Predictions) -> DenoisingProfile:
     """Return accuracy and nats at each noise level, beside the unigram and the copy.
 
     Args:
         predictions: From :func:`unmask.evaluation.predictions.predict_corrupted`.
-        resamples: Of the bootstrap over documents.
-        seed: Of the bootstrap.
     """
     levels = []
     for number, name in enumerate(predictions.levels):
@@ -80,8 +78,8 @@ def denoising_profile(predictions: Predictions, *, resamples: int = 1000, seed: 
             levels.append(NoiseLevel(name, states, 0))
             continue
         spans = [
-            mean_interval(part.document, part.documents, values, resamples=resamples, seed=seed)
-            for values in (part.correct, part.nats)
+            mean_interval(part.document, part.documents, part.correct, share=True),
+            mean_interval(part.document, part.documents, part.nats),
         ]
         levels.append(
             NoiseLevel(

@@ -4,7 +4,8 @@
 
 A row is a document's first tokens, as many as the context holds; end-of-text is scored where it ends there. The same
 bytes are scored under every condition, with the same noise, so the differences are paired: their intervals are over
-documents. *none* gives the query all the same, so that only the evidence differs.
+documents. *none* gives the query all the same, so that only the evidence differs. Where the network is told how many
+tokens stand behind the query, each row pays for that (see ``lengths``), the same under every condition.
 
 Letters: N documents, M texts, E width of their vectors, T tokens.
 """
@@ -25,7 +26,9 @@ from unmask.data.batch import Batch
 from unmask.data.evidence import Evidence
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches
-from unmask.evaluation.bootstrap import Reals, interval, paired_interval
+from unmask.evaluation.finite import refuse_not_finite
+from unmask.evaluation.intervals import Reals, interval, paired_interval
+from unmask.evaluation.lengths import told_nats
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Worth:
     Attributes:
         value: Bits per byte.
         bound: ``exact``, ``upper bound``, or ``exact for ...``.
-        interval: 95 % bootstrap interval over documents.
+        interval: 95 % interval over documents.
         gain: Bits per byte that *none* has more.
         gain_interval: Its 95 % interval, paired by document; ``None`` for *none* itself.
         nats: Of each document [N].
@@ -87,11 +90,11 @@ def worth_of_evidence(
         memories: Condition -> one set of vectors a row, or ``None`` where a row has none.
         query: Tokens of a query.
         draws: Network calls a row for a bound.
-        seed: Of the bound's noise and the bootstrap.
+        seed: Of the bound's noise.
         batch_size: Rows a batch.
 
     Raises:
-        Error: no rows.
+        Error: no rows, or a score that is not finite.
     """
     if not rows:
         raise Error(f"no document goes on behind its query of {query} tokens; lower evidence.query.")
@@ -99,16 +102,21 @@ def worth_of_evidence(
     width = int(model.config.memory_width)
     behind = [[token for token in row[1 + query :] if token != tokenizer.eos_id] for row in rows]
     sizes = np.array([len(tokenizer.decode_bytes(ids)) for ids in behind], np.float64)
+    told = told_nats(
+        process, [len(row) - 1 - query for row in rows], int(model.config.max_position_embeddings) - 1 - query
+    )
     nats: dict[str, Reals] = {}
     kind = ""
     for name, given in {"none": [None] * len(rows), **memories}.items():
-        nats[name] = np.zeros(len(rows))
+        nats[name] = told.copy()
         with torch.inference_mode():
             for index, batch in batches(rows, tokenizer, size):
                 own = with_memory(batch, [given[place] for place in index], width, query)
                 found = process.likelihood(model, own.to(model.device), draws=draws, seed=seed)
-                nats[name][index], kind = found.nats.double().cpu().numpy(), found.bound
-    return {name: _worth(own, nats["none"], sizes, kind, seed, name == "none") for name, own in nats.items()}
+                nats[name][index] += found.nats.double().cpu().numpy()
+                kind = found.bound
+    refuse_not_finite(np.stack(list(nats.values())), "documents", model)
+    return {name: _worth(own, nats["none"], sizes, kind, name == "none") for name, own in nats.items()}
 
 
 def with_memory(batch: Batch, memory: Sequence[Float[Tensor, "M E"] | None], width: int, query: int) -> Batch:
@@ -131,13 +139,13 @@ def with_memory(batch: Batch, memory: Sequence[Float[Tensor, "M E"] | None], wid
     return replace(batch, evidence=Evidence(vectors, valid, torch.ones_like(valid, dtype=torch.int64), given))
 
 
-def _worth(nats: Reals, none: Reals, sizes: Reals, kind: str, seed: int, control: bool) -> Worth:
+def _worth(nats: Reals, none: Reals, sizes: Reals, kind: str, control: bool) -> Worth:
     total = max(float(sizes.sum()), 1.0) * math.log(2)
     return Worth(
         value=float(nats.sum()) / total,
         bound=kind,
-        interval=interval(nats, sizes, seed=seed),
+        interval=interval(nats, sizes),
         gain=float((none - nats).sum()) / total,
-        gain_interval=None if control else paired_interval(none, nats, sizes, seed=seed),
+        gain_interval=None if control else paired_interval(none, nats, sizes),
         nats=nats,
     )

@@ -44,7 +44,7 @@ def divergence(
         seed: Of k-means.
 
     Raises:
-        Error: a set with fewer than 2 texts.
+        Error: a set with fewer than 2 texts, or features that are not finite.
     """
     labels = quantise(p, q, clusters=clusters, seed=seed)
     return frontier_area(*shares(*labels))
@@ -56,6 +56,8 @@ def quantise(
     """Return the cluster of each text of both sets, from k-means over all of them. Arguments: :func:`divergence`."""
     if min(len(p), len(q)) < 2:
         raise Error(f"a divergence of {len(p)} and {len(q)} texts means nothing; give at least 2 of each.")
+    if not bool(p.isfinite().all() and q.isfinite().all()):
+        raise Error("features that are not finite have no divergence; look at the judge's weights.")
     k = clusters or max(2, round(min(len(p), len(q)) / 5))
     joint = torch.cat([p, q]).double().cpu()
     joint = joint / joint.norm(dim=1, keepdim=True).clamp(min=1e-12)

@@ -39,7 +39,7 @@ class FillScore:
         sentence_bleu: Mean BLEU of a filling (effective order), 0 to 100.
         chrf: chrF2 of all fillings together, 0 to 100.
         rouge_l: Mean ROUGE-L F-measure, 0 to 1.
-        rouge_l_interval: 95 % bootstrap interval over documents; ``None`` for a single one.
+        rouge_l_interval: 95 % interval over documents; ``None`` for a single one.
         exact: Share of fillings that are the removed text, blanks at the ends aside.
         exact_interval: The same interval of ``exact``.
         signature: sacrebleu's signature of ``bleu``.
@@ -139,13 +139,12 @@ def fill_holes(
     return [hole_texts(sample, a, tokenizer)[0] for sample, a in zip(samples, asked, strict=True)]
 
 
-def score_fills(holes: Sequence[Hole], fills: Sequence[str], *, seed: int = 0) -> FillScore:
+def score_fills(holes: Sequence[Hole], fills: Sequence[str]) -> FillScore:
     """Score fillings against the removed text.
 
     Args:
         holes: The holes [N].
         fills: One filling each [N].
-        seed: Of the bootstrap.
 
     Raises:
         Error: sacrebleu or rouge-score is not installed.
@@ -154,7 +153,7 @@ def score_fills(holes: Sequence[Hole], fills: Sequence[str], *, seed: int = 0) -
     each = rouge_l(written, removed)
     exact = np.array([a == b for a, b in zip(written, removed, strict=True)])
     document = np.array([hole.document for hole in holes])
-    spans = [mean_interval(document, int(document.max()) + 1, values, seed=seed) for values in (each, exact)]
+    documents = int(document.max()) + 1
     bleu, signature = corpus_bleu(written, removed)
     return FillScore(
         holes=len(holes),
@@ -162,9 +161,9 @@ def score_fills(holes: Sequence[Hole], fills: Sequence[str], *, seed: int = 0) -
         sentence_bleu=float(sentence_bleu(written, removed).mean()),
         chrf=corpus_chrf(written, removed),
         rouge_l=float(each.mean()),
-        rouge_l_interval=spans[0],
+        rouge_l_interval=mean_interval(document, documents, each),
         exact=float(exact.mean()),
-        exact_interval=spans[1],
+        exact_interval=mean_interval(document, documents, exact, share=True),
         signature=signature,
         each=each,
     )
@@ -186,4 +185,4 @@ def infilling_controls(holes: Sequence[Hole], texts: Sequence[str], *, seed: int
         "other document": other_fills(holes, texts, seed=seed),
         "removed text": [hole.removed for hole in holes],
     }
-    return {name: score_fills(holes, fills, seed=seed) for name, fills in fillers.items()}
+    return {name: score_fills(holes, fills) for name, fills in fillers.items()}

@@ -3,7 +3,8 @@
 Every text has the same number of tokens (the sampler may not end it early) and no prompt, so only written tokens are
 counted and all of them were decided by the model. One generation warms up, and its peak memory is taken; then the
 repeats are timed. Percentiles interpolate between the repeats, so with fewer than 100 of them p99 is little more than
-the slowest: ``repeats`` says how many they rest on.
+the slowest: ``repeats`` says how many they rest on. What the machine did meanwhile is kept beside them: a timing that
+other programs took part in is marked (``contended``), to be shown and never ranked.
 
 Letters: B batch, R repeats.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unmask.evaluation.contention import Gauge, Load
 from unmask.evaluation.memory import Memory, peak_memory
 from unmask.sampling import Request, Sample, Sampler, Settings, Vocabulary, fill_request, generate
 
@@ -40,6 +42,8 @@ class Latency:
         warm: Whether an untimed generation came first; one that takes longer than the limit is the measure itself.
         memory: Peak memory of the first generation, in bytes; ``None`` if it was not asked for.
         times: Seconds of each repeat.
+        load: The machine while the repeats ran; ``None`` in what is older than its measurement.
+        contended: Whether other programs took the processor meanwhile: then the times are theirs too.
     """
 
     batch: int
@@ -54,25 +58,33 @@ class Latency:
     warm: bool
     memory: Memory | None = None
     times: tuple[float, ...] = ()
+    load: Load | None = None
+    contended: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cell by name."""
         return asdict(self)
 
 
-def take_turns(timings: Sequence[Iterator[Latency | None]]) -> list[Latency]:
+def take_turns(
+    timings: Sequence[Iterator[Latency | None]], told: Callable[[int], None] = lambda turns: None
+) -> list[Latency]:
     """Run several timings one generation each in turn, and return their cells in order.
 
     Whatever slows the machine for a while then slows all rivals, and not the one whose turn it was.
 
     Args:
         timings: From :func:`timing`.
+        told: Called with the generations done so far, those of cells that ended early not counted.
     """
     cells: list[Latency | None] = [None] * len(timings)
+    turns = 0
     while any(cell is None for cell in cells):
         for place, each in enumerate(timings):
             if cells[place] is None:
                 cells[place] = next(each)
+                turns += cells[place] is None
+                told(turns)
     return [cell for cell in cells if cell is not None]
 
 
@@ -81,7 +93,7 @@ def timing(
     sampler: Sampler,
     settings: Settings,
     vocabulary: Vocabulary,
-    decode: Callable[[tuple[int, ...]], str],
+    decode: Callable[[tuple[int, ...]], bytes],
     *,
     length: int,
     batch: int,
@@ -97,7 +109,7 @@ def timing(
         sampler: An entry of SAMPLERS, constructed.
         settings: How to sample; the end of text is ignored, whatever they say.
         vocabulary: The special tokens.
-        decode: Token ids to text, for bytes per second.
+        decode: Token ids to the bytes that they stand for, be they text or not.
         length: Tokens of a text, BOS not counted.
         batch: Texts at once (B).
         repeats: Most timed generations (R).
@@ -113,11 +125,13 @@ def timing(
             fill_request([], length, vocabulary, settings, index=turn * batch + row) for row in range(batch)
         ]
         _synchronize(model)
-        start = time.perf_counter()
-        samples = generate(model, sampler, requests, vocabulary, batch_size=batch)
-        _synchronize(model)
-        return time.perf_counter() - start, samples
+        with gauge.reading():
+            start = time.perf_counter()
+            samples = generate(model, sampler, requests, vocabulary, batch_size=batch)
+            _synchronize(model)
+            return time.perf_counter() - start, samples
 
+    gauge = Gauge()
     used = None
     with _count_calls(model) as calls:
         if memory:
@@ -127,13 +141,16 @@ def timing(
     yield None
     times: list[float] = []
     if first <= seconds:
+        gauge = Gauge()  # of the repeats alone
         while len(times) < repeats and (not times or sum(times) < seconds):
             taken, samples = once(len(times) + 1)
             times.append(taken)
             yield None
     timed = times or [first]
     tokens = sum(len(sample.written) for sample in samples)
-    size = sum(len(decode(sample.written).encode()) for sample in samples)
+    size = sum(len(decode(sample.written)) for sample in samples)
+    load = gauge.load()
+    threads = torch.get_num_threads() if torch.device(model.device).type == "cpu" else 0
     median, p90, p99 = (float(np.quantile(timed, q)) for q in (0.5, 0.9, 0.99))
     yield Latency(
         batch=batch,
@@ -148,6 +165,8 @@ def timing(
         warm=bool(times),
         memory=used,
         times=tuple(timed),
+        load=load,
+        contended=load.contended(threads),
     )
 
 

@@ -31,6 +31,7 @@ from unmask.diffusion.likelihood import without
 from unmask.diffusion.process import Corrupted
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
+from unmask.evaluation.finite import refuse_not_finite
 from unmask.evaluation.windows import cut_all, reads_bytes
 
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -117,7 +118,8 @@ def predict_corrupted(
         progress: Called with (windows done, windows in all).
 
     Raises:
-        Error: no text; a window that does not fit the context; fewer than 1 draw; edges that do not rise from 0 to 1.
+        Error: no text; a window that does not fit the context; fewer than 1 draw; edges that do not rise from 0 to 1;
+            an answer that is not finite.
     """
     if draws < 1:
         raise Error(f"draws is {draws}; it must be at least 1.")
@@ -158,6 +160,7 @@ def predict_corrupted(
     columns = [torch.cat(column).numpy() for column in zip(*parts, strict=True)] if parts else None
     if columns is None or not len(columns[0]):
         raise Error("the process hid nothing in this text; give longer documents.")
+    refuse_not_finite(columns[3], "corrupted positions", model)
     names = (NEXT,) if single else tuple(f"({a:g}, {b:g}]" for a, b in zip(edges, edges[1:], strict=False))
     return Predictions(names, states[: len(names)].numpy(), len(texts), *columns)
 

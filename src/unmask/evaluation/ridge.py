@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from unmask.errors import Error
-from unmask.evaluation.clusters import cluster_interval, document_sums
+from unmask.evaluation.clusters import document_sums
+from unmask.evaluation.intervals import ratio_interval
 
 _LAMBDAS = 10.0 ** np.arange(-9.0, 3.5, 0.5)
 """In units of the largest squared singular value."""
@@ -103,10 +104,8 @@ def explained(
     predicted: Float[np.ndarray, "N G"],
     mean: Float[np.ndarray, "N G"],
     document: Int[np.ndarray, " N"],
-    *,
-    seed: int = 0,
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """Return R^2 over all numbers together, and its 95 % bootstrap interval over documents.
+    """Return R^2 over all numbers together, and its 95 % interval over documents.
 
     ``None`` where nothing varies, so that there is nothing to explain.
     """
@@ -115,8 +114,8 @@ def explained(
     if there.sum() <= 1e-12 * max(1.0, np.square(wanted).sum()):
         return None, None
     sums = document_sums(document, int(document.max()) + 1, lost, there)
-    span = cluster_interval(sums, lambda s: 1 - s[:, 0] / np.maximum(s[:, 1], 1e-300), seed=seed)
-    return float(1 - lost.sum() / there.sum()), span
+    span = ratio_interval(sums[:, 0], sums[:, 1])
+    return float(1 - lost.sum() / there.sum()), None if span is None else (1 - span[1], 1 - span[0])
 
 
 def _ridge(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N G"]) -> Float[np.ndarray, "F G"]:

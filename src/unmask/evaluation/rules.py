@@ -10,10 +10,14 @@ A rule is one line: a measure, where it is taken, a comparison, a bound.
 A measured value comes with an interval where one is known. A rule is *met* if the whole interval keeps it, *broken* if
 none of it does, else *undecided*; a value without an interval decides by itself, and the outcome says so. All rules
 met: keep. One broken: drop. Otherwise undecided.
+
+What is not a finite number decides nothing. "At least 1.5 times" means something of a reference that is above zero:
+where it is zero, negative, not finite, or has an interval that reaches zero, the rule is undecided and says why.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -21,10 +25,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unmask.errors import Error, nearest
+from unmask.evaluation.intervals import Interval
 
 Verdict = Literal["keep", "drop", "undecided"]
 Reference = Literal["number", "baseline", "real"]
-Interval = tuple[float, float]
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -145,6 +149,10 @@ def parse_rule(text: str) -> Rule:
     reference: Reference = "number"
     if found["of"]:
         reference = "baseline" if found["of"].lower() == "x" else "real"
+    if not math.isfinite(bound):
+        raise Error(f"rule {text!r}: {found['bound']!r} is too large for a number.")
+    if reference != "number" and bound <= 0:
+        raise Error(f"rule {text!r}: a multiple of another value must be above 0, such as 1.02x.")
     return Rule(text.strip(), measure, tuple(where), found["sign"], bound, reference)
 
 
@@ -159,13 +167,36 @@ def judge_rule(rule: Rule, value: float | None, interval: Interval | None, why_n
     """
     if value is None:
         return Outcome(rule.text, None, None, None, why_not or "not measured")
+    if not math.isfinite(value):
+        return Outcome(rule.text, None, value, interval, f"the value is {value}, which decides nothing")
     if interval is None:
         met = rule.kept_by(value, 1.0)
         return Outcome(rule.text, met, value, None, "one value, no interval")
+    if not interval[0] <= interval[1]:
+        return Outcome(rule.text, None, value, interval, "the interval's ends are no numbers")
     ends = {rule.kept_by(end, 1.0) for end in interval}
     if len(ends) == 2:
         return Outcome(rule.text, None, value, interval, "the interval holds both")
     return Outcome(rule.text, ends.pop(), value, interval, "the whole interval agrees")
+
+
+def why_no_ratio(value: float, interval: Interval | None, whose: str) -> str:
+    """Say why a ratio to a value says nothing; empty where it does say something.
+
+    Args:
+        value: What would be divided by.
+        interval: Of it, where one is known.
+        whose: What it is, for the sentence.
+    """
+    if not math.isfinite(value):
+        what = f"is {value}"
+    elif value <= 0:
+        what = f"is negative ({value:.4g})" if value else "is 0"
+    elif interval is not None and not interval[0] > 0:
+        what = f"may be 0 or less (95 % interval {interval[0]:.4g} to {interval[1]:.4g})"
+    else:
+        return ""
+    return f"{whose} {what}; a ratio to it says nothing"
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Verdict:

@@ -47,7 +47,7 @@ class TextQuality:
         repeated_4: Share of 4-grams that repeat one of the same text.
         entropy: Unigram entropy in bits a word.
         words: Mean words a text.
-        bytes: Mean UTF-8 bytes a text.
+        bytes: Mean UTF-8 bytes a text, as it is shown: what stands for bytes that are no text counts as it is printed.
         texts: Number of texts (N).
     """
 

@@ -66,7 +66,7 @@ def alignment(
     right, rows, among = _retrieved(thoughts, words, among, seed)
     other = np.random.default_rng(seed + 1).permutation(len(words))
     shuffled, _, _ = _retrieved(thoughts, words[other], among, seed)
-    span = mean_interval(document[rows], int(document.max()) + 1, right, seed=seed)
+    span = mean_interval(document[rows], int(document.max()) + 1, right, share=True)
     return Alignment(float(right.mean()), span, float(shuffled.mean()), 1 / among, among, len(rows))
 
 
@@ -89,7 +89,7 @@ def probe_alignment(
         answer = told(thoughts, target, document, seed=seed)
         found.append(_retrieved(answer.predicted - answer.mean, target - answer.mean, among, seed))
     (right, rows, among), (shuffled, _, _) = found
-    span = mean_interval(document[rows], int(document.max()) + 1, right, seed=seed)
+    span = mean_interval(document[rows], int(document.max()) + 1, right, share=True)
     return Alignment(float(right.mean()), span, float(shuffled.mean()), 1 / among, among, len(rows))
 
 

@@ -75,7 +75,7 @@ def compression(
         reduced: Their reductions.
         rebuilt: What the network makes of those.
         document: Document of each passage.
-        seed: Of folds, shuffling, projection and bootstrap.
+        seed: Of folds, shuffling and projection.
 
     Raises:
         Error: fewer than two documents.
@@ -83,17 +83,17 @@ def compression(
     rng = np.random.default_rng(seed)
     other = of_others(document, rng)
     mean = means(full, document, seed=seed)
-    own, own_span = explained(full, rebuilt, mean, document, seed=seed)
+    own, own_span = explained(full, rebuilt, mean, document)
     projection = full @ rng.standard_normal((full.shape[1], reduced.shape[1]))
     found = {}
     for name, known in (("probe", reduced), ("shuffled", reduced[other]), ("random", projection)):
         answer = told(known, full, document, seed=seed)
-        found[name] = explained(full, answer.predicted, answer.mean, document, seed=seed)
+        found[name] = explained(full, answer.predicted, answer.mean, document)
     return Compression(
         kept=reduced.shape[1] / full.shape[1],
         own=own,
         own_interval=own_span,
-        own_shuffled=explained(full, rebuilt[other], mean, document, seed=seed)[0],
+        own_shuffled=explained(full, rebuilt[other], mean, document)[0],
         probe=found["probe"][0],
         probe_interval=found["probe"][1],
         probe_shuffled=found["shuffled"][0],

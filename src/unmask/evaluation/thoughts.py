@@ -7,7 +7,8 @@
     random      Gaussian thoughts of the same mean square
 
 A passage sees the words of earlier ones through its stack alone. So if a control costs nothing, nothing was carried.
-First passages have an empty stack and are left out.
+First passages have an empty stack and are left out. Where the network is told the length of a row, the later passages
+pay for it (see ``lengths``), the same under every change.
 
 Letters: N documents, S passages of a row, R passages of a batch.
 """
@@ -28,7 +29,9 @@ from unmask.diffusion.passages import Passages, passages
 from unmask.diffusion.thinking import Change, Thinking
 from unmask.errors import Error
 from unmask.evaluation.batches import batch_size_for, batches, token_rows
-from unmask.evaluation.bootstrap import interval, paired_interval
+from unmask.evaluation.finite import refuse_not_finite
+from unmask.evaluation.intervals import interval, paired_interval
+from unmask.evaluation.lengths import told_nats
 from unmask.evaluation.windows import cut_all, reads_bytes
 
 Reals = NDArray[np.float64]
@@ -124,7 +127,7 @@ def later_bits(
         changes: Names of :data:`CHANGES`; ``own`` first.
 
     Raises:
-        Error: a process without passages, unknown changes, no text with a second passage.
+        Error: a process without passages, unknown changes, no text with a second passage, a score that is not finite.
     """
     if not isinstance(process, Thinking):
         raise Error("this run has no passages; train it with a section thought.")
@@ -136,33 +139,37 @@ def later_bits(
     document = np.array([w.document for w in windows])
     size = max(2, batch_size_for(rows, model))
     nats = {name: np.zeros(len(rows)) for name in changes}
-    lengths = np.zeros(len(rows))
+    bytes_later = np.zeros(len(rows))
     bound = ""
     model.eval()
     with torch.inference_mode():
         for index, batch in batches(rows, tokenizer, size):
             cut = passages(batch, process.options_of_thought.passage)
             later = cut.follows.numpy()
-            lengths[index] = (_bytes(cut, tokenizer) * later).sum(1)
+            bytes_later[index] = (_bytes(cut, tokenizer) * later).sum(1)
             for name in changes:
                 change = CHANGES[name] if len(index) > 1 or name != "shuffled" else random
                 found = process.passage_nats(model, batch.to(model.device), draws, seed, change=change)
                 nats[name][index] = (found.nats.double().cpu().view(later.shape).numpy() * later).sum(1)
                 bound = found.bound
-    sizes = np.bincount(document, lengths, minlength=len(texts))
+    refuse_not_finite(np.stack(list(nats.values())), "rows of passages", model)
+    told = np.zeros(len(rows))
+    behind = np.flatnonzero(bytes_later)
+    told[behind] = told_nats(process, [len(rows[i]) - 1 for i in behind], int(model.config.max_position_embeddings) - 1)
+    sizes = np.bincount(document, bytes_later, minlength=len(texts))
     kept = sizes > 0
     if not kept.any():
         raise Error("no text is longer than one passage; give longer ones, or a smaller thought.passage.")
-    each = {name: np.bincount(document, values, minlength=len(texts))[kept] for name, values in nats.items()}
+    each = {name: np.bincount(document, values + told, minlength=len(texts))[kept] for name, values in nats.items()}
     sizes = sizes[kept]
     total = float(sizes.sum())
     own = each[changes[0]]
     return {
         name: LaterBits(
             value=float(values.sum() / np.log(2) / total),
-            interval=interval(values, sizes, seed=seed),
+            interval=interval(values, sizes),
             cost=float((values - own).sum() / np.log(2) / total),
-            cost_interval=None if name == changes[0] else paired_interval(values, own, sizes, seed=seed),
+            cost_interval=None if name == changes[0] else paired_interval(values, own, sizes),
             bound=bound,
             bytes=int(total),
             documents=len(sizes),

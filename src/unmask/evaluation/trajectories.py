@@ -26,7 +26,7 @@ from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
 from unmask.evaluation.thought_measures import unit
 from unmask.sampling import Request, Sampler, Vocabulary, ticks
-from unmask.sampling.generate import Tick, collect
+from unmask.sampling.loop import Tick, collect
 from unmask.sampling.mind import fresh, options_of
 from unmask.sampling.passages import read_passages
 

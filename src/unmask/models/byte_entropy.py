@@ -35,7 +35,7 @@ from unmask.data.patches.babylon import Babylon
 from unmask.data.patches.store import load_patcher, save_patcher
 from unmask.diffusion.state import State
 from unmask.errors import Error
-from unmask.models.bytes_config import BYTES, SPECIALS
+from unmask.models.bytes_options import BYTES, SPECIALS
 
 CONFIG, WEIGHTS = "entropy.json", "entropy.safetensors"
 _BOS, _EOS = 1, 2

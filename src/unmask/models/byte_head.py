@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unmask.models.bytes_config import SPECIALS
+from unmask.models.bytes_options import SPECIALS
 
 _LOW = 16
 

@@ -34,7 +34,8 @@ from unmask.models.byte_encoder import Ngrams, Pooling, blocks_config
 from unmask.models.byte_entropy import CONFIG, WEIGHTS, load_cutter, save_cutter
 from unmask.models.byte_head import HierarchicalHead
 from unmask.models.byte_latent import PatchLatent
-from unmask.models.bytes_config import SPECIALS, BytesConfig
+from unmask.models.bytes_config import BytesConfig
+from unmask.models.bytes_options import SPECIALS
 from unmask.models.cache import KVCache
 from unmask.models.candidates import PooledCandidates
 from unmask.models.cuts import Cuts, cut

@@ -19,6 +19,25 @@ from unmask.models.transformer import Attention
 _LEAST = 16
 
 
+def width_of(longest: int) -> int:
+    """Return the width of a block for patches of up to so many bytes."""
+    return -(-longest // _LEAST) * _LEAST
+
+
+def span(length: int, longest: int | None, causal: bool) -> float:
+    """Return with how many places attention compares each byte, mean over a text, the filled-up end included.
+
+    Args:
+        length: Bytes (T).
+        longest: Of the patches of the batch; ``None``: unknown, all to all.
+        causal: Whether a block meets two blocks, not three.
+    """
+    width, met = width_of(longest or length), 2 if causal else 3
+    if met * width >= length:
+        return float(length)
+    return met * width * -(-length // width) * width / length
+
+
 def inside(patch: Int[Tensor, "B T"], causal: bool) -> Bool[Tensor, "B 1 T T"] | Bool[Tensor, "B*b 1 w c*w"]:
     """Return which bytes see each other, those of one patch: block by block, or all to all in short texts.
 
@@ -29,7 +48,7 @@ def inside(patch: Int[Tensor, "B T"], causal: bool) -> Bool[Tensor, "B 1 T T"] |
     batch, length = patch.shape
     count = int(patch.max()) + 1
     offset = count * torch.arange(batch, device=patch.device)[:, None]
-    width = -(-int((patch + offset).flatten().bincount().max()) // _LEAST) * _LEAST
+    width = width_of(int((patch + offset).flatten().bincount().max()))
     met = 2 if causal else 3
     if met * width >= length:
         same = patch[:, :, None] == patch[:, None, :]

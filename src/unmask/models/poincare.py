@@ -20,7 +20,7 @@ usual forms, equal in exact arithmetic, cancel near the border.
 **Numbers.** Half precision, autocast included, is computed in float32: bfloat16 cannot tell 1 - r from 0 below 0.004.
 Points are kept at sqrt(c) |x| <= 1 - EDGE, at most 9.9 (float32) or 19 (float64) units of 1 / sqrt(c) from the origin;
 what lies outside is moved there, and has no gradient along its radius. ``soft_clip`` bends long vectors earlier, with
-a gradient.
+a gradient. Tangent vectors may be any finite ones: where c |v|^2 would overflow, only their direction counts.
 
 Every c is a tensor that broadcasts against points with their last axis at 1: a scalar, or one for each point [..., 1].
 
@@ -40,6 +40,7 @@ from torch.autograd.function import once_differentiable
 
 EDGE = {torch.float32: 1e-4, torch.float64: 1e-8}
 """How far from the border points are kept, in units of the ball's radius."""
+_FAR = 1e5  # times what ends a function's curved part: from there on only the direction of a vector counts
 _SERIES = 1e-2  # below, a derivative is its series: the difference in the closed form cancels
 _TANH = (1, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075, -929569 / 638512875)
 _ARTANH = tuple(1 / (2 * k + 1) for k in range(8))
@@ -113,16 +114,55 @@ def _square(x: Tensor) -> Tensor:
     return x.square().sum(-1, keepdim=True)
 
 
+class _Curved(torch.autograd.Function):
+    """c |v|^2, finite wherever it is below the largest number, even if |v|^2 is not (at c = 0 it is 0)."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, c: Tensor) -> Tensor:
+        """Return the value."""
+        ctx.save_for_backward(v, c)
+        square = _square(v)
+        return torch.where(square.isinf(), (c * v * v).sum(-1, keepdim=True), c * square)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the gradients of v and c; c comes first in the product, so that 0 stays 0."""
+        v, c = ctx.saved_tensors
+        of_c = (above * v * v).sum(-1, keepdim=True).sum_to_size(c.shape) if ctx.needs_input_grad[1] else None
+        return (c * above * (2 * v)).sum_to_size(v.shape), of_c
+
+
+def _curved(v: Tensor, c: Tensor) -> Tensor:
+    found: Tensor = _Curved.apply(v, c)
+    return found
+
+
+def _direction(v: Tensor, c: Tensor, most: float) -> Tensor:
+    """Shorten vectors whose largest number is above ``_FAR most / sqrt(c)``, and leave the others as they are.
+
+    The shortening is a constant of the gradient, which is right for functions of the direction: their gradient lies
+    across v, and is 1 / |v| of that of the direction.
+    """
+    with torch.no_grad():
+        shorter = (_FAR * most / c.sqrt() / v.abs().amax(-1, keepdim=True)).clamp(max=1.0)
+    return v * shorter
+
+
 def _gap(x: Tensor, c: Tensor) -> Tensor:
     """1 - c |x|^2, never below what a point at the border of what is kept has."""
     return (1 - c * _square(x)).clamp(min=EDGE[x.dtype])
 
 
+def _inside(x: Tensor, c: Tensor) -> Tensor:
+    beyond = _curved(x, c) / (1 - EDGE[x.dtype]) ** 2
+    return x * beyond.clamp(min=1.0).rsqrt()
+
+
 @_in_float32
 def project(x: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B D"]:
     """Move points that lie outside sqrt(c) |x| <= 1 - EDGE onto it, and leave the others as they are."""
-    beyond = c * _square(x) / (1 - EDGE[x.dtype]) ** 2
-    return x * beyond.clamp(min=1.0).rsqrt()
+    return _inside(_direction(x, c, 1.0), c)
 
 
 @_in_float32
@@ -131,21 +171,22 @@ def soft_clip(v: Float[Tensor, "*B D"], c: Tensor, most: float) -> Float[Tensor,
 
     Short ones hardly change (by one part in 4,000 at a fifth of ``most``), and long ones keep a gradient.
     """
-    return v * (1 + (c * _square(v) / most**2).square()).rsqrt().sqrt()
+    v = _direction(v, c, most)
+    return v * (1 + (_curved(v, c) / most**2).square()).rsqrt().sqrt()
 
 
 @_in_float32
 def exp0(v: Float[Tensor, "*B D"], c: Tensor, scale: Tensor | float = 1.0) -> Float[Tensor, "*B D"]:
     """Return exp_0(s v), the point at distance 2 s |v| from the origin."""
-    v = v * scale
-    return project(v * _over_root(c * _square(v), "tanh"), c)
+    v = _direction(v * scale, c, 1.0)
+    return _inside(v * _over_root(_curved(v, c), "tanh"), c)
 
 
 @_in_float32
 def log0(y: Float[Tensor, "*B D"], c: Tensor, scale: Tensor | float = 1.0) -> Float[Tensor, "*B D"]:
     """Return log_0(y) / s, the inverse of ``exp0`` with the same scale."""
     y = project(y, c)
-    return y * _over_root(c * _square(y), "atanh") / scale
+    return y * _over_root(_curved(y, c), "atanh") / scale
 
 
 @_in_float32
@@ -156,14 +197,14 @@ def conformal(x: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B"]:
 
 def _add(x: Tensor, gap_x: Tensor, y: Tensor, gap_y: Tensor, c: Tensor) -> Tensor:
     total = x + y
-    length = c * _square(total)
+    length = _curved(total, c)
     return (gap_x * total + length * x) / (gap_x * gap_y + length)
 
 
 @_in_float32
 def mobius_add(x: Float[Tensor, "*B D"], y: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B D"]:
     """Return x (+) y. Adding x from the left is an isometry that takes the origin to x; it does not commute."""
-    return project(_add(x, _gap(x, c), y, _gap(y, c), c), c)
+    return _inside(_add(x, _gap(x, c), y, _gap(y, c), c), c)
 
 
 @_in_float32
@@ -176,12 +217,12 @@ def mobius_scale(t: Tensor | float, x: Float[Tensor, "*B D"], c: Tensor) -> Floa
 def exp(x: Float[Tensor, "*B D"], v: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B D"]:
     """Return exp_x(v): where the geodesic that leaves x with velocity v is after time 1."""
     gap = _gap(x, c)
-    v = v / gap
-    z = c * _square(v)
+    v = _direction(v, c, 1.0) / gap
+    z = _curved(v, c)
     shrunk = _over_root(z, "tanh")
     near = z < _SERIES
     left = torch.where(near, 1.0, z).sqrt().clamp(max=40.0).cosh().pow(-2)  # 1 - tanh^2, without the difference
-    return project(_add(x, gap, v * shrunk, torch.where(near, 1 - z * shrunk.square(), left), c), c)
+    return _inside(_add(x, gap, v * shrunk, torch.where(near, 1 - z * shrunk.square(), left), c), c)
 
 
 @_in_float32
@@ -236,4 +277,4 @@ def midpoint(
     total = weights @ (2 * x / gap)
     inner = heavy.square() - c * _square(total)  # (sum w)^2 or more
     least = 0.5 * weights.sum(-1, keepdim=True).square()  # rounding may take it there
-    return project(total / (heavy + torch.maximum(inner, least).sqrt()), c)
+    return _inside(total / (heavy + torch.maximum(inner, least).sqrt()), c)

@@ -297,9 +297,7 @@ class Transformer(Denoiser):
             x = x + self.time(t)
         # The slots of a position share its place: nothing tells the first from the last, unless places count slots.
         places = positions.repeat_interleave(slots, -1)
-        if self.config.candidate_places == "flattened":
-            places = places * slots + torch.arange(slots, device=tokens.device).repeat(length)
-        by = self._rotary(places)
+        by = self._rotary(places, torch.arange(slots, device=tokens.device).repeat(length))
         rows, columns = self._predictors(at, batch, length, tokens.device)
         each = torch.arange(slots, device=tokens.device)
         asked = (rows[:, None].expand(-1, slots).reshape(-1), (columns[:, None] * slots + each).reshape(-1))
@@ -315,8 +313,11 @@ class Transformer(Denoiser):
         x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
         return Prediction(self.head(x), hidden)
 
-    def _rotary(self, positions: Int[Tensor, "B T"]) -> Rotary:
-        """Return the rotary angles of positions."""
+    def _rotary(self, positions: Int[Tensor, "B T"], slots: Int[Tensor, " T"] | int = 0) -> Rotary:
+        """Return the rotary angles of positions, or of their slots where those are counted, as many as in training."""
+        if self.config.candidate_places == "flattened":
+            stride = self.config.candidates + 1
+            positions = positions * stride + (slots if isinstance(slots, int) else slots.clamp(max=stride - 1))
         if self.config.candidate_places == "lost":
             positions = positions.clamp(max=1)
         return rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from unmask.data import utf8
-from unmask.models.bytes_config import BYTES, SPECIALS
+from unmask.models.bytes_options import BYTES, SPECIALS
 
 _END = 2  # id of end-of-text
 _SECOND = {0xE0: (0xA0, 0xC0), 0xED: (0x80, 0xA0), 0xF0: (0x90, 0xC0), 0xF4: (0x80, 0x90)}

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from unmask.retrieval.budget import SHARE
+from unmask.retrieval.budget import by_default
+from unmask.retrieval.calibrate import NEAREST
 from unmask.retrieval.index import DIAL, ROUTER, Index
 from unmask.retrieval.segment import MEMBERS
 
@@ -37,7 +38,7 @@ def account(index: Index) -> dict[str, dict[str, Any]]:
     as_float32 = 4 * manifest.texts * manifest.width
     kept = manifest.texts * index.row_bytes
     files = {name: size for name, size in manifest.files.items() if name.endswith(MEMBERS)}
-    read = max(1, int(np.ceil(SHARE * manifest.texts)))
+    read = by_default(manifest.texts, NEAREST)
     signs = index.signs
     return {
         "holds": {
@@ -66,7 +67,7 @@ def account(index: Index) -> dict[str, dict[str, Any]]:
             "vectors_as_kept_over_core": kept / core,
         },
         "query": {
-            "share_of_texts": SHARE,
+            "share_of_texts": read / manifest.texts,
             "texts_read": read,
             "bytes_read": read * index.row_bytes,
             "expected_recall": index.dial.recall_at(read),

@@ -8,6 +8,7 @@ Letters: Q queries, K shelves.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,13 @@ from unmask.errors import Error
 
 SHARE = 0.1
 """Share of the texts whose shelves are opened by default."""
+WHOLE = 1024
+"""... but no fewer texts than these: of a small index all are read, which costs nothing."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """One bound, or none: then :data:`SHARE`.
+    """One bound, or none: then :data:`SHARE` of the texts, and no fewer than :data:`WHOLE` or k.
 
     Attributes:
         share: Of the texts, above 0 up to 1.
@@ -50,6 +53,16 @@ class Budget:
             raise Error(f"--bytes is {self.bytes}; give at least 1.")
         if self.recall is not None and not 0 < self.recall < 1:
             raise Error(f"--recall is {self.recall}; give a share above 0 and below 1, or use --exact.")
+
+
+def by_default(texts: int, k: int) -> int:
+    """Return how many texts are read for one query where no bound was given.
+
+    Args:
+        texts: Of the index.
+        k: Texts that are asked for.
+    """
+    return min(texts, max(math.ceil(SHARE * texts), WHOLE, k))
 
 
 def upto(scores: Float[np.ndarray, "Q K"], sizes: Int64[np.ndarray, " K"], most: int) -> Int64[np.ndarray, "Q K"]:

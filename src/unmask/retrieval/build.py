@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from unmask.errors import Error
+from unmask.errors import Error, check_seed
+from unmask.lines import counted
 from unmask.retrieval import grams, tensors
 from unmask.retrieval.core import check_core, from_arrays, rounded, to_arrays
 from unmask.retrieval.embedders import PROBES, Reader, read_texts
-from unmask.retrieval.index import DIAL, ROUTER, Index
+from unmask.retrieval.index import DIAL, ROUTER, Index, dial_arrays
 from unmask.retrieval.intake import take
 from unmask.retrieval.learn import learn
 from unmask.retrieval.manifest import Manifest, SegmentEntry, write_manifest
@@ -79,8 +80,7 @@ class BuildOptions:
             grams.check_size(self.grams)
         if self.shelves is not None and self.shelves < 1:
             raise Error(f"--shelves is {self.shelves}; give at least 1.")
-        if self.seed < 0:
-            raise Error(f"seed is {self.seed}; it must be 0 or more.")
+        check_seed(self.seed)
 
 
 def build(
@@ -151,7 +151,7 @@ def build(
             fingerprint=taken.fingerprint,
             segments=[entry],
         )
-        say(f"{len(arrived):,} texts on {len(centroids):,} shelves; measuring them")
+        say(f"{counted(len(arrived), 'text')} on {counted(len(centroids), 'shelf', 'shelves')}; measuring them")
         finish(folder, manifest, centroids, offsets, reader, workers)
 
     published(output, make, force)
@@ -170,7 +170,7 @@ def finish(
     segments = [open_segment(folder / entry.folder, "") for entry in manifest.segments]
     found = measure(segments, centroids, manifest.grams, RANK, workers)
     core = to_arrays(found.statistics, offsets, found.held, manifest.core)
-    learned, dial = learn(
+    learned, dials = learn(
         segments,
         manifest.firsts,
         from_arrays(core).statistics,
@@ -180,13 +180,7 @@ def finish(
         manifest.seed,
     )
     extra = {f"{ROUTER}{name}": array for name, array in learned.items()}
-    curve = {
-        "shares": dial.points / manifest.texts,
-        "recall": dial.recall,
-        "error": dial.error,
-        "shelves": dial.shelves,
-    }
-    extra |= {f"{DIAL}{name}": np.asarray(array, np.float64) for name, array in curve.items()}
+    extra |= {f"{DIAL}{name}": array for name, array in dial_arrays(dials, manifest.texts).items()}
     extra["probes"] = read_texts(reader, PROBES).vectors
     write_core(folder, manifest, found, core | extra)
     write_manifest(folder, manifest)
@@ -212,7 +206,7 @@ def _fitted(
     if count <= most:
         partition = partitioner.fit(arrived.vectors.floats(), shelves, options.seed)
         return partition.labels, rounded(partition.centroids, options.core), partition.offsets
-    say(f"{count:,} texts embedded; fitting {shelves:,} shelves on {most:,} of them")
+    say(f"{counted(count, 'text')} embedded; fitting {counted(shelves, 'shelf', 'shelves')} on {most:,} of them")
     rows = np.sort(np.random.default_rng([options.seed, 3]).choice(count, most, replace=False))
     partition = partitioner.fit(arrived.vectors.floats(rows), shelves, options.seed)
     labels = [

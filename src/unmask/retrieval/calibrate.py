@@ -6,18 +6,26 @@ A shelf that the budget cuts counts by the part of it that is read. Each query's
 mean over held-out queries is a rising curve, and the dial reads it both ways. ``Dial.for_recall`` goes up to the next
 point where the lower end of the mean's interval (``sigmas`` standard errors) reaches what was asked for.
 
+The k nearest of a query lie on more shelves the larger k is, so a curve holds for its own k: an index has one for each
+of :data:`KS`. Between two of them the more cautious is taken.
+
 Letters: Q queries, K shelves, T true nearest of a query, P points of the curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from unmask.errors import Error
+
+NEAREST = 10
+"""The k that a search has by default."""
+KS = (1, NEAREST, 50, 200)
+"""The k that curves are set for; a small index has those that are at most half its texts."""
 
 
 def found_share(
@@ -98,6 +106,42 @@ class Dial:
     def shelves_at(self, points: float) -> float:
         """Return the mean number of shelves that are opened for ``points`` vectors."""
         return float(np.interp(points, self.points, self.shelves))
+
+
+@dataclass(frozen=True)
+class Dials:
+    """A dial for each of some k.
+
+    Attributes:
+        curves: By k.
+    """
+
+    curves: Mapping[int, Dial]
+
+    def for_recall(self, k: int, target: float, sigmas: float = 0.0) -> int:
+        """Return how many vectors to scan so that the target's share of the k nearest is found.
+
+        Args:
+            k: How many nearest. Between two curves the one that asks for more decides. An index of at most twice the
+                largest of :data:`KS` has no curve for the k that are more than half of it: all is scanned.
+            target: Recall, from 0 to 1.
+            sigmas: Standard errors of caution.
+
+        Raises:
+            Error: the target is not from 0 to 1, or k is above those of all curves.
+        """
+        most = max(self.curves)
+        if k > most:
+            total = int(self.curves[most].points[-1])
+            if total <= 2 * KS[-1]:
+                return total
+            again = " (written before there were more: unmask index merge DIR --output NEW)" if most < KS[-1] else ""
+            raise Error(
+                f"the dial of the index was set for up to {most} texts{again}, and k is {k}; bound the search by "
+                "--open or --bytes, or use --exact."
+            )
+        ends = max(n for n in self.curves if n <= max(k, min(self.curves))), min(n for n in self.curves if n >= k)
+        return max(self.curves[n].for_recall(target, sigmas) for n in ends)
 
 
 def calibrate(

@@ -24,7 +24,7 @@ from jaxtyping import Float32, Int64
 
 from unmask.data.cache import built, cache_folder
 from unmask.errors import Error
-from unmask.retrieval.budget import SHARE, Budget
+from unmask.retrieval.budget import SHARE, WHOLE, Budget
 from unmask.retrieval.copies import Copies
 from unmask.retrieval.embedders import Reader, read_texts
 from unmask.retrieval.index import Index, open_index
@@ -34,8 +34,6 @@ from unmask.retrieval.search import search
 from unmask.training.evidence import Found
 from unmask.training.sections import EvidenceSection
 
-WHOLE = 1024
-"""Texts of an index up to which all are read for a query; of a larger one a tenth, and no fewer than these."""
 _AT_ONCE = 256  # documents that are read together
 FORMAT = 1
 

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int64
 
 from unmask.errors import Error
 from unmask.retrieval import tensors
-from unmask.retrieval.calibrate import Dial
+from unmask.retrieval.calibrate import NEAREST, Dial, Dials
 from unmask.retrieval.core import Core, from_arrays
 from unmask.retrieval.embedders import Reader, check_reader, make_embedder
 from unmask.retrieval.grep import Signs
@@ -28,6 +28,27 @@ from unmask.retrieval.shelf_bytes import ShelfBytes
 from unmask.retrieval.statistics import ShelfStatistics
 
 ROUTER, DIAL = "router.", "dial."  # what stands before the names of their arrays in the core's file
+
+
+def dial_arrays(dials: Dials, texts: int) -> dict[str, np.ndarray]:
+    """Return what :attr:`Index.dials` reads back: the curve of the ten nearest, then those of other k as float32.
+
+    Args:
+        dials: All of one router, over the same points.
+        texts: Of the index, as the points are kept as shares of them.
+    """
+    first = max(k for k in dials.curves if k <= NEAREST)
+    curve, others = dials.curves[first], [k for k in sorted(dials.curves) if k != first]
+    rows = {"recall": np.zeros((0, 0)), "error": np.zeros((0, 0))}
+    if others:
+        rows = {name: np.stack([getattr(dials.curves[k], name) for k in others]) for name in rows}
+    told = {"shares": curve.points / texts, "recall": curve.recall, "error": curve.error, "shelves": curve.shelves}
+    return {
+        **{name: np.asarray(array, np.float64) for name, array in told.items()},
+        "k": np.array(first),
+        "other_k": np.array(others, np.int64),
+        **{f"other_{name}": array.astype(np.float32) for name, array in rows.items()},
+    }
 
 
 class Exact(NamedTuple):
@@ -84,12 +105,22 @@ class Index:
         return Signs(arrays["most"], arrays.get("bitmaps"), self.manifest.grams)
 
     @property
-    def dial(self) -> Dial:
-        """Recall over vectors read, with the index's own router, scaled to the texts that it holds now."""
+    def dials(self) -> Dials:
+        """Recall over vectors read by k, with the index's own router, scaled to the texts that it holds now."""
         told = {name.removeprefix(DIAL): a for name, a in self.arrays.items() if name.startswith(DIAL)}
         points = np.ceil(told["shares"].astype(np.float64) * len(self)).astype(np.int64)
         recall, error, shelves = (told[name].astype(np.float64) for name in ("recall", "error", "shelves"))
-        return Dial(points, recall, error, shelves, self.row_bytes)
+        curves = {int(told.get("k", NEAREST)): Dial(points, recall, error, shelves, self.row_bytes)}
+        for row, k in enumerate(told.get("other_k", np.zeros(0)).tolist()):
+            recall, error = (told[f"other_{name}"][row].astype(np.float64) for name in ("recall", "error"))
+            curves[int(k)] = Dial(points, recall, error, shelves, self.row_bytes)
+        return Dials(curves)
+
+    @property
+    def dial(self) -> Dial:
+        """The dial of the ten nearest, or of as many as a small index has one for."""
+        curves = self.dials.curves
+        return curves[max(k for k in curves if k <= NEAREST)]
 
     def router(self, name: str | None = None) -> Any:
         """Return a router over the core.

@@ -19,9 +19,10 @@ from jaxtyping import Bool, Float32, UInt64
 from unmask.data.corpus import documents, load_corpus
 from unmask.data.sources import open_source
 from unmask.errors import Error
+from unmask.lines import counted
 from unmask.retrieval.embedders import Reader, make_embedder, read_texts
 from unmask.retrieval.pieces import pieces
-from unmask.retrieval.segment import Spill, digest
+from unmask.retrieval.segment import Spill, bare, digest
 from unmask.retrieval.vectors import Vectors, keep
 from unmask.retrieval.workers import HERE, Workers
 
@@ -139,7 +140,7 @@ def take(
         found.documents = documents[-1] + 1
         if spill.count - told >= 50_000:
             told = spill.count
-            say(f"{told:,} texts, {spill.bytes / 1e6:,.0f} MB")
+            say(f"{counted(told, 'text')}, {spill.bytes / 1e6:,.0f} MB")
     found.fingerprint = f"{total & ((1 << 64) - 1):016x}"
     return found
 
@@ -151,11 +152,12 @@ def _pieces(
     seen: set[bytes] = set()
     number = 0
     for document in given:
-        stripped = document.strip()
+        whole = document.encode()
+        stripped = bare(whole)
         if not stripped:
             continue
-        mark = hashlib.blake2b(stripped.encode(), digest_size=16).digest()
-        texts = list(pieces(document.encode(), passage))
+        mark = hashlib.blake2b(stripped, digest_size=16).digest()
+        texts = list(pieces(whole, passage))
         if mark in seen or (
             known is not None and bool(present(known, np.array([*map(digest, texts)], np.uint64)).all())
         ):

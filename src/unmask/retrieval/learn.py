@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from unmask.retrieval.calibrate import Dial, calibrate
+from unmask.retrieval.calibrate import KS, NEAREST, Dial, Dials, calibrate
 from unmask.retrieval.embedders import Reader, read_texts
 from unmask.retrieval.near import Own
 from unmask.retrieval.pieces import SHORTEST, pieces
@@ -22,7 +22,6 @@ from unmask.retrieval.scan import Best, scan
 from unmask.retrieval.segment import Segment
 from unmask.retrieval.statistics import ShelfStatistics
 
-NEAREST = 10
 DIAL_QUERIES = 200
 LESSONS = 2000
 _SENTENCE = 128  # bytes
@@ -79,8 +78,8 @@ def learn(
     router: str,
     learns: bool,
     seed: int,
-) -> tuple[dict[str, np.ndarray], Dial]:
-    """Return a router's weights (none if it learns nothing), and the dial of an index.
+) -> tuple[dict[str, np.ndarray], Dials]:
+    """Return a router's weights (none if it learns nothing), and the dials of an index.
 
     Args:
         segments: The members.
@@ -96,19 +95,27 @@ def learn(
     wanted = DIAL_QUERIES + (min(LESSONS, count // 2) if learns else 0)
     queries, owns = questions(segments, firsts, reader, wanted, rng)
     top = min(NEAREST, max(1, count // 2))
-    nearest = truth(segments, firsts, queries, owns, top)
-    usable = (nearest >= 0).all(1)
+    ks = sorted({top, *(k for k in KS if k <= max(1, count // 2))})
+    nearest = truth(segments, firsts, queries, owns, ks[-1])
+    usable = (nearest[:, :top] >= 0).all(1)
     labels = np.concatenate([segment.labels() for segment in segments])
-    queries, shelves = queries[usable], labels[nearest[usable]]
+    queries, nearest = queries[usable], nearest[usable]
+    shelves = labels[nearest]
     held = len(queries) if not learns else min(DIAL_QUERIES, len(queries) // 2)
     weights: dict[str, np.ndarray] = {}
     if learns:
-        made = make_router(router, statistics, lessons=Lessons(queries[held:], shelves[held:]), seed=seed)
+        made = make_router(router, statistics, lessons=Lessons(queries[held:], shelves[held:, :top]), seed=seed)
         weights = made.arrays()
     else:
         made = make_router(router, statistics)
     if not held:  # one document: nothing can be asked without finding itself
         ends = np.array([0, count])
-        return weights, Dial(ends, np.array([0.0, 1.0]), np.zeros(2), np.array([0.0, statistics.shelves]), row_bytes)
-    order = opening_order(made.scores(queries[:held]))
-    return weights, calibrate(order, statistics.count, shelves[:held], vector_bytes=row_bytes)
+        told = Dial(ends, np.array([0.0, 1.0]), np.zeros(2), np.array([0.0, statistics.shelves]), row_bytes)
+        return weights, Dials(dict.fromkeys(ks, told))
+    order, size = opening_order(made.scores(queries[:held])), statistics.count
+    curves = {}
+    for k in ks:
+        whole = np.flatnonzero(nearest[:held, k - 1] >= 0)  # best first, so the others are there, too
+        if len(whole):
+            curves[k] = calibrate(order[whole], size, shelves[whole, :k], vector_bytes=row_bytes)
+    return weights, Dials(curves)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask.errors import Error
+from unmask.lines import counted
 from unmask.retrieval.build import finish
 from unmask.retrieval.change import check_alike
 from unmask.retrieval.embedders import Reader
@@ -78,7 +79,8 @@ def _check_apart(indexes: Sequence[Index], output: Path) -> None:
         twice = np.setdiff1d(documents, documents[~there])
         if len(twice):
             raise Error(
-                f"{len(twice)} documents of {index.path} are in an index before it, and would be found twice; "
+                f"{counted(len(twice), 'document')} of {index.path} are in an index before it, and would be "
+                "found twice; "
                 "merge them, or build parts that share none with: --part I/N"
             )
         known = np.sort(np.concatenate([known, digests]))

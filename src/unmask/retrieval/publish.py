@@ -5,12 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unmask.data.cache import built, writing
+from unmask.data.cache import aside, built, writing
 from unmask.errors import Error
 from unmask.retrieval.manifest import FILE, Manifest
 
@@ -41,17 +40,17 @@ def published(folder: Path, build: Callable[[Path], None], force: bool) -> None:
                 folder.rmdir()
             built(folder, build)
             return
-        aside = Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent))
+        place = aside(folder)
         try:
-            built(aside / "new", build)
-            folder.rename(aside / "old")
+            built(place / "new", build)
+            folder.rename(place / "old")
             try:
-                (aside / "new").rename(folder)
+                (place / "new").rename(folder)
             except BaseException:
-                (aside / "old").rename(folder)
+                (place / "old").rename(folder)
                 raise
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from unmask.errors import Error
 from unmask.retrieval.bounds import upper_bounds
-from unmask.retrieval.budget import SHARE, Budget, upto
+from unmask.retrieval.budget import SHARE, Budget, by_default, upto
 from unmask.retrieval.index import Index
 from unmask.retrieval.near import Own
 from unmask.retrieval.scan import Best, scan
@@ -53,12 +53,15 @@ def search(
     owns: Sequence[Own] | None = None,
     reading: Reading = scan,
 ) -> Answers:
-    """Return the best texts of each query.
+    """Return the best texts of each query: as many as were asked for, wherever so many may be shown and were read.
+
+    Without a bound, and with a recall, no fewer than k texts are read. A share, bytes or ``least`` may leave fewer than
+    k results, and so may what a query must not find.
 
     Args:
         index: The index.
         queries: Vectors of length 1.
-        k: How many texts.
+        k: How many texts; the last places are empty where the index holds fewer.
         budget: How far to read.
         least: Smallest inner product of an answer.
         router: A router over the index's core; default: the index's own.
@@ -69,11 +72,11 @@ def search(
         Error: an impossible k or budget.
     """
     budget.check()
-    if not 1 <= k <= len(index):
-        raise Error(f"k is {k}, and the index {index.path} holds {len(index)} texts; ask for 1 to {len(index)}.")
+    if k < 1:
+        raise Error(f"k is {k}; ask for at least 1.")
     router = index.router() if router is None else router
     sizes = index.sizes
-    read = upto(router.scores(queries), sizes, _most(index, budget, router))
+    read = upto(router.scores(queries), sizes, _most(index, budget, router, k))
     bounds = upper_bounds(queries, index.core.statistics)
     best = Best.none(len(queries), k)
     if budget.exact:
@@ -102,11 +105,11 @@ def _needed(best: Best, least: float) -> Float32[np.ndarray, "Q 1"]:
     return found
 
 
-def _most(index: Index, budget: Budget, router: Any) -> int:
-    """Return how many texts a budget reads for one query.
+def _most(index: Index, budget: Budget, router: Any, k: int) -> int:
+    """Return how many texts a budget reads for one query that wants k.
 
     Raises:
-        Error: fewer bytes than a vector has, or a dial of another router.
+        Error: fewer bytes than a vector has, a dial of another router, or more texts than the dial was set for.
     """
     if budget.bytes is not None:
         if budget.bytes < index.row_bytes:
@@ -117,5 +120,7 @@ def _most(index: Index, budget: Budget, router: Any) -> int:
             raise Error(
                 f"--recall was set for the router {index.manifest.router!r}, not {router.name!r}; leave --router out."
             )
-        return index.dial.for_recall(budget.recall, sigmas=1.0)
-    return max(1, int(np.ceil((SHARE if budget.share is None else budget.share) * len(index))))
+        return max(k, index.dials.for_recall(k, budget.recall, sigmas=1.0))
+    if budget.share is not None or budget.exact:  # an exact search begins with some, and reads on
+        return max(1, int(np.ceil((budget.share or SHARE) * len(index))))
+    return by_default(len(index), k)

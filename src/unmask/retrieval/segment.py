@@ -79,9 +79,14 @@ class Segment:
             yield rows, [self.text(row) for row in range(rows.start, rows.stop)]
 
 
+def bare(text: bytes) -> bytes:
+    """Return a text without the white space at its ends, Unicode's: what says whether two texts are equal."""
+    return text.decode(errors="surrogateescape").strip().encode(errors="surrogateescape")
+
+
 def digest(text: bytes) -> int:
     """Return a 64-bit hash of a text without the white space at its ends."""
-    return int.from_bytes(hashlib.blake2b(text.strip(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(bare(text), digest_size=8).digest(), "little")
 
 
 def open_segment(folder: Path, again: str) -> Segment:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from unmask.errors import Error
+from unmask.threads import allowed_cores
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -67,7 +68,7 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        threads = str(max(1, (os.cpu_count() or 1) // count))
+        threads = str(max(1, allowed_cores() // count))
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads}
         self._processes = [_Process(environment) for _ in range(count)]
 

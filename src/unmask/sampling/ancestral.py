@@ -19,30 +19,30 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unmask.diffusion.state import Visibility
-from unmask.sampling.carry import carried_on, most_candidates, seen
+from unmask.sampling.carry import carried_on, carries, most_candidates, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
+FACTS = SAMPLERS.facts("ancestral")
 
-@SAMPLERS.add("ancestral")
+
 @dataclass(frozen=True)
 class Ancestral:
     """Decide each open position with probability (t - s) / t.
 
     Attributes:
-        skip: Ask the network only for rows that decide something in this step: same text, fewer calls.
+        skip: Ask the network only for rows that decide something in this step: same text, fewer calls. Rows to which
+            each answer leaves something for the next (candidates, thoughts, latents) are asked in every step.
     """
 
     skip: bool = True
 
-    name: ClassVar[str] = "ancestral"
-    visibility: ClassVar[Visibility] = "bidirectional"
-    processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "candidates"}
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8},)
 
     def promise(self, settings: Settings) -> Promise:
@@ -60,7 +60,7 @@ class Ancestral:
         left = (state.setting("steps") - state.step).clamp(min=1)  # t = left / N, s = (left - 1) / N
         chance = state.noise.uniform("reveal", state.tokens.shape[1])
         chosen = state.open & (chance * left[:, None] < 1)
-        asked = chosen.any(1) if self.skip else active
+        asked = chosen.any(1) | (active & carries(model, state)) if self.skip else active
         after = decided(model, state, chosen, asked)
         after = replace(after, step=state.step + active, forwards=state.forwards + asked)
         return after, frame(after, state)

@@ -23,8 +23,9 @@ from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame
 
+FACTS = SAMPLERS.facts("autoregressive")
 
-@SAMPLERS.add("autoregressive")
+
 @dataclass(frozen=True)
 class Autoregressive:
     """Draw the next token of each row.
@@ -36,12 +37,10 @@ class Autoregressive:
 
     use_cache: bool = True
 
-    name: ClassVar[str] = "autoregressive"
-    visibility: ClassVar[Visibility] = "causal"
-    processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {"temperature", "top_k", "top_p", "repetition_penalty", "seed", "ignore_eos"}
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"temperature": 0.8},
         {"top_p": 0.9},

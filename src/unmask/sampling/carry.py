@@ -19,7 +19,7 @@ from torch import Tensor
 from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
-from unmask.sampling.mind import in_mind, thought_on
+from unmask.sampling.mind import in_mind, options_of, thought_on
 from unmask.sampling.sampler import masked_view
 from unmask.sampling.state import SamplerState
 
@@ -54,6 +54,15 @@ def carried_on(
     return thought_on(model, before, after, answer, index)
 
 
+def carries(model: Any, state: SamplerState) -> Bool[Tensor, " B"]:
+    """Return the rows to which every answer of the model leaves something: candidates, a thought, a latent.
+
+    For them an answer that decides no word is not for nothing, and leaving it out writes another text.
+    """
+    minded = options_of(model) is not None or getattr(model, "latent", None) is not None
+    return torch.tensor([minded or count > 0 for count in _counts(model, state)], device=state.tokens.device)
+
+
 def most_candidates(model: Any, state: SamplerState) -> int:
     """Return the largest K of the rows; 0 for a model that takes no candidates."""
     return max(_counts(model, state))
@@ -62,7 +71,10 @@ def most_candidates(model: Any, state: SamplerState) -> int:
 def _counts(model: Any, state: SamplerState) -> list[int]:
     config = getattr(model, "config", None)
     own = int(getattr(config, "candidates", 0)) if getattr(config, "candidate_input", None) else 0
-    return [own if s.candidates is None or not own else s.candidates for s in state.settings]
+    if not own:
+        return [0] * len(state.settings)
+    most = int(model.config.vocab_size)  # there are no more tokens, whatever was asked
+    return [own if s.candidates is None else min(s.candidates, most) for s in state.settings]
 
 
 def new_candidates(
@@ -98,10 +110,13 @@ def carried(after: SamplerState, old: SparseState | None, new: SparseState | Non
     """
     if new is None:
         return old
-    shape = (*after.tokens.shape, new.mass.shape[2])
-    tokens, mass = after.tokens.new_zeros(shape), new.mass.new_zeros(shape)
+    count = new.mass.shape[2]
+    most = count if old is None else max(count, old.mass.shape[2])  # rows that were not asked keep all of theirs
+    tokens = after.tokens.new_zeros(*after.tokens.shape, most)
+    mass = new.mass.new_zeros(*after.tokens.shape, most)
     if old is not None:
-        kept = min(shape[2], old.mass.shape[2])
-        tokens[..., :kept], mass[..., :kept] = old.tokens[..., :kept], old.mass[..., :kept]
-    tokens[rows], mass[rows] = new.tokens, new.mass
+        kept = old.mass.shape[2]
+        tokens[..., :kept], mass[..., :kept] = old.tokens, old.mass
+    tokens[rows], mass[rows] = 0, 0.0
+    tokens[rows, :, :count], mass[rows, :, :count] = new.tokens, new.mass
     return SparseState(tokens, mass * after.open[..., None])

@@ -55,7 +55,7 @@ def draw(
         forbidden: Tokens that must not be drawn.
 
     Raises:
-        Error: the logits are not numbers.
+        Error: the logits are not finite, or no token may be drawn at a position.
     """
     size = max(1, _CHUNK // max(1, logits.shape[1]))
     parts = [
@@ -74,13 +74,15 @@ def _draw(
         none = plain.new_zeros(0)
         return Drawn(none.long(), none, none)
     peak, best = plain.max(-1)
-    refuse_nan(peak)
+    refuse_nan(peak, logits)
     greedy = temperature == 0
     if bool(greedy.all()):
         return Drawn(best, peak, peak)
     shaped = plain
     if bool((temperature != 1).any()):
-        shaped = (logits / temperature.masked_fill(greedy, 1.0)[:, None]).softmax(-1)
+        # from the peak down, so that a tiny temperature leaves the peak at 0 and takes the rest to -inf
+        below = logits - logits.amax(-1, keepdim=True)
+        shaped = (below / temperature.masked_fill(greedy, 1.0)[:, None]).softmax(-1)
     shaped = _keep_top_p(_keep_top_k(shaped, top_k), top_p)
     cumulative = shaped.cumsum(-1)
     total = cumulative[:, -1:]
@@ -91,11 +93,28 @@ def _draw(
     return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak)
 
 
-def refuse_nan(peak: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return the largest probabilities, or raise Error: one NaN or infinity makes the whole row's softmax NaN."""
-    if bool(peak.isnan().any()):
-        raise Error("the model's logits are not finite: its training diverged; sample from an earlier checkpoint.")
-    return peak
+def refuse_nan(peak: Float[Tensor, " n"], logits: Float[Tensor, "n V"]) -> Float[Tensor, " n"]:
+    """Return the largest probabilities, or say why one is not a number.
+
+    Args:
+        peak: Of the softmax of each row: one NaN or infinity makes the whole row NaN, and so does a row of -inf.
+        logits: Those rows, -inf where a token must not be drawn.
+
+    Raises:
+        Error: the network's answer is not finite, or no token may be drawn somewhere.
+    """
+    wrong = peak.isnan()
+    if not bool(wrong.any()):
+        return peak
+    if bool(logits[wrong].isneginf().all(-1).any()):
+        raise Error(
+            "no token may be drawn at an open position: all that the network allows there are forbidden. Take away a "
+            "lock beside the hole, or let the text end (ignore_eos)."
+        )
+    raise Error(
+        "the network's logits are not finite. If it gives such for every text, its training diverged: sample from an "
+        "earlier checkpoint. If not, look for numbers that are not finite in what it was given (a thought, evidence)."
+    )
 
 
 def _keep_top_k(p: Float[Tensor, "n V"], top_k: Int[Tensor, " n"]) -> Float[Tensor, "n V"]:

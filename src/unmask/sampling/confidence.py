@@ -26,31 +26,17 @@ from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
+FACTS = SAMPLERS.facts("confidence")
 
-@SAMPLERS.add("confidence")
+
 @dataclass(frozen=True)
 class Confidence:
     """Decide the surest positions of each row."""
 
-    name: ClassVar[str] = "confidence"
-    visibility: ClassVar[Visibility] = "bidirectional"
-    processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {
-            "steps",
-            "temperature",
-            "temperature_end",
-            "top_k",
-            "top_p",
-            "seed",
-            "ignore_eos",
-            "reveal",
-            "confidence_noise",
-            "confidence_stop",
-            "confidence_of",
-            "candidates",
-        }
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"confidence_noise": 1.0},
         {"confidence_of": "drawn"},
@@ -116,7 +102,7 @@ def _count(state: SamplerState, sure: Float[Tensor, "B T"]) -> Int[Tensor, " B"]
 def _scores(state: SamplerState, sure: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
     """Return log-confidence, with Gumbel noise that fades as the canvas fills."""
     score = sure.log()
-    scale = state.setting("confidence_noise")
+    scale = state.setting("confidence_noise").clamp(max=1e300)  # times the largest Gumbel number, 38, it is finite
     if bool((scale > 0).any()):
         u = state.noise.uniform("confidence", score.shape[1]).clamp(min=2.0**-54)
         share = state.open.sum(1) / state.total.clamp(min=1)

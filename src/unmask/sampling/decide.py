@@ -79,7 +79,7 @@ def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
         logits,
         uniform,
         temperature_of(state)[row],
-        state.setting("top_k").long()[row],
+        state.setting("top_k").clamp(max=logits.shape[1]).long()[row],
         state.setting("top_p")[row],
         forbidden_at(state, at, logits),
     )

@@ -38,22 +38,23 @@ def peak_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
     """Return the largest probability at each position, float64.
 
     Raises:
-        Error: the logits are not numbers.
+        Error: the logits are not finite, or no token may be drawn at a position.
     """
     kept = _allowed(state, at, logits)
-    return refuse_nan((kept.amax(-1) - kept.logsumexp(-1)).exp().double())
+    return refuse_nan((kept.amax(-1) - kept.logsumexp(-1)).exp().double(), kept)
 
 
 def doubt_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Doubt:
     """Return peak, margin and entropy at each position, float64.
 
     Raises:
-        Error: the logits are not numbers.
+        Error: the logits are not finite, or no token may be drawn at a position.
     """
-    p = _allowed(state, at, logits).softmax(-1)
+    kept = _allowed(state, at, logits)
+    p = kept.softmax(-1)
     two = p.topk(min(2, p.shape[1]), dim=-1).values.double()
     entropy = torch.special.entr(p).clamp(min=0).sum(-1).double()
-    return Doubt(refuse_nan(two[:, 0]), two[:, 0] - two[:, 1:].sum(-1), entropy)
+    return Doubt(refuse_nan(two[:, 0], kept), two[:, 0] - two[:, 1:].sum(-1), entropy)
 
 
 def _allowed(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:

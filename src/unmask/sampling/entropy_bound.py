@@ -32,18 +32,17 @@ from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
+FACTS = SAMPLERS.facts("entropy-bound")
 
-@SAMPLERS.add("entropy-bound")
+
 @dataclass(frozen=True)
 class EntropyBound:
     """Decide the surest positions of each row, as many as the entropy budget allows."""
 
-    name: ClassVar[str] = "entropy-bound"
-    visibility: ClassVar[Visibility] = "bidirectional"
-    processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {"temperature", "top_k", "top_p", "seed", "ignore_eos", "entropy_budget", "error_proxy", "candidates"}
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"entropy_budget": 0.0},
         {"entropy_budget": 1.0},

@@ -30,18 +30,17 @@ from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, masked_view, started
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
+FACTS = SAMPLERS.facts("flatten")
 
-@SAMPLERS.add("flatten")
+
 @dataclass(frozen=True)
 class Flatten:
     """Denoise the candidates of all positions together."""
 
-    name: ClassVar[str] = "flatten"
-    visibility: ClassVar[Visibility] = "bidirectional"
-    processes: ClassVar[frozenset[str] | None] = frozenset({"sparse_flatten"})
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "renoise"}
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"renoise": "kept"}, {"renoise": "replaced"})
 
     def promise(self, settings: Settings) -> Promise:

@@ -1,15 +1,12 @@
-"""Filling holes in a sentence: ``the ____ sat on ____``, with hole lengths given or chosen by likelihood.
+"""Filling holes in a sentence: ``the ____ sat on ____``, with hole lengths given, or chosen (see ``lengths``).
 
-For a range of lengths every combination is filled (or, when there are too many, the same length in every hole), and the
-whole text with the fewest bits per byte under the model's own bound is kept. That is a choice by the model, not by
-truth: it leans to likely, common words, and a bound compares texts less sharply than an exact likelihood would.
+For a range of lengths every combination is tried; when there are too many, the same length in every hole.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,33 +14,11 @@ import torch
 
 from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
-from unmask.sampling.generate import Sample
+from unmask.sampling.loop import Sample
 from unmask.sampling.request import Request, Settings, Vocabulary, canvas
 
 MOST_LAYOUTS = 64
 """Combinations of hole lengths that are tried; beyond, all holes get the same length."""
-
-Score = Callable[[list[tuple[int, ...]]], list[float]]
-"""Token ids of texts -> nats of each (exact, or an upper bound)."""
-
-
-@dataclass(frozen=True)
-class Filling:
-    """A filled text.
-
-    Attributes:
-        sample: The text as the sampler left it.
-        lengths: Length of each hole in tokens.
-        fills: What was written into each hole.
-        text: The whole text.
-        bits_per_byte: Score of the whole text.
-    """
-
-    sample: Sample
-    lengths: tuple[int, ...]
-    fills: tuple[str, ...]
-    text: str
-    bits_per_byte: float
 
 
 @dataclass(frozen=True)
@@ -144,24 +119,3 @@ def hole_texts(sample: Sample, asked: HoleRequest, tokenizer: Tokenizer) -> tupl
         fill = tokenizer.decode(sample.tokens[start:end])
         fills.append(fill.removeprefix(" ") if start in asked.request.lead else fill)
     return tuple(fills)
-
-
-def best_filling(
-    samples: Sequence[Sample], requests: Sequence[HoleRequest], tokenizer: Tokenizer, score: Score
-) -> Filling:
-    """Return the filled text with the fewest bits per byte; the shorter one of equals.
-
-    Args:
-        samples: Results of ``requests``, in their order.
-        requests: Different layouts of the same text.
-        tokenizer: Turns ids into text.
-        score: Gives the nats of whole texts.
-    """
-    nats = score([s.tokens for s in samples])
-    fillings = []
-    for sample, hole_request, n in zip(samples, requests, nats, strict=True):
-        text = tokenizer.decode(sample.tokens)
-        lengths = tuple(end - start for start, end in hole_request.spans)
-        bits = n / math.log(2) / max(1, len(text.encode()))
-        fillings.append(Filling(sample, lengths, hole_texts(sample, hole_request, tokenizer), text, bits))
-    return min(fillings, key=lambda f: (f.bits_per_byte, sum(f.lengths)))

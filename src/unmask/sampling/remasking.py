@@ -44,43 +44,30 @@ from torch.nn.functional import pad
 
 from unmask.diffusion.state import Visibility
 from unmask.sampling.ancestral import decided
+from unmask.sampling.carry import carries
 from unmask.sampling.decide import reopen
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Grid, Promise, draws_as_told, started
 from unmask.sampling.state import Frame, SamplerState, frame
 
+FACTS = SAMPLERS.facts("remasking")
 
-@SAMPLERS.add("remasking")
+
 @dataclass(frozen=True)
 class Remasking:
     """Decide open positions and reopen decided ones, each on its own.
 
     Attributes:
-        skip: Ask the network only for rows that decide something in this step: same text, fewer calls.
+        skip: Ask the network only for rows that decide something in this step: same text, fewer calls. Rows to which
+            each answer leaves something for the next (candidates, thoughts, latents) are asked in every step.
     """
 
     skip: bool = True
 
-    name: ClassVar[str] = "remasking"
-    visibility: ClassVar[Visibility] = "bidirectional"
-    processes: ClassVar[frozenset[str] | None] = None
-    uses: ClassVar[frozenset[str]] = frozenset(
-        {
-            "steps",
-            "temperature",
-            "temperature_end",
-            "top_k",
-            "top_p",
-            "seed",
-            "ignore_eos",
-            "remask",
-            "remask_strength",
-            "remask_start",
-            "remask_stop",
-            "remask_hold",
-            "candidates",
-        }
-    )
+    name: ClassVar[str] = FACTS.name
+    visibility: ClassVar[Visibility] = FACTS.visibility
+    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"remask": "rescale", "remask_strength": 0.2},
         {"remask": "conf", "remask_strength": 0.2},
@@ -118,7 +105,7 @@ class Remasking:
         goal = then - now + sigma * now
         chosen = state.open & (state.noise.uniform("reveal", width) * (steps - now)[:, None] < goal[:, None])
         taken = state.loose & (state.noise.uniform("reopen", width) < _odds(state, sigma))
-        asked = chosen.any(1) if self.skip else active
+        asked = chosen.any(1) | (active & carries(model, state)) if self.skip else active
         after = decided(model, state, chosen, asked)
         after = reopen(after, taken & after.valid)
         after = replace(after, step=state.step + active, forwards=state.forwards + asked)

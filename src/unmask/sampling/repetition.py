@@ -32,8 +32,10 @@ def penalised(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor
     for special in (state.vocabulary.mask, state.vocabulary.bos, state.vocabulary.eos, state.vocabulary.pad):
         seen[:, special] = False
     row = at.nonzero()[:, 0]
-    factor = theta[row, None].to(logits.dtype)
-    changed = torch.where(logits > 0, logits / factor, logits * factor)
+    factor, plain, most = theta[row, None], logits.double(), torch.finfo(logits.dtype).max
+    changed = torch.where(plain > 0, plain / factor, plain * factor)
+    # an extreme penalty must not make infinity of a number, nor hide one that was there
+    changed = torch.where(plain.isfinite(), changed.clamp(-most, most), plain).to(logits.dtype)
     return torch.where(seen[row], changed, logits)
 
 

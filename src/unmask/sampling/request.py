@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
-from unmask.errors import Error
+from unmask.errors import Error, wrong_count
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -82,14 +82,20 @@ class Settings:
         Raises:
             Error: which setting is wrong, and its range.
         """
+        counts = (
+            wrong_count("steps", self.steps, 1),
+            wrong_count("top_k", self.top_k, 0, "all tokens"),
+            None if self.candidates is None else wrong_count("candidates", self.candidates, 0),
+        )
+        for text in counts:
+            if text is not None:
+                raise Error(text)
         for wrong, text in (
-            (self.steps < 1, f"steps is {self.steps}; it must be at least 1."),
             (not 0 <= self.temperature < float("inf"), f"temperature is {self.temperature}; it must be 0 or more."),
             (
                 self.temperature_end is not None and not 0 <= self.temperature_end < float("inf"),
                 f"temperature_end is {self.temperature_end}; it must be 0 or more.",
             ),
-            (self.top_k < 0, f"top_k is {self.top_k}; it must be 0 (all tokens) or more."),
             (not 0 < self.top_p <= 1, f"top_p is {self.top_p}; it must be above 0 and at most 1."),
             (
                 not 0 < self.repetition_penalty < float("inf"),
@@ -104,10 +110,6 @@ class Settings:
             (
                 self.confidence_stop is not None and not 0 <= self.confidence_stop <= 1,
                 f"confidence_stop is {self.confidence_stop}; it must be between 0 and 1.",
-            ),
-            (
-                self.candidates is not None and self.candidates < 0,
-                f"candidates is {self.candidates}; it must be 0 or more.",
             ),
             (
                 not 0 <= self.entropy_budget < float("inf"),

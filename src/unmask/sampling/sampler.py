@@ -11,8 +11,10 @@ from torch import Tensor
 
 from unmask.diffusion.process import Network
 from unmask.diffusion.state import SparseState, State, Visibility
-from unmask.errors import Error
-from unmask.registry import Registry
+from unmask.sampling.registry import SAMPLERS as SAMPLERS
+from unmask.sampling.registry import check_drives as check_drives
+from unmask.sampling.registry import check_visibility as check_visibility
+from unmask.sampling.registry import drives as drives
 from unmask.sampling.request import Request, Settings, Vocabulary, refuse_unused
 from unmask.sampling.state import Frame, SamplerState, begin
 
@@ -80,10 +82,6 @@ class Reopening(Protocol):
         ...
 
 
-SAMPLERS: Registry[type[Sampler]] = Registry("sampler")
-"""Name -> class; without arguments its constructor gives the usual sampler."""
-
-
 def started(sampler: type[Sampler], requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
     """Return the opening state after refusing settings that the sampler does not use."""
     for request in requests:
@@ -96,37 +94,6 @@ def draws_as_told(settings: Settings) -> bool:
     constant = settings.temperature_end in (None, settings.temperature)
     whole = settings.top_k == 0 and settings.top_p == 1 and settings.repetition_penalty == 1
     return settings.temperature == 1 and constant and whole
-
-
-def drives(sampler: Sampler | type[Sampler], process: Any) -> bool:
-    """Tell whether a sampler can write with the models of a process (a class or an instance)."""
-    only = sampler.processes
-    return sampler.visibility == process.visibility and (only is None or process.name in only)
-
-
-def check_drives(sampler: Sampler, process: Any) -> None:
-    """Raise Error if a sampler cannot write with the models of a process."""
-    check_visibility(sampler, process.visibility)
-    if not drives(sampler, process):
-        raise Error(
-            f"the {sampler.name!r} sampler drives models of {', '.join(sorted(sampler.processes or ()))}, and this run "
-            f"was trained as {process.name}; use {process.sampler!r}."
-        )
-
-
-def check_visibility(sampler: Sampler, visibility: Visibility) -> None:
-    """Raise Error if a sampler cannot drive a model of this visibility."""
-    if sampler.visibility == visibility:
-        return
-    if visibility == "causal":
-        raise Error(
-            f"the {sampler.name!r} sampler fills positions in any order, but this run's model was trained left to "
-            "right and never saw a mask; use the 'autoregressive' sampler."
-        )
-    raise Error(
-        f"the {sampler.name!r} sampler writes left to right, but this run's model was trained to fill masked positions;"
-        " use 'confidence' or 'ancestral'."
-    )
 
 
 def masked_view(state: SamplerState) -> State:

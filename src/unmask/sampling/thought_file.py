@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from unmask.data.cache import by_umask
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.sampling.kept import Kept
@@ -96,7 +97,7 @@ def write_thought(path: str | Path, thought: ThoughtFile) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, {"unmask": json.dumps(header, ensure_ascii=False)})
-        os.replace(partial, path)
+        os.replace(by_umask(partial), path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):
             partial.unlink()

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unmask.sampling.generate import ticks
+from unmask.sampling.loop import ticks
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler
 from unmask.sampling.state import SamplerState

@@ -1,6 +1,5 @@
 """Partitioners: texts' vectors put on shelves, so that a search opens few of them."""
 
-from unmask.retrieval.partition import balanced, chance, ising, kmeans, maxcut, tree  # noqa: F401 - they register
 from unmask.retrieval.partition.partitioner import PARTITIONERS, Members, Partition, Partitioner, make_partitioner
 from unmask.retrieval.partition.spill import spill
 

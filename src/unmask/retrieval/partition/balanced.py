@@ -26,7 +26,6 @@ from pydantic import Field
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.kmeans import filled, some
 from unmask.retrieval.partition.partitioner import (
-    PARTITIONERS,
     ROWS,
     ByCentroid,
     Partition,
@@ -37,7 +36,6 @@ from unmask.retrieval.partition.partitioner import (
 )
 
 
-@PARTITIONERS.add("balanced_kmeans")
 class BalancedKMeans(ByCentroid):
     """k-means whose shelves are capped."""
 

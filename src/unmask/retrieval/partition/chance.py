@@ -14,10 +14,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from unmask.retrieval.options import Options
-from unmask.retrieval.partition.partitioner import PARTITIONERS, Partition, checked, finish
+from unmask.retrieval.partition.partitioner import Partition, checked, finish
 
 
-@PARTITIONERS.add("random")
 class Chance:
     """A partition that knows nothing of the vectors."""
 

@@ -33,7 +33,7 @@ from unmask.diffusion.noise import Noise
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
 from unmask.retrieval.partition.neighbours import neighbours
-from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish, unit
+from unmask.retrieval.partition.partitioner import ByCentroid, Partition, checked, finish, unit
 
 
 @dataclass
@@ -84,7 +84,6 @@ class BalancedIsing:
         return self.bonds.logits(block, state) + torch.stack([-push, push], -1)
 
 
-@PARTITIONERS.add("ising")
 class IsingCut(ByCentroid):
     """Few neighbours on different shelves, by halving."""
 

@@ -18,7 +18,6 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.partitioner import (
-    PARTITIONERS,
     ROWS,
     ByCentroid,
     Partition,
@@ -29,7 +28,6 @@ from unmask.retrieval.partition.partitioner import (
 )
 
 
-@PARTITIONERS.add("kmeans")
 class KMeans(ByCentroid):
     """Lloyd's k-means; shelves are as uneven as the data."""
 

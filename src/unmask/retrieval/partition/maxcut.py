@@ -24,10 +24,9 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
-from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish, unit
+from unmask.retrieval.partition.partitioner import ByCentroid, Partition, checked, finish, unit
 
 
-@PARTITIONERS.add("maxcut")
 class MaxCut(ByCentroid):
     """Cuts that separate the dissimilar, by halving; a cut is nearly balanced, not exactly."""
 

@@ -22,8 +22,8 @@ from jaxtyping import Float, Float32, Int64
 from scipy.sparse import csr_array
 
 from unmask.errors import Error
-from unmask.registry import Registry
 from unmask.retrieval.options import Options, validated
+from unmask.retrieval.registry import PARTITIONERS as PARTITIONERS
 
 ROWS = 8192
 """Vectors that are compared with all centroids at once; it bounds memory."""
@@ -112,10 +112,6 @@ class Partitioner(Protocol):
     def assign(self, partition: Partition, vectors: Float32[np.ndarray, "N D"]) -> Int64[np.ndarray, " N"]:
         """Return the shelf of vectors that come later; each one's does not depend on the others."""
         ...
-
-
-PARTITIONERS: Registry[Any] = Registry("partitioner")
-"""Name -> class with an ``Options`` model and a constructor ``(options)``."""
 
 
 def make_partitioner(name: str, options: Mapping[str, Any] | None = None) -> Any:

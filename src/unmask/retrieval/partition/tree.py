@@ -15,10 +15,9 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.halving import Split, halve, principal
-from unmask.retrieval.partition.partitioner import PARTITIONERS, ByCentroid, Partition, checked, finish
+from unmask.retrieval.partition.partitioner import ByCentroid, Partition, checked, finish
 
 
-@PARTITIONERS.add("pca_tree")
 class PcaTree(ByCentroid):
     """Balanced hyperplanes; halves are rounded, so that a shelf may have one vector more than its share a level."""
 

@@ -11,11 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from unmask.retrieval.options import Options
-from unmask.retrieval.route.router import ROUTERS
 from unmask.retrieval.statistics import ShelfStatistics
 
 
-@ROUTERS.add("centroid")
 class CentroidRouter:
     """The inner product with the mean."""
 

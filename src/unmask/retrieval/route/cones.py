@@ -25,11 +25,9 @@ from pydantic import Field
 
 from unmask.retrieval.options import Options
 from unmask.retrieval.partition.partitioner import unit
-from unmask.retrieval.route.router import ROUTERS
 from unmask.retrieval.statistics import ShelfStatistics
 
 
-@ROUTERS.add("cones")
 class ConeRouter:
     """Several cones a query."""
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from unmask.errors import Error
 from unmask.retrieval.options import Options
-from unmask.retrieval.route.router import ROUTERS, Lessons
+from unmask.retrieval.route.router import Lessons
 from unmask.retrieval.statistics import ShelfStatistics
 
 
@@ -52,7 +52,6 @@ class PatchClassifierEBM(nn.Module):
         return squared / self.log_tau.exp() - self.log_prior.log_softmax(0)
 
 
-@ROUTERS.add("ebm")
 class EnergyRouter:
     """The learned energy."""
 

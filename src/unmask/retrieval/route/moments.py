@@ -20,13 +20,12 @@ from pydantic import Field
 
 from unmask.retrieval.calibrate import found_share
 from unmask.retrieval.options import Options
-from unmask.retrieval.route.router import ROUTERS, Lessons, opening_order
+from unmask.retrieval.route.router import Lessons, opening_order
 from unmask.retrieval.statistics import ShelfStatistics
 
 DELTAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 
-@ROUTERS.add("moments")
 class MomentsRouter:
     """Mean and deviation of inner products."""
 

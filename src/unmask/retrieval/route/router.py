@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float32, Int64
 
 from unmask.errors import Error
-from unmask.registry import Registry
 from unmask.retrieval.options import Options, validated
+from unmask.retrieval.registry import ROUTERS as ROUTERS
 from unmask.retrieval.statistics import ShelfStatistics
 
 ROWS = 1024
@@ -64,10 +64,6 @@ class Router(Protocol):
     def scores(self, queries: Float32[np.ndarray, "Q D"]) -> Float32[np.ndarray, "Q K"]:
         """Return a score for each query and shelf; the highest is opened first, an empty shelf has -inf."""
         ...
-
-
-ROUTERS: Registry[Any] = Registry("router")
-"""Name -> class with ``Options`` and a constructor ``(options, statistics)``; if it learns, ``(.., .., arrays)``."""
 
 
 def make_router(

@@ -1,0 +1,207 @@
+"""What a recipe may say of each process, and which networks can learn it: known without torch.
+
+Each model is the ``Options`` of the process of its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from unmask.diffusion.registry import check_schedule
+from unmask.errors import Error
+
+Visibility = Literal["causal", "bidirectional"]
+
+
+class ProcessOptions(BaseModel):
+    """Options that a recipe gives to a process. Unknown keys are refused.
+
+    Attributes:
+        name: The process's name in recipes.
+        visibility: What the process's finished model may see.
+        sampler: Name of the sampler that its runs use by default.
+    """
+
+    name: ClassVar[str]
+    visibility: ClassVar[Visibility]
+    sampler: ClassVar[str]
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    isolate_documents: bool = True
+    """No attention across the documents packed into one block."""
+
+    def network(self) -> dict[str, Any]:
+        """Return defaults of the network's configuration that the process needs."""
+        return {}
+
+    def check(self, config: Any) -> None:
+        """Raise Error if a network with these options (``unmask.models.options``) cannot learn the process."""
+
+
+class CausalOptions(ProcessOptions):
+    """The causal process has no options of its own."""
+
+    name: ClassVar[str] = "causal"
+    visibility: ClassVar[Visibility] = "causal"
+    sampler: ClassVar[str] = "autoregressive"
+
+    def check(self, config: Any) -> None:
+        """Raise Error unless the network can be causal, and state p-1 predicts token p; at p it would have seen it."""
+        if "causal" not in config.visibilities:
+            raise Error("process causal needs a backbone that can hide what is to the right: set backbone=transformer.")
+        if config.output_shift != 1:
+            raise Error("process causal needs backbone.output_shift=1: with 0 the network sees the token it predicts.")
+
+
+class MaskedOptions(ProcessOptions):
+    """Options of the masked process."""
+
+    name: ClassVar[str] = "masked"
+    visibility: ClassVar[Visibility] = "bidirectional"
+    sampler: ClassVar[str] = "ancestral"
+
+    schedule: str = "linear"
+    """``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``,
+    ``polynomial:POWER`` or ``package.module:function``."""
+    weighting: Literal["ce", "elbo"] = "ce"
+    """Training weight of a hidden token: 1, or the ELBO's r'(t)/r(t)."""
+    times: Literal["uniform", "bell"] = "uniform"
+    """Distribution of t."""
+    bell_center: float = -0.5
+    """Logit of the bell's median."""
+    bell_width: float = Field(1.2, gt=0)
+    """Spread of the bell in logits."""
+    curriculum_start: float | None = Field(None, gt=0, le=1)
+    """Largest t at the start of masked training; it grows linearly to 1. ``None``: no curriculum."""
+    curriculum_span: float = Field(1.0, gt=0, le=1)
+    """Share of masked training over which the largest t grows."""
+    causal_warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the steps trained left to right first."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        check_schedule(name)
+        return name
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network cannot see both sides, or cannot hide one for a causal warm start."""
+        if "bidirectional" not in config.visibilities:
+            raise Error(
+                "a masked process needs a network that sees both sides, and this one's patches follow the words: set "
+                "backbone.patcher=none, or fixed with patcher_options.whole_characters=false."
+            )
+        if self.causal_warmup and "causal" not in config.visibilities:
+            raise Error(
+                "process.causal_warmup trains left to right first, and this backbone cannot hide what is to the right; "
+                "set causal_warmup=0."
+            )
+        if self.causal_warmup and config.output_shift != 1:
+            raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
+
+
+class SparseOptions(MaskedOptions):
+    """Options of the sparse process: those of ``masked``, and how candidates are given."""
+
+    name: ClassVar[str] = "sparse"
+
+    candidates: int = Field(4, ge=0)
+    """Candidates of an open position (K); 0 is masked diffusion."""
+    candidates_from: int | None = Field(None, ge=1)
+    """K at the start of masked training; it doubles in even shares of it up to ``candidates`` (the seed's 1-2-4-8)."""
+    candidate_rate: float = Field(0.5, ge=0, le=1)
+    """Probability that a training example gets candidates."""
+    candidate_ramp: float = Field(0.1, ge=0, le=1)
+    """Share of masked training over which that probability grows from 0."""
+    candidate_steps: tuple[int, int] = (4, 64)
+    """Training draws the sampler's number of steps N log-uniformly from this range: the candidates are 1/N noisier."""
+    candidate_passes: int = Field(1, ge=1)
+    """Answers in a row that candidates come from: the first sees none, each later one those of the answer before, as
+    a sampler's do."""
+    bound_steps: int = Field(32, ge=1)
+    """N of the bound."""
+
+    def network(self) -> dict[str, Any]:
+        """Return that the network takes candidates, pooled unless the recipe says otherwise."""
+        return {"candidates": self.candidates, "candidate_input": "pooled"} if self.candidates else {}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SparseOptions:
+        low, high = self.candidate_steps
+        if not 1 <= low <= high:
+            raise ValueError(f"candidate_steps {self.candidate_steps} must be two numbers, 1 <= first <= second")
+        if self.candidates_from is not None and self.candidates_from > max(self.candidates, 1):
+            raise ValueError(f"candidates_from {self.candidates_from} must not be above candidates {self.candidates}")
+        return self
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network takes no candidates."""
+        super().check(config)
+        if self.candidates and not getattr(config, "candidate_input", None):
+            raise Error("process sparse needs a network that takes candidates: set backbone.candidate_input=pooled.")
+
+
+class FlattenOptions(ProcessOptions):
+    """Options of the seed's process. The defaults are the seed's; each other value is one repair."""
+
+    name: ClassVar[str] = "sparse_flatten"
+    visibility: ClassVar[Visibility] = "bidirectional"
+    sampler: ClassVar[str] = "flatten"
+
+    candidates: int = Field(8, ge=1, le=64)
+    """Candidates of a position (K)."""
+    positions: Literal["flattened", "lost", "real"] = "flattened"
+    """What the network is told of places: the number in the flattened sequence of all slots, so that the slot that
+    holds the truth shows; ``lost``: nothing, as in the run behind the seed's table; ``real``: the repair."""
+    jitter: float = Field(0.1, ge=0)
+    """Noise on embeddings at n = 1, in units of their root mean square."""
+    replaced: bool = False
+    """Repair: with probability n(t) all K candidates are random tokens of mass 1/V: the answer is no longer in view."""
+    loss_at: Literal["all", "replaced"] = "all"
+    """Positions that the loss counts. ``replaced``, the repair, needs ``replaced: true``."""
+
+    def network(self) -> dict[str, Any]:
+        """Return the seed's network: all slots in every attention, told the time, no shift of the output."""
+        return {
+            "candidates": self.candidates,
+            "candidate_input": "full",
+            "candidate_places": self.positions,
+            "time_input": True,
+            "output_shift": 0,
+        }
+
+    @model_validator(mode="after")
+    def _replaced(self) -> FlattenOptions:
+        if self.loss_at == "replaced" and not self.replaced:
+            raise ValueError("loss_at: replaced needs replaced: true")
+        return self
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network takes no candidates, or believes another layout than the process was given."""
+        if not config.candidate_input:
+            raise Error("process sparse_flatten needs a network that takes candidates: set backbone.candidate_input.")
+        if config.candidate_places != self.positions:
+            raise Error(
+                f"process.positions is {self.positions} and backbone.candidate_places {config.candidate_places}"
+                "; leave the second out."
+            )
+
+
+def check_evidence(process: str, visibility: Visibility, options: Any, config: Any) -> None:
+    """Raise Error if a network with these options takes no memory, or the process shows no clean query."""
+    if not getattr(config, "memory_width", 0):
+        raise Error("evidence needs a network that takes it: set backbone.memory_width to the index's width.")
+    if config.model_type == "unmask-bytes":
+        raise Error("backbone bytes takes no retrieved memory; set backbone=eco or transformer, or no evidence.")
+    if process == "sparse_flatten":
+        raise Error(
+            "process sparse_flatten shows no token as it is, so no query can be given; set process=sparse, or "
+            "leave evidence out."
+        )
+    if not getattr(options, "isolate_documents", True):
+        raise Error("evidence belongs to its own document: set process.isolate_documents=true.")
+    if getattr(config, "candidate_input", None) == "full" and visibility == "bidirectional":
+        raise Error("evidence goes with candidates pooled, not in full: set backbone.candidate_input=pooled.")
