@@ -1,17 +1,19 @@
 """unmask: a workbench for small language models that do more than write left to right.
 
 The public surface is what ``__all__`` names. It is imported name by name when first used, so that
-``import unmask`` stays quick and needs no torch (PEP 562).
+``import unmask`` stays quick and needs no torch (PEP 562). Every public function passes through
+:func:`unmask.arguments.checked` on its way: a wrong argument is an :class:`Error` before any work is done.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import Error
+from unmask.threads import settle
 
 if TYPE_CHECKING:
     from unmask.api.analyse import thoughts_analyse as thoughts_analyse
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from unmask.api.data import data_stats as data_stats
     from unmask.api.demo import demo as demo
     from unmask.api.doctor import doctor as doctor
+    from unmask.api.draw_trace import draw_trace as draw_trace
     from unmask.api.evaluate import evaluate as evaluate
     from unmask.api.export import export as export
     from unmask.api.index import add_texts as add_texts
@@ -73,6 +76,7 @@ _HOMES = {
     "data_stats": "unmask.api.data",
     "demo": "unmask.api.demo",
     "doctor": "unmask.api.doctor",
+    "draw_trace": "unmask.api.draw_trace",
     "evaluate": "unmask.api.evaluate",
     "export": "unmask.api.export",
     "grep_index": "unmask.api.index_search",
@@ -117,6 +121,7 @@ __all__ = [
     "data_stats",
     "demo",
     "doctor",
+    "draw_trace",
     "evaluate",
     "export",
     "grep_index",
@@ -147,13 +152,19 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'unmask' has no attribute {name!r}")
+    settle()  # before torch is loaded
+    from unmask.arguments import checked
+
     value = getattr(importlib.import_module(_HOMES[name]), name)
+    if isinstance(value, FunctionType):
+        value = checked(value)
+        value.__module__ = __name__  # where it is found, as by pickle
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 class _Package(ModuleType):

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask.errors import Error
+from unmask.errors import Error, check_seed
+from unmask.lines import counted, line
 from unmask.training.run import Run
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class ThoughtAnalysis:
     notes: list[str]
     files: list[Path] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return line(
+            "ThoughtAnalysis", self.run, counted(len(self.texts), "text"), counted(len(self.measures), "measure")
+        )
+
     def table(self) -> Table:
         """Return the measures as a table of text."""
         from unmask.compare.thought_table import to_table
@@ -131,6 +137,7 @@ def thoughts_analyse(
     from unmask.evaluation.windows import common_window
     from unmask.sampling import fill_request
 
+    check_seed(seed)
     if n < 1:
         raise Error(f"n is {n}; ask for at least 1 text.")
     if every < 1:
@@ -144,7 +151,7 @@ def thoughts_analyse(
     vocabulary = vocabulary_of(tokenizer, model)
     context = int(model.config.max_position_embeddings)
     room = min(options.passage, context) - 1
-    say(f"writing {n} texts of up to {room} tokens")
+    say(f"writing {counted(n, 'text')} of up to {counted(room, 'token')}")
     requests = [fill_request([], room, vocabulary, settings, index=index) for index in range(n)]
     trajectories = record(model, chosen, requests, tokenizer, vocabulary)
     measures: list[Measure] = []
@@ -154,7 +161,7 @@ def thoughts_analyse(
         from unmask.compare.thought_table import code_measures, course_measures
 
         window = common_window(text.texts, [tokenizer], [context])
-        say(f"reading the thoughts of {len(text.texts)} documents")
+        say(f"reading the thoughts of {counted(len(text.texts), 'document')}")
         read = read_documents(model, run.process, tokenizer, text.texts, window=window)
         code, verdict = code_measures(read, seed=seed)
         say("scoring held-out text")

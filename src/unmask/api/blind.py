@@ -10,7 +10,7 @@ from unmask.compare.blind import BlindPage as BlindPage
 from unmask.compare.preference import BlindResults as BlindResults
 from unmask.compare.preference import tally
 from unmask.compare.prompts import RUBRIC, load_prompts, load_rubric
-from unmask.errors import Error
+from unmask.errors import Error, check_seed
 from unmask.training.run import Run
 
 
@@ -50,8 +50,7 @@ def blind(
     for name, count in (("pairs", pairs), ("length", length)):
         if count is not None and count < 1:
             raise Error(f"{name} is {count}; it must be at least 1.")
-    if not 0 <= seed < 2**63:
-        raise Error(f"seed is {seed}; it must be 0 or more and fit into 64 bits.")
+    check_seed(seed)
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise Error(f"--output {folder} is a file; give a folder.")

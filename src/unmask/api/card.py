@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from unmask import __version__
+from unmask.lines import counted
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run
 
@@ -95,14 +96,17 @@ def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
         ("corpus", f"{recipe.data.source}, fingerprint {manifest['corpus_fingerprint']}"),
     ]
     if "train_bytes" in manifest:
-        rows.append(("training text", f"{manifest['train_bytes']:,} bytes"))
+        rows.append(("training text", f"{counted(manifest['train_bytes'], 'byte')}"))
     if "tokens_seen" in manifest:
-        rows.append(("tokens seen", f"{manifest['tokens_seen']:,} in {manifest['steps']:,} steps"))
+        rows.append(("tokens seen", f"{manifest['tokens_seen']:,} in {counted(manifest['steps'], 'step')}"))
     if "device" in manifest:
         rows.append(("trained on", f"{manifest['device']}, {manifest['precision']}, seed {recipe.seed}"))
     scores = [row["valid_nats_per_token"] for row in run.metrics() if "valid_nats_per_token" in row]
     if scores:
         label = "exact" if run.process.visibility == "causal" else "an upper bound"
+        if label == "exact" and recipe.thought is not None and recipe.thought.shape is not None:
+            label = "exact for thoughts held at noise"
+        label += ", its documents' lengths given" if run.process.told_length else ""
         rows.append(("held-out text", f"{scores[-1]:.3f} nats a token ({label})"))
     return rows
 

@@ -16,11 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 
 import unmask
 from unmask.compare.cells import Table, to_markdown
-from unmask.errors import Error, nearest
+from unmask.errors import Error, check_seed, nearest
 from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate, certifiable
 from unmask.evaluation.certify import certify as measure
 from unmask.evaluation.ground import Ground
 from unmask.evaluation.worlds import WORLDS
+from unmask.lines import counted, line
 from unmask.sampling import SAMPLERS, Settings
 from unmask.sampling.request import refuse_unused
 from unmask.training.hardware import processor_name
@@ -43,6 +44,11 @@ class Certification:
 
     certificates: tuple[Certificate, ...]
     setup: dict[str, Any]
+
+    def __repr__(self) -> str:
+        failed = sum(certificate.failed for certificate in self.certificates)
+        verdict = f"{failed} failed" if failed else "none failed"
+        return line("Certification", counted(len(self.certificates), "certificate"), verdict)
 
     @property
     def passed(self) -> bool:
@@ -108,6 +114,7 @@ def certify(
     makers = {name: WORLDS.get(name) for name in worlds}
     if not steps or min(steps) < 1:
         raise Error(f"steps must be numbers of at least 1, got {list(steps)}.")
+    check_seed(seed)
     if samples < 100:
         raise Error(f"samples is {samples}; fewer than 100 texts show nothing.")
     if not 0 < tolerance < 1:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unmask.data.sources import open_source
-from unmask.errors import Error, nearest
-from unmask.training.run import Run
+from unmask.errors import Error, check_seed, nearest
+from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
+    from unmask.compare.progress import Progress
     from unmask.compare.rows import Comparison
 
 JUDGE = "judge-nano"
@@ -25,102 +26,121 @@ def compare(
     runs: Sequence[str | Path | Run],
     output: str | Path,
     *,
+    quick: bool = False,
+    timing: bool = True,
     source: str | None = None,
-    documents: int = 200,
-    draws: int = 8,
-    judge: str | Path | Run = "auto",
-    samples: int = 32,
-    holes: int = 64,
+    documents: int | None = None,
+    draws: int | None = None,
+    judge: str | Path | Run | None = None,
+    samples: int | None = None,
+    holes: int | None = None,
     length: int | None = None,
-    steps: Sequence[int] = (8, 32, 128),
-    batches: Sequence[int] = (1, 8, 32),
+    steps: Sequence[int] | None = None,
+    batches: Sequence[int] | None = None,
     budget: Literal["tokens", "flops", "time"] = "tokens",
     rules: str | Path | None = None,
     seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> Comparison:
     """Compare runs on the same held-out text, beside controls, and write one report.
 
-    The folder then holds ``report.html``, ``table.md`` and ``compare.json``.
+    The folder then holds ``report.html``, ``table.md`` and ``compare.json``. What is finished before an interruption
+    is kept in it, for ``resume``. Numbers that are ``None`` are those of the full or the quick comparison
+    (:data:`unmask.compare.scope.FULL`, :data:`~unmask.compare.scope.QUICK`).
 
     Args:
         runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference. Runs that
             differ in nothing but their seed are one row.
-        output: Folder of the report.
+        output: Folder of the report; new or empty, unless ``resume`` or ``force``.
+        quick: Measure less: under a minute for two nano runs on one core. What is given besides stays.
+        timing: Whether generation is timed; without, rules on speed and memory stay undecided.
         source: Held-out text; default the valid split of the first run's corpus.
-        documents: Most held-out documents.
-        draws: Network calls a window where a likelihood is a bound.
+        documents: Most held-out documents; 200, quick 60.
+        draws: Network calls a window where a likelihood is a bound; 8, quick 4.
         judge: ``auto`` trains a small left-to-right judge on the corpus's judge split once and keeps it in the cache;
-            ``n-gram`` judges by an n-gram alone; ``none`` by nothing; else a run.
-        samples: Texts that each way to sample writes.
-        holes: Holes in held-out text that each run fills, where it can; 0: none.
-        length: Tokens of a generated text; default what the shortest context holds, at most 256.
-        steps: Steps of samplers that have them.
-        batches: Batch sizes at which generation is timed.
+            ``n-gram`` judges by an n-gram alone; ``none`` by nothing; else a run. Default ``auto``, quick ``n-gram``.
+        samples: Texts that each way to sample writes; 32, quick 12.
+        holes: Holes in held-out text that each run fills, where it can; 0: none. 64, quick 16.
+        length: Tokens of a generated text; default what the shortest context holds, at most 256, quick 64.
+        steps: Steps of samplers that have them; 8, 32 and 128, quick 8 and 32.
+        batches: Batch sizes at which generation is timed; 1, 8 and 32, quick 1.
         budget: What the rivals are said to be equal in; over 2 % of difference is a warning.
         rules: A YAML file of decision rules (``keep``, ``against``, ``rules``), beside those of the runs' recipes.
-        seed: Of the documents chosen, the bounds, the samples and the intervals.
+        seed: Of the documents chosen, the bounds, the samples.
+        resume: Go on with the interrupted comparison in ``output``, which must be of the same runs and settings.
+        force: Write over the report, or start anew the interrupted comparison, that ``output`` holds.
         command: The command line, for the report.
-        say: Called with a line of progress.
+        say: Called with a line of news.
+        progress: Called with where the comparison stands: its stage, how much of it is done, the seconds left.
 
     Returns:
         All that the report shows, as data.
 
     Raises:
-        Error: no such run, unfit text, or a judge that was trained on a rival's text.
+        Error: no such run, a run named twice, a folder in use, unfit text, or a judge that was trained on a rival's
+            text.
     """
-    from unmask.compare.compare import Speed
     from unmask.compare.compare import compare as measure
     from unmask.compare.decide import read_rules
-    from unmask.compare.fairness import BUDGETS, refuse_bytes
+    from unmask.compare.fairness import BUDGETS, refuse_bytes, refuse_twice
+    from unmask.compare.parts import check_folder
+    from unmask.compare.scope import choose
 
     if budget not in BUDGETS:
         raise Error(f"unknown budget {budget!r}.{nearest(budget, BUDGETS)} Choose from {', '.join(BUDGETS)}.")
     asked = [read_rules(Path(rules))] if rules is not None else []
-    for name, values in (("steps", steps), ("batches", batches)):
-        if not values or min(values) < 1:
-            raise Error(f"{name} must be numbers of at least 1, got {list(values)}.")
-    for name, count in (("documents", documents), ("draws", draws), ("samples", samples), ("length", length)):
-        if count is not None and count < 1:
-            raise Error(f"{name} is {count}; it must be at least 1.")
-    if holes < 0:
-        raise Error(f"holes is {holes}; it must be 0 or more.")
-    if Path(output).is_file():
-        raise Error(f"--output {output} is a file; give a folder.")
+    scope = choose(
+        quick,
+        timing,
+        documents=documents,
+        draws=draws,
+        samples=samples,
+        holes=holes,
+        length=length,
+        steps=steps,
+        batches=batches,
+    )
+    check_seed(seed)
+    if (Path(output) / MANIFEST).is_file():
+        raise Error(f"--output {output} is a run; to compare it too, give the runs as one list, and a folder besides.")
+    check_folder(Path(output), resume=resume, force=force)
     if source is not None:
         open_source(source)
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
     if not opened:
         raise Error("there is nothing to compare; name at least one run.")
+    refuse_twice(opened)
     refuse_bytes(opened)
     chosen: Run | Literal["n-gram", "none"]
-    if judge == "auto":
+    wanted = judge or ("n-gram" if quick else "auto")
+    if wanted == "auto":
         for run in opened:
             run.model("cpu")  # damaged weights are refused before a judge is trained
         chosen = auto_judge(opened[0], say)
-    elif judge == "none":
+    elif wanted == "none":
         chosen = "none"
-    elif judge == "n-gram":
+    elif wanted == "n-gram":
         chosen = "n-gram"
     else:
-        chosen = judge if isinstance(judge, Run) else Run.open(judge)
+        chosen = wanted if isinstance(wanted, Run) else Run.open(wanted)
     return measure(
         opened,
         output,
+        scope=scope,
         source=source,
-        documents=documents,
-        draws=draws,
         judge=chosen,
-        samples=samples,
-        holes=holes,
-        length=length,
-        speed=Speed(batches=tuple(batches), steps=tuple(steps)),
         budget=budget,
         rules=asked,
         seed=seed,
+        resume=resume,
+        force=force,
         command=command,
         say=say,
+        progress=progress,
     )
 
 
@@ -132,6 +152,7 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
     from unmask.compare.drawn_training import train_drawn
     from unmask.compare.held_out import corpus_of
     from unmask.data.cache import built, cache_folder
+    from unmask.training.places import place_of
     from unmask.training.recipe import load_recipe
 
     corpus = corpus_of(run)
@@ -143,7 +164,11 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
     wanted = run.recipe.data
     recipe = load_recipe(JUDGE)
     shared = ("source", "valid", "valid_fraction", "judge_fraction", "normalize", "text_field")
-    data = recipe.data.model_copy(update={"split": "judge", **{name: getattr(wanted, name) for name in shared}})
+    given = {name: getattr(wanted, name) for name in shared}
+    for key in ("source", "valid"):
+        if given[key] is not None:
+            given[key] = place_of(run.manifest, key, given[key])
+    data = recipe.data.model_copy(update={"split": "judge", **given})
     tokens = corpus.stats()["splits"]["judge"]["bytes"] / 3  # a token of its small vocabulary is about 3 bytes
     per_step = data.length * recipe.training.per_device_train_batch_size
     steps = max(50, min(recipe.training.max_steps, round(6 * tokens / per_step)))

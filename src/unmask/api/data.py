@@ -12,6 +12,7 @@ from unmask.data.corpus import documents, load_corpus
 from unmask.data.fetch import fetch
 from unmask.data.tokenizers import make_tokenizer
 from unmask.errors import Error
+from unmask.lines import counted, line
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,23 @@ class DataStats:
 
     Attributes:
         corpus: What :meth:`unmask.data.corpus.Corpus.stats` returns.
-        tokenizer: Name, fingerprint, vocab_size, and tokens, bytes_per_token on the validation split.
+        tokenizer: Name, fingerprint, vocab_size, and tokens, bytes_per_token on ``split``: the validation split, or,
+            where that is empty, another.
+        notes: What to know about the choice of files, and whether there is enough text to train on.
     """
 
     corpus: dict[str, Any]
     tokenizer: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        found = self.corpus
+        sizes = counted(found["documents"], "document"), counted(found["bytes"], "byte")
+        return line("DataStats", str(found["source"]), *sizes, f"fingerprint {found['fingerprint']}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {**self.corpus, "tokenizer": self.tokenizer}
+        return {**self.corpus, "tokenizer": self.tokenizer, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,9 @@ class Fetched:
 
     folder: Path
     manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return line("Fetched", str(self.folder), *(str(name) for name in self.manifest.get("files", ())))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -62,17 +74,20 @@ class Converted:
     documents: int
     bytes: int
 
+    def __repr__(self) -> str:
+        return line("Converted", str(self.output), counted(self.documents, "document"), counted(self.bytes, "byte"))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {**asdict(self), "output": str(self.output)}
 
 
 def data_stats(
-    source: str,
+    source: str | Path,
     *,
     tokenizer: str | None = None,
     vocab_size: int = 4096,
-    valid: str | None = None,
+    valid: str | Path | None = None,
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
     binary: bool = False,
@@ -92,13 +107,18 @@ def data_stats(
         Error: as :func:`unmask.data.corpus.load_corpus` and :func:`unmask.data.tokenizers.make_tokenizer`.
     """
     corpus = load_corpus(source, valid=valid, normalize=normalize, text_field=text_field, binary=binary)
+    stats = corpus.stats()
+    filled = [name for name, held in stats["splits"].items() if held["documents"]]
+    empty = [name for name in ("train", "valid") if name not in filled]
+    notes = (*corpus.notes, *(f"the {name} split is empty; to train, give more documents." for name in empty))
     if tokenizer is None:
-        return DataStats(corpus.stats())
-    chosen = make_tokenizer(tokenizer, documents(corpus.split("train")), vocab_size, binary)
-    tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split("valid")))
-    size = corpus.stats()["splits"]["valid"]["bytes"]
+        return DataStats(stats, notes=notes)
+    learned, measured = (next(name for name in (wish, *filled) if name in filled) for wish in ("train", "valid"))
+    chosen = make_tokenizer(tokenizer, documents(corpus.split(learned)), vocab_size, binary)
+    tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split(measured)))
+    size = stats["splits"][measured]["bytes"]
     figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}
-    return DataStats(corpus.stats(), {**figures, "tokens": tokens, "bytes_per_token": size / tokens})
+    return DataStats(stats, {**figures, "split": measured, "tokens": tokens, "bytes_per_token": size / tokens}, notes)
 
 
 def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched:
@@ -121,12 +141,12 @@ def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched
 
 
 def data_convert(
-    source: str, output: str | Path, *, text_field: str = "text", binary: bool = False, force: bool = False
+    source: str | Path, output: str | Path, *, text_field: str = "text", binary: bool = False, force: bool = False
 ) -> Converted:
     """Write a source as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (1-D uint8) file.
 
-    A single .txt or .npy goes to .txt or .npy byte for byte, if it is text. Otherwise documents are written one a line
-    or row, or, to .txt and .npy, with a blank line between them.
+    A single .npy or plain text goes to .txt or .npy byte for byte, if it is text. Otherwise documents are written one a
+    line or row, or, to .txt and .npy, with a blank line between them.
 
     Args:
         source: See :mod:`unmask.data.sources`.
@@ -146,7 +166,12 @@ def data_convert(
         raise Error(f"{path} exists. Name another file, or add --force to replace it.")
     if binary:
         return _convert_bytes(Path(source), path)
-    if form in (".txt", ".npy") and readers.file_format(Path(source)) in (".txt", ".npy") and Path(source).is_file():
+    if (
+        form in (".txt", ".npy")
+        and readers.file_format(Path(source)) in (".txt", ".npy", None)
+        and Path(source).is_file()
+    ):
+        readers.check_readable(Path(source))
         writers.write_raw((text.encode() for text in readers.read_raw(Path(source))), path)
         return Converted(path, 1, path.stat().st_size)
     count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path)

@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask.api.compare import compare
-from unmask.api.infill import infill
-from unmask.api.sample import sample
-from unmask.api.train import train
+from unmask.api.train import resolve, train
 from unmask.errors import Error
+from unmask.lines import line
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
+    from unmask.compare.progress import Progress
     from unmask.compare.rows import Comparison
 
 PROMPT = "Return the"
@@ -54,6 +53,9 @@ class DemoResult:
     masked_text: str
     comparison: Comparison
 
+    def __repr__(self) -> str:
+        return line("DemoResult", f"report in {self.report}", f"runs {self.causal} and {self.masked}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
@@ -72,6 +74,7 @@ def demo(
     *,
     overrides: Iterable[str] = (),
     say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[Progress], None] = lambda told: None,
     watch: Callable[[Run], AbstractContextManager[Watch | None]] = lambda run: nullcontext(),
 ) -> DemoResult:
     """Train ``demo-causal`` and ``demo-masked``, let both write, and compare them.
@@ -81,13 +84,20 @@ def demo(
     Args:
         output: Folder for the two runs and the report.
         overrides: ``section.key=value`` for both recipes (a smaller budget, another corpus).
-        say: Called with a line of progress.
+        say: Called with a line of news.
+        progress: Called with where the comparison stands.
         watch: Given the masked run, a context whose value is called at each step of one text's denoising.
 
     Raises:
         Error: as train, sample and compare.
     """
     folder, overrides = Path(output), list(overrides)
+    for name in ("causal", "masked"):
+        resolve(f"demo-{name}", overrides)
+    from unmask.api.compare import compare
+    from unmask.api.infill import infill
+    from unmask.api.sample import sample
+
     runs = {name: _train(f"demo-{name}", folder / name, overrides, say) for name in ("causal", "masked")}
     if interrupted := [r for r in runs.values() if r.manifest["status"] != "finished"]:
         raise Error(f"stopped while training {interrupted[0].path}; the same command goes on from there.")
@@ -95,7 +105,7 @@ def demo(
     say("Held-out sentences with holes, filled by the masked model (it sees both sides of a hole):")
     filled = []
     for original, holes in held_out_sentences(runs["masked"]):
-        text = infill(runs["masked"], holes, length="1-2", temperature=0.0).texts[0]
+        text = infill(runs["masked"], holes, length="1-2", length_by="likeliest", temperature=0.0).texts[0]
         filled.append(Filled(original, holes, text))
         say(f"  with holes {holes}")
         say(f"  filled     {text}")
@@ -112,19 +122,17 @@ def demo(
     causal_text = sample(runs["causal"], PROMPT, max_tokens=60, temperature=0.8, seed=1, ignore_eos=True).texts[0]
     say(f"  {_flat(causal_text)}")
     say("")
-    say("This is what a few minutes of two cores buy: words and phrases, not sense. More steps buy more.")
+    say("This is what a few minutes buy: words and phrases, not sense. More steps buy more.")
     say("")
     report = folder / "report"
     comparison = compare(
         list(runs.values()),
         report,
-        documents=60,
-        samples=8,
-        steps=(8, 32),
-        batches=(1, 8),
-        judge="n-gram",
+        quick=True,
+        force=True,
         command="unmask demo",
         say=say,
+        progress=progress,
     )
     return DemoResult(
         runs["causal"].path,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from unmask.data.cache import cache_folder
+from unmask.lines import counted, line
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -51,6 +52,12 @@ class Diagnosis:
     """All checks, in the order in which they were made."""
 
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        failed = [check.name for check in self.checks if check.status == "fail"]
+        return line(
+            "Diagnosis", counted(len(self.checks), "check"), f"failed: {', '.join(failed)}" if failed else "none failed"
+        )
 
     @property
     def healthy(self) -> bool:
@@ -162,16 +169,50 @@ def _compile(*, run: bool) -> Check:
 
 
 def _threads() -> Check:
+    """More threads are faster only where there are free cores for them, so a step is timed with one and with all."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = torch.get_num_threads()
-    detail = f"torch uses {threads}, this process may use {cores} cores"
+    from unmask.threads import allowed_cores, free_cores
+
+    cores, free, threads = allowed_cores(), free_cores(), torch.get_num_threads()
+    detail = f"torch uses {threads}, this process may use {cores} cores, {free} free now"
     if threads > cores:
-        return Check("threads", "warn", f"{detail}: they get in each other's way", f"export OMP_NUM_THREADS={cores}")
-    if threads < cores and "OMP_NUM_THREADS" in os.environ:
-        return Check("threads", "warn", f"{detail}: some lie idle", f"unset OMP_NUM_THREADS, or set it to {cores}")
-    return Check("threads", "ok", detail)
+        return Check("threads", "warn", f"{detail}: they get in each other's way", f"export OMP_NUM_THREADS={free}")
+    seconds = {count: _step_seconds(count) for count in sorted({1, threads, cores})}
+    best = min(seconds, key=lambda count: seconds[count])
+    told = ", ".join(f"{1 / seconds[count]:,.0f} with {count}" for count in seconds)
+    detail = f"{detail}; small steps a second by threads: {told}"
+    if seconds[threads] > _SLOWER * seconds[best]:
+        return Check("threads", "warn", f"{detail}: {best} would be faster now", f"export OMP_NUM_THREADS={best}")
+    return Check("threads", "ok", f"{detail}: {threads} is right")
+
+
+_SLOWER = 1.2
+"""A number of threads that is slower than the best one by this factor is worth a line."""
+
+
+def _step_seconds(threads: int, seconds: float = 0.2) -> float:
+    """Return the mean seconds of a small layer's step, forwards and back, over ``seconds`` of steps."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        weights = [torch.ones(128, 512, requires_grad=True), torch.ones(512, 128, requires_grad=True)]
+        given = torch.ones(2048, 128)
+
+        def step() -> None:
+            out = torch.nn.functional.gelu(given @ weights[0]) @ weights[1]
+            out.softmax(-1).square().sum().backward()  # type: ignore[no-untyped-call]
+
+        step()  # the first one pays for set-up
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds or steps < 3:
+            step()
+            steps += 1
+        return (time.perf_counter() - start) / steps
+    finally:
+        torch.set_num_threads(before)
 
 
 def _memory() -> Check:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from unmask.data.sources import check_source
+from unmask.errors import check_seed
+from unmask.lines import counted, line, scored
 from unmask.training.run import Run
 
 
@@ -19,7 +22,9 @@ class Evaluation:
         process: Its process.
         bits_per_byte: Nats of all tokens, end-of-text included, / ln 2 / UTF-8 bytes.
         bound: ``exact``, ``upper bound``, or ``exact for ...``.
-        interval: 95 % bootstrap interval over documents; ``None`` for a single one.
+        length_nats: Nats among them for the lengths of windows, where the network is told these; else 0.
+        interval: 95 % interval over documents; ``None`` for a single one.
+        bits_per_character: Bits of a character of the text, a code point; ``None`` where bytes are no text.
         bytes: Bytes scored.
         documents: Documents scored.
         tokens: Tokens scored.
@@ -35,6 +40,8 @@ class Evaluation:
     process: str
     bits_per_byte: float
     bound: str
+    length_nats: float
+    bits_per_character: float | None
     interval: tuple[float, float] | None
     bytes: int
     documents: int
@@ -45,6 +52,11 @@ class Evaluation:
     split: str
     corpus_fingerprint: str
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return line(
+            "Evaluation", f"{self.run}: {scored(self.bits_per_byte, self.bound, counted(self.documents, 'document'))}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -70,17 +82,21 @@ def evaluate(
         draws: Network calls a window where the likelihood is a bound.
         likelihood: ``default``, what the process says; ``duel``, exact for the sampler that unmasks the surest token
             first (as many network calls as tokens).
-        seed: Of the choice, the bound's noise and the bootstrap.
+        seed: Of the choice, the bound's noise.
         progress: Called with (windows done, windows in all).
 
     Raises:
         Error: no such run, no text, or no such likelihood.
     """
+    check_seed(seed)
+    opened = run if isinstance(run, Run) else Run.open(run)
+    binary = opened.recipe.data.binary
+    if source is not None:
+        check_source(source, binary)
     from unmask.compare.held_out import held_out
     from unmask.evaluation.bits import bits_per_byte
     from unmask.evaluation.windows import common_window
 
-    opened = run if isinstance(run, Run) else Run.open(run)
     text = held_out([opened], source, documents, seed)
     model = opened.model()
     window = common_window(text.texts, [opened.tokenizer], [int(model.config.max_position_embeddings)])
@@ -100,6 +116,8 @@ def evaluate(
         process=opened.process.name,
         bits_per_byte=score.value,
         bound=score.bound,
+        length_nats=score.length_nats,
+        bits_per_character=None if binary else score.value * score.bytes / sum(map(len, text.texts)),
         interval=score.interval,
         bytes=score.bytes,
         documents=score.documents,

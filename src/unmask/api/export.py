@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from unmask.api.card import model_card
+from unmask.data.cache import by_umask
 from unmask.errors import Error, nearest
-from unmask.models.bytes_config import ENTROPY_RUN
+from unmask.lines import counted, line
+from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
@@ -44,6 +46,11 @@ class Export:
     parameters: int
     files: tuple[str, ...]
     bytes: int
+
+    def __repr__(self) -> str:
+        return line(
+            "Export", str(self.path), self.format, counted(self.parameters, "parameter"), counted(self.bytes, "byte")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -81,7 +88,7 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
             _write_hub(opened, partial)
         public = _without_local_paths(opened.recipe)
         (partial / "README.md").write_text(model_card(opened, public, format, folder.absolute().name), "utf-8")
-        os.replace(partial, folder)  # a reader never sees half a folder
+        os.replace(by_umask(partial), folder)  # a reader never sees half a folder
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -127,7 +134,8 @@ def _write_hub(run: Run, folder: Path) -> None:
     public = _without_local_paths(run.recipe)
     (folder / RECIPE).write_text(public.to_yaml(), encoding="utf-8")
     names = {"corpus": _public_name(run.manifest["corpus"]), "tokenizer": _public_name(run.manifest["tokenizer"])}
-    write_json(folder / MANIFEST, {**run.manifest, **names})
+    told = {key: value for key, value in run.manifest.items() if key != "corpus_at"}  # places on this machine
+    write_json(folder / MANIFEST, {**told, **names})
     adopted = folder / "tokenizer" / "unmask_tokenizer.json"
     state = json.loads(adopted.read_text("utf-8"))
     adopted.write_text(json.dumps({**state, "name": _public_name(state["name"])}, indent=2) + "\n", "utf-8")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from unmask.errors import Error
+from unmask.errors import Error, check_seed
+from unmask.lines import counted, line
 from unmask.retrieval.budget import Budget
 from unmask.retrieval.embedders import Reader, read_texts
 from unmask.retrieval.index import Index, open_index
@@ -25,6 +26,7 @@ from unmask.retrieval.search import search
 from unmask.retrieval.vectors import KINDS, keep
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+RECALLS = (0.8, 0.9, 0.95)
 _SAMPLE = 2000  # texts embedded again, for the cost of storage
 _TURNS = 5
 
@@ -50,6 +52,14 @@ class IndexBench:
     recall: list[dict[str, Any]]
     latency: list[dict[str, Any]]
     storage: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        return line(
+            "IndexBench",
+            self.index,
+            counted(self.queries, "query", "queries"),
+            f"{self.k} neighbours of {self.texts:,} texts",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -91,6 +101,7 @@ def bench_index(
         Error: no index, or one too small for the question.
     """
     opened = index if isinstance(index, Index) else open_index(index)
+    check_seed(seed)
     if queries < 1:
         raise Error(f"queries is {queries}; ask at least 1.")
     if not 1 <= k <= len(opened):
@@ -129,6 +140,10 @@ def _recall(
         for share in SHARES:
             found = search(index, asked, k, Budget(share=share), router=router, owns=owns)
             rows.append(_row(name, index, found.members, found.read, found.certified, best))
+    if k <= max(index.dials.curves):
+        for recall in RECALLS:
+            found = search(index, asked, k, Budget(recall=recall), owns=owns)
+            rows.append(_row(f"--recall {recall}", index, found.members, found.read, found.certified, best))
     found = search(index, asked, k, Budget(exact=True), owns=owns)
     rows.append(_row("exact", index, found.members, found.read, found.certified, best))
     near = search(index, asked, k, Budget(exact=True), least=0.9, owns=owns)

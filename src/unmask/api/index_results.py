@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unmask.lines import counted, excerpt, line
+
 
 @dataclass(frozen=True)
 class IndexResult:
@@ -34,6 +36,9 @@ class IndexResult:
     embedder: str
     seconds: float
 
+    def __repr__(self) -> str:
+        return line("IndexResult", self.index, counted(self.texts, "text"), counted(self.shelves, "shelf", "shelves"))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
@@ -61,6 +66,9 @@ class Hit:
     offset: int = 0
     count: int = 1
 
+    def __repr__(self) -> str:
+        return line("Hit", f"{self.score:.3f}", f"text {self.id}", repr(excerpt(self.text, 80)))
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -78,6 +86,8 @@ class SearchResult:
         texts: N.
         bytes_read: Bytes of these vectors.
         certified: Whether nothing better is left unread.
+        k: How many were asked for.
+        note: Why there are fewer results than that; ``None``: there are not.
     """
 
     index: str
@@ -91,6 +101,12 @@ class SearchResult:
     texts: int
     bytes_read: int
     certified: bool
+    k: int
+    note: str | None = None
+
+    def __repr__(self) -> str:
+        read = f"{self.opened_shelves} of {counted(self.shelves, 'shelf', 'shelves')} read"
+        return line("SearchResult", f"{counted(len(self.results), 'text')} for {excerpt(self.query)!r}", read)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -123,6 +139,9 @@ class GrepResult:
     bytes_read: int
     bytes: int
 
+    def __repr__(self) -> str:
+        return line("GrepResult", f"{excerpt(self.pattern)!r} in {counted(self.matches, 'text')} of {self.texts:,}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
@@ -147,6 +166,9 @@ class IndexStats:
     query: dict[str, Any]
     elsewhere: dict[str, Any]
     grep: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return line("IndexStats", self.index, *(f"{key} {value}" for key, value in self.holds.items()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -38,10 +38,11 @@ def search_index(
     Args:
         index: Folder of an index, or an opened one.
         query: Words.
-        k: How many texts.
-        open: Share of the texts to read; default 0.1. Give at most one of this and the next three.
+        k: How many texts. Where there are fewer results, ``note`` says why.
+        open: Share of the texts to read; default 0.1, and no fewer than 1,024 texts or k. Give at most one of this and
+            the next three.
         bytes: Bytes of vectors to read.
-        recall: Share of the true best to find, on average, as held-out sentences say.
+        recall: Share of the k truly nearest to find, on average, as held-out sentences say; for k up to 200.
         exact: Read until nothing better can be left.
         least: Smallest score of a result.
         router: Who chooses the shelves; default: the index's.
@@ -88,7 +89,22 @@ def search_index(
         texts=len(opened),
         bytes_read=count * opened.row_bytes,
         certified=bool(found.certified[0]),
+        k=k,
+        note=_why_fewer(len(hits), k, count, len(opened), least),
     )
+
+
+def _why_fewer(found: int, k: int, read: int, texts: int, least: float | None) -> str | None:
+    """Say why there are fewer results than were asked for."""
+    if found >= k:
+        return None
+    if read < min(k, texts):
+        return (
+            f"{found} of {k} found, since {read} of {texts:,} texts were read; read more by --open, --bytes or --exact."
+        )
+    if found < min(k, texts) and least is not None:
+        return f"{found} of {k} found; no other that was read has a score of {least:g} or more."
+    return f"{found} of {k} found; the index holds {texts:,} texts."
 
 
 def grep_index(index: str | Path | Index, pattern: str, *, limit: int = 20) -> GrepResult:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import torch
 
 from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
 from unmask.data.batch import Batch
 from unmask.errors import Error
-from unmask.sampling.infill import Filling, best_filling, hole_requests, layouts, parse_holes, parse_length
+from unmask.evaluation.finite import refuse_not_finite
+from unmask.lines import counted, excerpt, line, scored
+from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
+from unmask.sampling.lengths import Choice, around_nats, posterior
+from unmask.sampling.lengths import chosen as chosen_layout
 from unmask.training.run import Run
 
 
@@ -27,9 +32,13 @@ class InfillResult:
         texts: The filled sentences.
         fills: For each text, what was written into each hole.
         lengths: For each text, the length of each hole in tokens.
-        bits_per_byte: For each text, its score under the model: the criterion by which lengths were chosen.
+        bits_per_byte: For each text, its score under the model. No criterion: fewest bits per byte have long holes.
         bound: What kind of score that is.
-        tried: Combinations of hole lengths that were tried for each text.
+        tried: Combinations of hole lengths that were compared.
+        layouts: Those combinations.
+        probabilities: Of each, given the text around the holes, all being alike beforehand. They are the same for all
+            texts.
+        length_by: Whether lengths were drawn by these probabilities, or are the most probable ones.
     """
 
     run: str
@@ -42,6 +51,14 @@ class InfillResult:
     bits_per_byte: list[float]
     bound: str
     tried: int
+    layouts: list[list[int]]
+    probabilities: list[float]
+    length_by: str
+
+    def __repr__(self) -> str:
+        filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
+        score = scored(self.bits_per_byte[0], self.bound) if self.bits_per_byte else ""
+        return line("InfillResult", f"{counted(len(self.texts), 'text')} by {self.sampler}", filled, score)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -53,6 +70,8 @@ def infill(
     text: str,
     *,
     length: int | str = "1-4",
+    length_by: Choice = "draw",
+    orders: int = 4,
     hole: str | None = None,
     n: int = 1,
     sampler: str | None = None,
@@ -64,25 +83,34 @@ def infill(
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
 
-    With a range of lengths every combination is filled and the whole text with the fewest bits per byte under the model
-    is kept; above 64 combinations all holes get the same length.
+    With a range of lengths, every combination has a probability given the text around the holes (a uniform prior over
+    those tried, and the model's own law of that text; see :mod:`unmask.sampling.lengths`); above 64 combinations all
+    holes get the same length. Each text's lengths are drawn from it with the text's own noise, since the most probable
+    ones would be the same for all texts, and may be hardly more probable than others.
 
     Args:
         run: A run folder, or an opened run, of a process that fills masked positions.
         text: A hole is a run of two or more underscores.
         length: Tokens in a hole: a number, or a range such as ``"2-6"``.
+        length_by: How lengths are chosen from a range: ``draw`` by their probabilities, or ``likeliest``, the most
+            probable ones for every text.
+        orders: Random orders of the text around the holes that these probabilities are averaged over; each takes as
+            many network calls a combination as that text has tokens (the 16 nearest on each side of a hole).
         hole: Another sign for a hole; underscores are then text.
         n: How many filled sentences.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
         draws: Network calls that each text's score is averaged over.
-        trace: Also write a trace file (of every combination).
+        trace: Also write a trace file.
         watch: Called at every step.
         **settings: Fields of ``unmask.sampling.Settings``.
 
     Raises:
-        Error: as :func:`sample`; a causal run; no hole; a length that is no length.
+        Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
+            longer than a passage of the run.
     """
+    if length_by not in get_args(Choice):
+        raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
     pieces, (low, high) = parse_holes(text, hole), parse_length(length)
     run, chosen, resolved = resolve(run, sampler, settings)
     if chosen.visibility == "causal":
@@ -100,25 +128,30 @@ def infill(
             "shorten the text or the holes (--length)."
         )
     tried = layouts(holes, low, high)
-    asked = [r for i in range(n) for r in hole_requests(pieces, tried, tokenizer, vocabulary, resolved, i)]
-    requests = [a.request for a in asked]
-    samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
+    probabilities = [1.0]
+    if len(tried) > 1:
+        each = hole_requests(pieces, tried, tokenizer, vocabulary, resolved)
+        nats = around_nats(model, each, vocabulary, orders=orders, seed=resolved.seed, batch_size=batch_size)
+        probabilities = posterior(nats)
+    lengths = [tried[chosen_layout(probabilities, length_by, resolved.seed, i)] for i in range(n)]
+    asked = [hole_requests(pieces, [own], tokenizer, vocabulary, resolved, i)[0] for i, own in enumerate(lengths)]
+    samples = write(run, model, chosen, [a.request for a in asked], vocabulary, batch_size, trace, watch)
     score = RunScore(run, model, batch_size, draws)
-    best: list[Filling] = []
-    for start in range(0, len(asked), len(tried)):
-        part = slice(start, start + len(tried))
-        best.append(best_filling(samples[part], asked[part], tokenizer, score))
+    bits = score.bits_per_byte([sample.tokens for sample in samples])
     return InfillResult(
         run=str(run.path),
         sampler=chosen.name,
         settings=asdict(resolved),
         text=text,
-        texts=[b.text for b in best],
-        fills=[list(b.fills) for b in best],
-        lengths=[list(b.lengths) for b in best],
-        bits_per_byte=[b.bits_per_byte for b in best],
+        texts=[tokenizer.decode(sample.tokens) for sample in samples],
+        fills=[list(hole_texts(sample, own, tokenizer)) for sample, own in zip(samples, asked, strict=True)],
+        lengths=[list(own) for own in lengths],
+        bits_per_byte=bits,
         bound=score.bound,
         tried=len(tried),
+        layouts=[list(own) for own in tried],
+        probabilities=probabilities,
+        length_by=length_by,
     )
 
 
@@ -132,6 +165,11 @@ class RunScore:
     def __init__(self, run: Run, model: Any, batch_size: int, draws: int) -> None:
         self._run, self._model, self._batch_size, self._draws = run, model, batch_size, draws
         self.bound = ""
+
+    def bits_per_byte(self, texts: list[tuple[int, ...]]) -> list[float]:
+        """Return the bits of each text for a byte that its tokens stand for, be the bytes text or not."""
+        sizes = [len(self._run.tokenizer.decode_bytes(text)) for text in texts]
+        return [nats / math.log(2) / max(1, size) for nats, size in zip(self(texts), sizes, strict=True)]
 
     @torch.no_grad()
     def __call__(self, texts: list[tuple[int, ...]]) -> list[float]:
@@ -148,4 +186,5 @@ class RunScore:
             answer = self._run.process.likelihood(self._model, batch.to(device), draws=self._draws, seed=0)
             self.bound = answer.bound
             nats += answer.nats.tolist()
+        refuse_not_finite(nats, "filled texts", self._model)
         return nats

@@ -16,6 +16,7 @@ from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
 from unmask.errors import Error
 from unmask.evaluation.closeness import Closeness, closeness
+from unmask.lines import counted, excerpt, line
 from unmask.sampling import Request
 from unmask.sampling.blend import Path as Way
 from unmask.sampling.blend import begun, between, unit
@@ -67,6 +68,10 @@ class InterpolateResult:
     ends: Closeness
     points: list[Point]
     random: Point
+
+    def __repr__(self) -> str:
+        ends = f"{excerpt(self.a, 40)!r} to {excerpt(self.b, 40)!r}"
+        return line("InterpolateResult", f"{counted(len(self.points), 'point')} from {ends}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -14,6 +14,8 @@ from unmask.api.thoughts import Mind, opened, read_all, read_text
 from unmask.api.writing import SettingsOptions
 from unmask.data.batch import Batch
 from unmask.errors import Error
+from unmask.evaluation.finite import refuse_not_finite
+from unmask.lines import excerpt, line
 from unmask.sampling import Request, Sample
 from unmask.sampling.blend import begun, mixed
 from unmask.sampling.kept import Kept, opening
@@ -70,6 +72,10 @@ class ParallelResult:
     blended: Hypothesis | None
     text: str
 
+    def __repr__(self) -> str:
+        kept = "the blend" if self.blended else f"number {self.best}"
+        return line("ParallelResult", f"{kept} of {len(self.hypotheses)} hypotheses kept", repr(excerpt(self.text, 64)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
@@ -95,6 +101,7 @@ def thoughts_parallel(
     The blend is the mean of the hypotheses' thoughts, read off what they wrote, with weights softmax(sharpness *
     score), noised and denoised again with the words hidden. The winner of K is better than one of them even if no score
     means anything but itself: its score is to be read beside the mean, and never beside a text that was written once.
+    The score is a mean over what was written alone, and favours no length; the likelihood itself favours the shortest.
 
     Args:
         run: A run folder with thoughts, or an opened run.
@@ -199,6 +206,7 @@ def _scores(
         scored = (torch.arange(size, device=device) >= given).expand(len(part), -1) & batch.valid
         with torch.no_grad():
             answer = mind.run.process.likelihood(mind.model, batch, draws=draws, seed=0, scored=scored)
+        refuse_not_finite(answer.nats, "hypotheses", mind.model)
         bound = answer.bound
         for nats, text in zip(answer.nats.tolist(), part, strict=True):
             count = len(tokenizer.decode_bytes(text[given:]))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unmask.errors import Error
+from unmask.lines import counted, line
+from unmask.training.find_run import find_run
 from unmask.training.run import WEIGHTS, Run, open_folder
 
 
@@ -17,7 +19,7 @@ class Plots:
     Attributes:
         run: The run's name.
         files: The pictures, PNG.
-        missing: Name of each picture that there is none of, and why.
+        missing: Name of each picture that such a run can have and this one has not, and why.
         text: Where the text comes from that patches were cut of; empty where none was needed.
     """
 
@@ -25,6 +27,9 @@ class Plots:
     files: list[Path]
     missing: dict[str, str]
     text: str
+
+    def __repr__(self) -> str:
+        return line("Plots", self.run, counted(len(self.files), "picture"), f"{len(self.missing)} left out")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -67,7 +72,8 @@ def _opened(run: str | Path | Run) -> Run:
     """Open a run, also one that has no weights yet."""
     if isinstance(run, Run):
         return run
-    return Run(Path(run), *open_folder(Path(run))) if Path(run).is_dir() else Run.open(run)
+    folder = find_run(run)
+    return Run.open(run) if folder is None else Run(folder, *open_folder(folder))
 
 
 def _read(text: str | Path) -> tuple[str, str]:
@@ -79,7 +85,7 @@ def _read(text: str | Path) -> tuple[str, str]:
     if isinstance(text, Path) and not is_file:
         raise Error(f"there is no file {text}; give one that holds the text, or the text itself.")
     try:
-        found = Path(text).read_text(encoding="utf-8") if is_file else str(text)
+        found = Path(text).read_text(encoding="utf-8-sig") if is_file else str(text)
         found.encode()
     except UnicodeError as error:
         raise Error(f"the text {'in ' + str(text) if is_file else 'given'} is not UTF-8; give one that is.") from error

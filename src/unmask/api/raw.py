@@ -20,7 +20,7 @@ def text_for(given: str | bytes, tokenizer: Tokenizer) -> str:
     if isinstance(given, str):
         return given
     try:
-        return given.decode()
+        return given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Error(
             f"the prompt is not UTF-8 (byte {error.start}), and this run models text. Give UTF-8, or take a run with "

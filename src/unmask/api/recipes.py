@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask.errors import Error
+from unmask.lines import line
 from unmask.training.recipe import Recipe, load_recipe, recipe_names
 
 
@@ -19,6 +20,9 @@ class RecipeLine:
     process: str
     backbone: str
     source: str
+
+    def __repr__(self) -> str:
+        return line("RecipeLine", f"{self.name}: {self.about}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

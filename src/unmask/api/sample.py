@@ -13,6 +13,7 @@ from unmask.api.infill import infill as infill
 from unmask.api.raw import shown, text_for
 from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
 from unmask.errors import Error
+from unmask.lines import counted, excerpt, line
 from unmask.retrieval.index import Index
 from unmask.sampling import Request, canvas
 from unmask.sampling.infill import hand_over_space
@@ -58,6 +59,11 @@ class SampleResult:
     evidence: list[EvidenceText] | None = None
     data: list[bytes] = field(default_factory=list)
     binary: bool = False
+
+    def __repr__(self) -> str:
+        written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
+        tokens = counted(sum(self.tokens), "token")
+        return line("SampleResult", f"{counted(len(self.texts), 'text')} of {tokens} in all by {self.sampler}", written)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -121,7 +127,8 @@ def sample(
     if wanted < 1 <= room:
         raise Error(f"max_tokens is {max_tokens}; it must be at least 1.")
     if wanted > room or room < 1:
-        given = f"a prompt of {len(prefix_ids)} tokens" + (f" and a suffix of {len(suffix_ids)}" if suffix_ids else "")
+        given = f"a prompt of {counted(len(prefix_ids), 'token')}"
+        given += f" and a suffix of {len(suffix_ids)}" if suffix_ids else ""
         fix = f"; ask for at most {room} (--max-tokens)." if room > 0 else "; shorten the prompt."
         more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
         raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")

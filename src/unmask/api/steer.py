@@ -15,6 +15,7 @@ from unmask.errors import Error
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.judge import NetworkJudge
 from unmask.evaluation.text import TextQuality, text_quality, words
+from unmask.lines import counted, line
 from unmask.sampling import Request
 from unmask.sampling.properties import keywords as keyword_property
 from unmask.sampling.properties import towards
@@ -33,7 +34,7 @@ class SteerRow:
         kind: ``unsteered``, ``steered``, or ``random``: pushed as hard in a direction that means nothing.
         strength: Length of a push, in units of a thought's root mean square.
         share: Share of texts with the property.
-        interval: 95 % bootstrap interval of it over texts; ``None`` for a single text.
+        interval: 95 % interval of it over texts; ``None`` for a single text.
         quality: Repetition and distinct n-grams of what was written.
         judge: Bits per byte of it under the judge: close to the unsteered row's is good, low is not; ``None``: there
             is no judge.
@@ -72,6 +73,9 @@ class SteerResult:
     where: str
     prompt: str
     rows: list[SteerRow]
+
+    def __repr__(self) -> str:
+        return line("SteerResult", f"{counted(len(self.rows), 'row')} of texts steered to {self.property}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -147,7 +151,7 @@ def thoughts_steer(
         own = [text.removeprefix(prompt) for text in texts]
         held = np.array(test(own, written), dtype=np.float64)
         bits = None if scorer is None else scorer.bits(own)
-        interval = mean_interval(np.arange(n), n, held)
+        interval = mean_interval(np.arange(n), n, held, share=True)
         return SteerRow(kind, strength, float(held.mean()), interval, text_quality(own), bits, texts)
 
     def pushed(aim: Score | None, strength: float, group: Sequence[int], seed: int = 0) -> list[tuple[int, ...]]:

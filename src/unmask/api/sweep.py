@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unmask.compare.plan import SweepPlan
 from unmask.errors import Error
+from unmask.lines import counted, line
 
 if TYPE_CHECKING:
     from unmask.compare.executors import Executor
     from unmask.compare.expand import RowPlan
     from unmask.compare.expand_ways import WayPlan
-    from unmask.compare.plan import SweepPlan
     from unmask.compare.sweep_rows import Sweep
 
 
@@ -24,6 +25,9 @@ class PlanLine:
 
     name: str
     about: str
+
+    def __repr__(self) -> str:
+        return line("PlanLine", f"{self.name}: {self.about}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -43,6 +47,9 @@ class Preview:
     plan: SweepPlan
     rows: list[RowPlan]
     ways: list[WayPlan]
+
+    def __repr__(self) -> str:
+        return line("Preview", self.plan.name, counted(len(self.rows), "row"), f"{len(self.missing)} not available")
 
     @property
     def missing(self) -> list[str]:
@@ -92,7 +99,6 @@ def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> P
     """
     from unmask.compare.expand import expand
     from unmask.compare.expand_ways import check_ways, expand_samplers
-    from unmask.compare.plan import SweepPlan
     from unmask.compare.plan_files import load_plan
 
     loaded = plan if isinstance(plan, SweepPlan) else load_plan(plan)
@@ -154,9 +160,9 @@ def sweep(
 
 
 def _check(workers: int | None, threads: int | None, on: str, address: str | None) -> None:
-    for name, count in (("workers", workers), ("threads", threads)):
-        if count is not None and count < 1:
-            raise Error(f"{name} is {count}; it must be at least 1.")
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise Error(f"{name} is {number}; it must be at least 1.")
     if on not in ("local", "ray"):
         raise Error(f"--on is {on!r}; choose local or ray.")
     if address is not None and on == "local":

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from unmask.api.thoughts import SUFFIX, opened, origin_of, read_file, read_text
 from unmask.api.writing import SettingsOptions
 from unmask.errors import Error
+from unmask.lines import counted, excerpt, line
 from unmask.sampling.kept import go_on
 from unmask.sampling.thought_file import ThoughtFile, write_thought
 from unmask.training.run import Run
@@ -35,6 +36,11 @@ class SaveResult:
     passages: int
     stack: int
     shape: list[int]
+
+    def __repr__(self) -> str:
+        return line(
+            "SaveResult", self.path, f"the thought of {counted(self.tokens, 'token')}", repr(excerpt(self.text))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -72,6 +78,10 @@ class ResumeResult:
     steps: list[int]
     forwards: list[int]
     output: str | None
+
+    def __repr__(self) -> str:
+        written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
+        return line("ResumeResult", f"{counted(len(self.texts), 'text')} behind {excerpt(self.text, 40)!r}", written)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unmask.compare.drawn_training import train_drawn
-from unmask.training.plan import Plan
-from unmask.training.plan import plan as plan_recipe
+from unmask.errors import Error
+from unmask.training.folder import check_start
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
+
+if TYPE_CHECKING:
+    from unmask.training.plan import Plan
 
 
 def resolve(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recipe:
@@ -20,14 +23,17 @@ def resolve(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recip
     """
     if isinstance(recipe, Recipe):
         if overrides := list(overrides):
-            raise TypeError(f"overrides {overrides} need a recipe name or file, not a resolved recipe")
+            raise Error(f"overrides {overrides} need a recipe's name or file; this recipe is resolved already.")
         return recipe
     return load_recipe(recipe, overrides)
 
 
 def plan(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Plan:
     """Say what a recipe will cost, without training: parameters, FLOPs a token, memory."""
-    return plan_recipe(resolve(recipe, overrides))
+    resolved = resolve(recipe, overrides)
+    from unmask.training.plan import plan as plan_recipe
+
+    return plan_recipe(resolved)
 
 
 def train(
@@ -51,4 +57,8 @@ def train(
         Error: the user's mistakes, with what to do.
     """
     resolved = resolve(recipe, overrides)
-    return train_drawn(resolved, Path(output) if output else Path("runs") / resolved.name, resume)
+    folder = Path(output) if output else Path("runs") / resolved.name
+    check_start(resolved, folder, resume)
+    from unmask.compare.drawn_training import train_drawn
+
+    return train_drawn(resolved, folder, resume)

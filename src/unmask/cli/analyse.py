@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import console, note, print_json, say
 
 
 def analyse(
@@ -60,7 +60,7 @@ def analyse(
     for moment in first.moments:
         velocity = "-" if moment.velocity is None else f"{moment.velocity:.3f}"
         numbers = f"{moment.open:>8.2f}{moment.level:>8.2f}{moment.to_end:>8.2f}{moment.to_read:>9.2f}{velocity:>10}"
-        print(f"{moment.step:>6}{numbers}  {' '.join(moment.text.split())[:60]}")
+        say(f"{moment.step:>6}{numbers}  {' '.join(moment.text.split())[:60]}")
     if found.measures:
         from rich.console import Console
 

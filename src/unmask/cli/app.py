@@ -14,12 +14,15 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from unmask import __version__
+from unmask.cli.checks import check
 from unmask.cli.console import note
+from unmask.cli.elsewhere import verb_hint
 from unmask.cli.failures import explain
-from unmask.errors import Error, nearest
+from unmask.errors import Error
+from unmask.threads import settle
 
 # verb -> the function in unmask.cli.<verb>. These modules stay light: torch is imported inside the function.
 VERBS = {
@@ -47,6 +50,19 @@ QUIET = {
 }
 
 
+class Verb(TyperCommand):
+    """A command whose parameters are checked before its function, and with it torch, is called."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb.
+
+        Raises:
+            Error: parameters that cannot work.
+        """
+        check(ctx.params, self.callback)
+        return super().invoke(ctx)
+
+
 class Verbs(TyperGroup):
     """A group of commands that answers an unknown verb with the nearest one."""
 
@@ -57,7 +73,11 @@ class Verbs(TyperGroup):
             Error: no such verb.
         """
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise Error(f"unknown verb {args[0]!r}.{nearest(args[0], self.commands)} See '{ctx.command_path} --help'.")
+            groups = {
+                name: list(group.commands) for name, group in self.commands.items() if isinstance(group, TyperGroup)
+            }
+            hint = verb_hint(args[0], self.commands, groups)
+            raise Error(f"unknown verb {args[0]!r}.{hint} See '{ctx.command_path} --help'.")
         return super().resolve_command(ctx, args)
 
 
@@ -80,9 +100,12 @@ def build_app() -> typer.Typer:
     app = typer.Typer(cls=Verbs, name="unmask", pretty_exceptions_enable=False)
     app.callback()(_root)
     for verb, function in VERBS.items():
-        app.command(verb)(getattr(importlib.import_module(f"unmask.cli.{verb}"), function))
+        app.command(verb, cls=Verb)(getattr(importlib.import_module(f"unmask.cli.{verb}"), function))
     for verb, sub_app in GROUPS.items():
-        app.add_typer(getattr(importlib.import_module(f"unmask.cli.{verb}"), sub_app), name=verb, cls=Verbs)
+        group: typer.Typer = getattr(importlib.import_module(f"unmask.cli.{verb}"), sub_app)
+        for command in group.registered_commands:
+            command.cls = Verb
+        app.add_typer(group, name=verb, cls=Verbs)
     return app
 
 
@@ -117,4 +140,5 @@ def main() -> None:
     """Run the command line of this process and exit."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    settle()
     sys.exit(run(sys.argv[1:]))

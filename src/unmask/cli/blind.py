@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unmask.cli.console import console, note, print_json
-from unmask.errors import Error
+from unmask.lines import counted
 
 
 def make_page(
@@ -20,13 +20,7 @@ def make_page(
     seed: int,
     json: bool,
 ) -> None:
-    """Make the page of two runs.
-
-    Raises:
-        Error: not two runs.
-    """
-    if len(runs) != 2:
-        raise Error(f"--blind takes two runs, got {len(runs)}.")
+    """Make the page of two runs."""
     from unmask.api.blind import blind
 
     page = blind(
@@ -41,7 +35,9 @@ def make_page(
         seed=seed,
         say=note,
     )
-    note(f"{page.pairs} pairs. Give readers {page.page.name} alone: {page.key.name} says whose text is whose.")
+    note(
+        f"{counted(page.pairs, 'pair')}. Give readers {page.page.name} alone: {page.key.name} says whose text is whose."
+    )
     note(f"then: unmask compare --blind-results CHOICES.json ... -o {output}")
     if json:
         print_json(page.to_dict())
@@ -63,7 +59,7 @@ def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None
     from rich.table import Table
 
     first, second = found.runs
-    table = Table(title=f"{first} against {second}: {found.pairs} pairs, {len(found.raters)} reader(s)")
+    table = Table(title=f"{first} against {second}: {counted(found.pairs, 'pair')}, {len(found.raters)} reader(s)")
     table.add_column("criterion")
     several = len(found.raters) > 1
     columns = ["wins", "losses", "ties", "win rate", "95 % interval", "sign test p", *["agree", "alpha"] * several]

@@ -10,13 +10,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.blind import make_page, show_results
-from unmask.cli.console import console, note, print_json
+from unmask.cli.checks import Parameters, refused_by
+from unmask.cli.console import note, print_json
 from unmask.errors import Error
 
 if TYPE_CHECKING:
     from unmask.compare.rows import Comparison
 
 
+def _refuse(given: Parameters) -> None:
+    for option in ("prompts", "rubric", "pairs", "temperature"):
+        if given[option] is not None and not given["blind"]:
+            raise Error(f"--{option} belongs to --blind; add --blind, or leave it out.")
+    if given["blind_results"]:
+        if given["blind"]:
+            raise Error("--blind makes a page and --blind-results counts what was chosen on it; give one of them.")
+        return
+    if given["output"] is None:
+        raise Error("missing option '--output' / '-o': the folder of the report. See 'unmask compare --help'.")
+    if given["blind"] and len(given["runs"]) != 2:
+        raise Error(f"--blind takes two runs, got {len(given['runs'])}.")
+    for option in ("steps", "batches"):
+        _numbers(f"--{option}", given[option])
+
+
+@refused_by(_refuse)
 def compare(
     runs: Annotated[
         list[str], typer.Argument(help="Run folders, or Hub names. With --blind-results: readers' choices.json.")
@@ -27,16 +45,38 @@ def compare(
     source: Annotated[
         str | None, typer.Option("--source", help="Held-out text; default the held-out part of the first run's corpus.")
     ] = None,
-    documents: Annotated[int, typer.Option("--documents", help="Most held-out documents.")] = 200,
-    draws: Annotated[int, typer.Option("--draws", help="Network calls a window, where a number is a bound.")] = 8,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure less: under a minute for two nano runs on one core.")
+    ] = False,
+    timing: Annotated[bool, typer.Option("--timing/--no-timing", help="Time generation, and take its memory.")] = True,
+    documents: Annotated[
+        int | None, typer.Option("--documents", help="Most held-out documents; default 200, quick 60.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option("--draws", help="Network calls a window of a bound; default 8, quick 4.")
+    ] = None,
     judge: Annotated[
-        str, typer.Option("--judge", help="auto (n-gram and a small model, trained once), n-gram, none, or a run.")
-    ] = "auto",
-    samples: Annotated[int, typer.Option("--samples", help="Texts that each way to sample writes.")] = 32,
-    holes: Annotated[int, typer.Option("--holes", help="Holes that each run fills, where it can; 0: none.")] = 64,
-    length: Annotated[int | None, typer.Option("--length", help="Tokens of a generated text.")] = None,
-    steps: Annotated[str, typer.Option("--steps", help="Steps of samplers that have them.")] = "8,32,128",
-    batches: Annotated[str, typer.Option("--batches", help="Batch sizes at which generation is timed.")] = "1,8,32",
+        str | None,
+        typer.Option(
+            "--judge",
+            help="auto (n-gram and a small model, trained once; default), n-gram (default of --quick), none, or a run.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Texts that each way to sample writes; default 32, quick 12.")
+    ] = None,
+    holes: Annotated[
+        int | None, typer.Option("--holes", help="Holes that each run fills; 0: none; default 64, quick 16.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option("--length", help="Tokens of a generated text; default at most 256, quick 64.")
+    ] = None,
+    steps: Annotated[
+        str | None, typer.Option("--steps", help="Steps of samplers that have them; default 8,32,128, quick 8,32.")
+    ] = None,
+    batches: Annotated[
+        str | None, typer.Option("--batches", help="Batch sizes that are timed; default 1,8,32, quick 1.")
+    ] = None,
     budget: Annotated[
         str, typer.Option("--budget", help="What the runs are said to be equal in: tokens, flops or time.")
     ] = "tokens",
@@ -60,21 +100,18 @@ def compare(
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="Of --blind: of both runs; default 0.8.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted comparison in the folder.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what the folder holds of an earlier one.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of documents, bounds, samples and intervals.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Score, sample and time runs on the same held-out text, beside controls, and write one report."""
-    of_blind = {"--prompts": prompts, "--rubric": rubric, "--pairs": pairs, "--temperature": temperature}
-    for option, value in of_blind.items():
-        if value is not None and not blind:
-            raise Error(f"{option} belongs to --blind; add --blind, or leave it out.")
     if blind_results:
-        if blind:
-            raise Error("--blind makes a page and --blind-results counts what was chosen on it; give one of them.")
         show_results(runs, output, json=json)
         return
-    if output is None:
-        raise Error("missing option '--output' / '-o': the folder of the report. See 'unmask compare --help'.")
+    assert output is not None  # _refuse saw to it
     if blind:
         make_page(
             runs,
@@ -88,44 +125,64 @@ def compare(
             json=json,
         )
         return
-    counts = {"--steps": _numbers("--steps", steps), "--batches": _numbers("--batches", batches)}
     from unmask.api.compare import compare as measure
+    from unmask.cli.stage_bar import StageBar
 
-    result = measure(
-        list(runs),
-        output,
-        source=source,
-        documents=documents,
-        draws=draws,
-        judge=judge,
-        samples=samples,
-        holes=holes,
-        length=length,
-        steps=counts["--steps"],
-        batches=counts["--batches"],
-        budget=budget,  # type: ignore[arg-type]  # the function refuses any other
-        rules=rules,
-        seed=seed,
-        command=shlex.join(["unmask", *sys.argv[1:]]),
-        say=note,
-    )
-    for warning in result.warnings:
-        note(f"warning: {warning}")
+    try:
+        with StageBar() as bar:
+            result = measure(
+                list(runs),
+                output,
+                quick=quick,
+                timing=timing,
+                source=source,
+                documents=documents,
+                draws=draws,
+                judge=judge,
+                samples=samples,
+                holes=holes,
+                length=length,
+                steps=_numbers("--steps", steps),
+                batches=_numbers("--batches", batches),
+                budget=budget,  # type: ignore[arg-type]  # the function refuses any other
+                rules=rules,
+                seed=seed,
+                resume=resume,
+                force=force,
+                command=shlex.join(["unmask", *sys.argv[1:]]),
+                say=note,
+                progress=bar,
+            )
+    except KeyboardInterrupt:
+        if (output / "parts").is_dir():
+            note(f"what is finished is kept in {output}; the same command with --resume goes on.")
+        raise
     if json:
+        _warn(result)
         print_json(result.to_dict())
         raise typer.Exit(_status(result))
-    from rich.console import Console
-
-    from unmask.compare.cells import to_rich
-    from unmask.compare.tables import tables
-
-    out = Console(width=None if console.is_terminal else 200)
-    for table in tables(result):
-        out.print(to_rich(table))
+    show_result(result)
+    _warn(result)
     for decision in result.decisions:
         note(f"{decision.verdict}: {decision.keep} against {decision.against}")
-    print(output / "report.html")
+    print(f"all tables: {output / 'table.md'}")
+    print(f"report:     {output / 'report.html'}")
     raise typer.Exit(_status(result))
+
+
+def show_result(result: Comparison) -> None:
+    """Print the answer and the table on stdout, no wider than the terminal."""
+    from rich.console import Console
+
+    from unmask.compare.summary import NARROW, print_summary
+
+    out = Console()
+    print_summary(result, out if out.is_terminal else Console(width=NARROW))
+
+
+def _warn(result: Comparison) -> None:
+    for warning in result.warnings:
+        note(f"warning: {warning}")
 
 
 def _status(result: Comparison) -> int:
@@ -134,7 +191,9 @@ def _status(result: Comparison) -> int:
     return 1 if "drop" in verdicts else 3 if "undecided" in verdicts else 0
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def _numbers(option: str, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:

@@ -4,30 +4,55 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from unmask.data.visible import visible
+
 console = Console(stderr=True, highlight=False)
 """The terminal people watch. Progress and notes go here, so that stdout holds results only."""
 
 
+_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What acts on a terminal and yet stands in JSON as it is."""
+
+
 def note(text: str) -> None:
-    """Print one line for the reader on stderr, unwrapped and with square brackets taken literally."""
-    console.print(text, markup=False, emoji=False, soft_wrap=True)
+    """Print one line for the reader on stderr, unwrapped and with square brackets taken literally.
+
+    Of processes that train together (``torchrun``) the first one prints.
+    """
+    if _leads():
+        console.print(visible(text), markup=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line of results on stdout; in a terminal its control characters are shown and do not act."""
+    if _leads():
+        print(visible(text) if sys.stdout.isatty() else text)
 
 
 def print_json(obj: Mapping[str, Any]) -> None:
-    """Print ``obj`` as one JSON object on stdout.
+    """Print ``obj`` as one JSON object on stdout; of processes that train together the first one does.
 
     Paths become strings. JSON has no infinity and no NaN; they become ``null``.
 
     Raises:
         TypeError: a value is neither plain data nor a path.
     """
-    print(json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False))
+    if _leads():
+        text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False)
+        print(_ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def _leads() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _plain(value: object) -> object:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
+from unmask.lines import counted
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at a corpus, bring one here, or change its format.")
 
 _SOURCE = (
-    "pydocs, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, "
+    "pydocs, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, notes, papers or code, "
     "hf:owner/name[:config][@split], or several with commas."
 )
 _JSON = "Print one JSON object on stdout."
@@ -44,11 +45,13 @@ def stats(
         text_field=text_field,
         binary=binary,
     )
+    for text in found.notes:
+        note(f"note: {text}")
     if json:
         print_json(found.to_dict())
         return
     corpus = found.corpus
-    print(f"source       {corpus['source']}")
+    say(f"source       {corpus['source']}")
     print(f"fingerprint  {corpus['fingerprint']}")
     print(f"{'split':<9}{'documents':>12}{'bytes':>16}{'characters':>16}")
     for name, counts in [*corpus["splits"].items(), ("all", corpus)]:
@@ -59,7 +62,7 @@ def stats(
     if found.tokenizer:
         figures = found.tokenizer
         print(f"tokenizer {figures['name']} ({figures['fingerprint']}), vocabulary {figures['vocab_size']:,}: ", end="")
-        print(f"{figures['bytes_per_token']:.2f} bytes a token on the valid split")
+        print(f"{figures['bytes_per_token']:.2f} bytes a token on the {figures['split']} split")
 
 
 @data_app.command("fetch")
@@ -78,7 +81,7 @@ def fetch(
         print_json(fetched.to_dict())
         return
     for file, facts in fetched.manifest["files"].items():
-        print(f"{output / file}  {facts['documents']:,} documents  sha256 {facts['sha256']}")
+        print(f"{output / file}  {counted(facts['documents'], 'document')}  sha256 {facts['sha256']}")
 
 
 @data_app.command("convert")
@@ -99,4 +102,4 @@ def convert(
     if json:
         print_json(converted.to_dict())
     else:
-        print(f"{converted.output}  {converted.documents:,} documents  {converted.bytes:,} bytes")
+        print(f"{converted.output}  {counted(converted.documents, 'document')}  {counted(converted.bytes, 'byte')}")

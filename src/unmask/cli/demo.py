@@ -12,6 +12,7 @@ import typer
 from unmask.cli.console import console, note, print_json
 
 if TYPE_CHECKING:
+    from unmask.api.writing import Watch
     from unmask.training.run import Run
 
 
@@ -26,26 +27,22 @@ def demo(
 ) -> None:
     """Train a left-to-right and a masked model on Python's own documentation, let both write, and compare them."""
     from unmask.api.demo import demo as show
-    from unmask.api.writing import Watch
     from unmask.cli.canvas import Canvas
+    from unmask.cli.compare import show_result
+    from unmask.cli.stage_bar import StageBar
 
     @contextmanager
     def watch(run: Run) -> Iterator[Watch]:
-        with Canvas(console, lambda i: run.tokenizer.decode_bytes([i]), pause=0.1) as canvas:
+        with Canvas(console, lambda i: run.tokenizer.decode_bytes([i])) as canvas:
             yield canvas.show
 
-    note("Two models with the same parameters, on the documentation installed with Python. A few minutes on two cores.")
-    result = show(output, overrides=option or [], say=note, watch=watch)
+    note("Two models with the same parameters, on Python's own documentation. About nine minutes on one core.")
+    with StageBar() as bar:
+        result = show(output, overrides=option or [], say=note, progress=bar, watch=watch)
     if json:
         print_json(result.to_dict())
         return
-    from rich.console import Console
-
-    from unmask.compare.cells import to_rich
-    from unmask.compare.tables import tables
-
-    out = Console(width=None if console.is_terminal else 160)
-    out.print(to_rich(tables(result.comparison)[0]))
+    show_result(result.comparison)
     print(f"report: {result.report}")
     print(f"next:   unmask sample {result.masked} --prompt 'Return the' --watch")
     print(f"        unmask infill {result.masked} 'Return the ____ of the ____.'")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
+from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json
 from unmask.errors import Error
+from unmask.lines import counted
 
 
+def _refuse(given: Parameters) -> None:
+    likelihood = given["likelihood"]
+    if likelihood not in ("default", "duel"):
+        raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
+
+
+@refused_by(_refuse)
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run folder, or a Hub name.")],
     source: Annotated[
@@ -24,8 +34,6 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Score a run in bits per byte of held-out text."""
-    if likelihood not in ("default", "duel"):
-        raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
     from unmask.api.evaluate import evaluate as score
 
     with console.status("scoring") as status:
@@ -44,11 +52,16 @@ def evaluate(
         print_json(result.to_dict())
         return
     sign = "at most " if result.bound == "upper bound" else ""
-    kind = f"upper bound, {result.draws} draws" if result.bound == "upper bound" else result.bound
+    kind = f"upper bound, {counted(result.draws, 'draw')}" if result.bound == "upper bound" else result.bound
     print(f"{result.run}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
+    if result.bits_per_character is not None:
+        print(f"{sign}{result.bits_per_character:.4f} bits per character")
+    if result.length_nats:
+        lengths = result.length_nats / math.log(2) / result.bytes
+        print(f"of these, {lengths:.4f} for the lengths of windows in tokens, which the network is told")
     if result.interval:
         print(f"95 % interval over documents: {result.interval[0]:.4f} to {result.interval[1]:.4f}")
     print(
-        f"{result.documents} documents, {result.bytes:,} bytes of {result.source} ({result.split}, "
-        f"fingerprint {result.corpus_fingerprint}), windows of {result.window} bytes"
+        f"{counted(result.documents, 'document')}, {counted(result.bytes, 'byte')} of {result.source} ({result.split}, "
+        f"fingerprint {result.corpus_fingerprint}), windows of {counted(result.window, 'byte')}"
     )

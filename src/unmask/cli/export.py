@@ -8,6 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from unmask.cli.console import note, print_json
+from unmask.lines import counted
 
 
 def export(
@@ -25,5 +26,8 @@ def export(
     if json:
         print_json(result.to_dict())
     else:
-        print(f"{result.path}: {result.run} as {result.format}, {len(result.files)} files, {result.bytes:,} bytes")
+        print(
+            f"{result.path}: {result.run} as {result.format}, {counted(len(result.files), 'file')}, "
+            f"{counted(result.bytes, 'byte')}"
+        )
         note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")

@@ -10,7 +10,8 @@ import os
 
 from typer.exceptions import TyperException
 
-from unmask.errors import Error, nearest
+from unmask.cli.elsewhere import option_hint
+from unmask.errors import Error
 
 # The system's words, then how torch.save says that its file ended early.
 _NO_SPACE = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing file", ". unexpected pos ")
@@ -49,6 +50,8 @@ def _explain_usage(failure: TyperException) -> str:
     wrong = getattr(failure, "option_name", None)
     if wrong is not None and hasattr(failure, "possibilities"):
         known = [name for parameter in context.command.params for name in parameter.opts] if context else []
-        return f"unknown option {wrong!r}.{nearest(wrong, known)}{see}"
+        # certify's -o takes settings; the others' take keys of a recipe
+        recipe_keys = context is not None and "--option" in known and context.command.name != "certify"
+        return f"unknown option {wrong!r}.{option_hint(wrong, known, recipe_keys)}{see}"
     text = " ".join(failure.format_message().split())
     return f"{text[:1].lower()}{text[1:]}{'' if text.endswith('.') else '.'}{see}" if text else ""

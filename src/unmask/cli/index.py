@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
 from unmask.cli.index_print import around, cell, print_change, print_rows, short
+from unmask.lines import counted
 
 index_app = typer.Typer(
     no_args_is_help=True, help="Search a corpus by meaning or by substring: build, add, merge, link, ask."
@@ -156,11 +157,11 @@ def search(
     query: Annotated[str, typer.Argument(help="Words.")],
     k: Annotated[int, typer.Option("--k", "-k", help="How many texts.")] = 10,
     open_share: Annotated[
-        float | None, typer.Option("--open", help="Share of the texts to read. Default: 0.1.")
+        float | None, typer.Option("--open", help="Share of the texts to read. Default: 0.1, 1,024 texts at least.")
     ] = None,
     most_bytes: Annotated[int | None, typer.Option("--bytes", help="Bytes of vectors to read.")] = None,
     recall: Annotated[
-        float | None, typer.Option("--recall", help="Share of the true best to find, on average.")
+        float | None, typer.Option("--recall", help="Share of the k best to find, on average; k up to 200.")
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Read until nothing better can be left.")] = False,
     least: Annotated[float | None, typer.Option("--least", help="Smallest score of a result.")] = None,
@@ -193,12 +194,15 @@ def search(
         print_json(found.to_dict())
         return
     for place, hit in enumerate(found.results, 1):
-        print(f"{place:>3}  {hit.score:.3f}  document {hit.document}, shelf {hit.shelf}  {short(hit.text)}")
+        say(f"{place:>3}  {hit.score:.3f}  document {hit.document}, shelf {hit.shelf}  {short(hit.text)}")
     note(
-        f"opened {found.opened_shelves} of {found.shelves} shelves, {found.texts_read:,} of {found.texts:,} texts, "
-        f"{found.bytes_read:,} bytes of vectors; "
+        f"opened {found.opened_shelves} of {counted(found.shelves, 'shelf', 'shelves')}, {found.texts_read:,} "
+        f"of {counted(found.texts, 'text')}, "
+        f"{counted(found.bytes_read, 'byte')} of vectors; "
         + ("certified: nothing better is left." if found.certified else "a better one may be left.")
     )
+    if found.note:
+        note(found.note)
 
 
 @index_app.command("grep")
@@ -216,11 +220,12 @@ def grep(
         print_json(found.to_dict())
         return
     for hit in found.results:
-        print(f"document {hit.document}, shelf {hit.shelf}  {around(hit.text, hit.offset, pattern)}")
+        say(f"document {hit.document}, shelf {hit.shelf}  {around(hit.text, hit.offset, pattern)}")
     share = 1 - found.bytes_read / max(found.bytes, 1)
     note(
-        f"{found.matches:,} of {found.texts:,} texts; read {found.opened_shelves} of {found.shelves} shelves, "
-        f"{found.bytes_read:,} of {found.bytes:,} bytes ({share:.0%} skipped)."
+        f"{found.matches:,} of {counted(found.texts, 'text')}; read {found.opened_shelves} of "
+        f"{counted(found.shelves, 'shelf', 'shelves')}, "
+        f"{found.bytes_read:,} of {counted(found.bytes, 'byte')} ({share:.0%} skipped)."
     )
 
 

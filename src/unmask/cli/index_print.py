@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unmask.cli.console import print_json
+from unmask.lines import counted
 
 
 def print_change(told: Mapping[str, Any], json: bool) -> None:
@@ -14,8 +15,10 @@ def print_change(told: Mapping[str, Any], json: bool) -> None:
         print_json(told)
         return
     print(
-        f"{told['index']}  {told['texts']:,} texts of {told['documents']:,} documents ({told['added']:,} new, "
-        f"{told['repeated']:,} repeated)  {told['shelves']:,} shelves  {told['bytes']:,} bytes  {told['fingerprint']}"
+        f"{told['index']}  {counted(told['texts'], 'text')} of {counted(told['documents'], 'document')} "
+        f"({told['added']:,} new, "
+        f"{told['repeated']:,} repeated)  {counted(told['shelves'], 'shelf', 'shelves')}  "
+        f"{counted(told['bytes'], 'byte')}  {told['fingerprint']}"
     )
 
 

@@ -7,15 +7,24 @@ from typing import Annotated
 import typer
 
 from unmask.cli import sample as options
-from unmask.cli.console import note, print_json
+from unmask.cli.checks import Parameters, refused_by
+from unmask.cli.console import note, print_json, say
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
+from unmask.lines import counted
 
 _END = "A text, or a thought file (.safetensors)."
 MaxTokens = Annotated[int | None, typer.Option(help="Most tokens to write; default: what one passage has room for.")]
 Prompt = Annotated[str, typer.Option(help="Text that all texts begin with.")]
 
 
+def _refuse(given: Parameters) -> None:
+    path = given["path"]
+    if path not in ("spherical", "linear"):
+        raise Error(f"path is {path!r}; choose spherical or linear.")
+
+
+@refused_by(_refuse)
 def interpolate(
     run: Run,
     a: Annotated[str, typer.Argument(help=_END)],
@@ -40,8 +49,6 @@ def interpolate(
     json: options.Json = False,
 ) -> None:
     """Blend the thoughts of two texts, and denoise the blends along with new words."""
-    if path not in ("spherical", "linear"):
-        raise Error(f"path is {path!r}; choose spherical or linear.")
     from unmask.api.interpolate import thoughts_interpolate
 
     result = thoughts_interpolate(
@@ -74,7 +81,10 @@ def interpolate(
         at = "random" if point.share is None else f"{point.share:.2f}"
         ends = point.to_a.to_dict(), point.to_b.to_dict()
         cells = "  ".join(f"{ends[0][name]:>10.3f} {ends[1][name]:>6.3f}" for name in names)
-        print(f"{at:>8}  {cells}  {' '.join(point.texts[0].split())}")
+        say(f"{at:>8}  {cells}  {' '.join(point.texts[0].split())}")
     between = result.ends.to_dict()
     told = ", ".join(f"{name} {between[name]:.3f}" for name in names)
-    note(f"A and B themselves: {told}. Means of {n} texts; the first is shown. random: each from a random thought.")
+    note(
+        f"A and B themselves: {told}. Means of {counted(n, 'text')}; the first is shown. random: each from a "
+        "random thought."
+    )

@@ -7,11 +7,19 @@ from typing import Annotated
 import typer
 
 from unmask.cli import sample as options
-from unmask.cli.console import note, print_json
+from unmask.cli.checks import Parameters, refused_by
+from unmask.cli.console import note, print_json, say
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 
 
+def _refuse(given: Parameters) -> None:
+    by = given["by"]
+    if by not in ("bound", "confidence"):
+        raise Error(f"by is {by!r}; choose bound or confidence.")
+
+
+@refused_by(_refuse)
 def parallel(
     run: Run,
     prompt: Annotated[str, typer.Option(help="Text before what is written, of any length.")] = "",
@@ -35,8 +43,6 @@ def parallel(
     json: options.Json = False,
 ) -> None:
     """Write the rest of a passage from several thoughts side by side; keep the best, or write it from their blend."""
-    if by not in ("bound", "confidence"):
-        raise Error(f"by is {by!r}; choose bound or confidence.")
     from unmask.api.parallel import thoughts_parallel
 
     result = thoughts_parallel(
@@ -68,4 +74,4 @@ def parallel(
     if result.blended is not None:
         note(f"* blend {result.blended.score:.3f}")
     note(f"scores: {unit} ({result.bound}); their mean, as of one text taken at random: {result.mean:.3f}")
-    print(result.text)
+    say(result.text)

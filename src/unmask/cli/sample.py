@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.canvas import Canvas
-from unmask.cli.console import console, note, print_json
+from unmask.cli.canvas import Canvas, check_speed
+from unmask.cli.checks import Parameters, refused_by
+from unmask.cli.console import console, note, print_json, say
 from unmask.cli.index_print import short
 from unmask.errors import Error
+from unmask.lines import counted
 
 if TYPE_CHECKING:
     from unmask.api.evidence import EvidenceText
@@ -48,12 +50,34 @@ Renoise = Annotated[str | None, typer.Option(help="kept | replaced: how flatten 
 Candidates = Annotated[int | None, typer.Option(help="Candidates that open positions carry; 0: none.")]
 Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
+WatchSpeed = Annotated[
+    float | None,
+    typer.Option(help="Most steps a second that a terminal is shown; default 6; 0: as they come."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
+def _refuse(given: Parameters) -> None:
+    prompt, prompt_file, output, n = (given[name] for name in ("prompt", "prompt_file", "output", "n"))
+    if given["replay"] is not None:
+        check_speed(given["watch_speed"])
+        return
+    watching(given["watch"], given["watch_speed"])
+    if given["run"] is None:
+        raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
+    if given["start"] is not None and (prompt or prompt_file is not None):
+        raise Error("PROMPT and --prompt or --prompt-file all say what stands before; give one of them.")
+    if prompt and prompt_file is not None:
+        raise Error("--prompt and --prompt-file both say what stands before; leave one out.")
+    if output is not None and n != 1:
+        raise Error(f"--output holds one text, and -n is {n}; leave -n out, and change --seed for another text.")
+
+
+@refused_by(_refuse)
 def sample(
     run: Annotated[str | None, typer.Argument(help="Run folder; not needed with --replay.")] = None,
-    prompt: Annotated[str, typer.Option(help="Text before what is written.")] = "",
+    start: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="Text before what is written.")] = None,
+    prompt: Annotated[str, typer.Option(help="The same, as an option.")] = "",
     prompt_file: Annotated[
         Path | None, typer.Option(help="File whose bytes are the prompt; of a run of text it is UTF-8.")
     ] = None,
@@ -85,6 +109,7 @@ def sample(
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
+    watch_speed: WatchSpeed = None,
     fallback: Annotated[
         str | None, typer.Option(help="A causal run that writes again what has collapsed (repetition).")
     ] = None,
@@ -95,28 +120,32 @@ def sample(
         int | None, typer.Option(help="How many texts to look up; default: as many as in training.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the text's bytes to this file, as they are, instead of printing it.")
+        Path | None,
+        typer.Option(
+            help="Write the text's bytes to this file, as they are, instead of printing it; "
+            "with --replay a page (.html) or an animated picture (.svg)."
+        ),
     ] = None,
-    replay: Annotated[Path | None, typer.Option(help="Play a recorded trace instead.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Play a recorded trace instead; --output x.html or x.svg writes it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write text with a run. What is left out comes from the run's recipe."""
     if replay is not None:
-        _play(replay, json)
+        _play(replay, output, check_speed(watch_speed), json)
         return
-    if run is None:
-        raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
-    if prompt and prompt_file is not None:
-        raise Error("--prompt and --prompt-file both say what stands before; leave one out.")
-    if output is not None and n != 1:
-        raise Error(f"--output holds one text, and -n is {n}; leave -n out, and change --seed for another text.")
+    speed = watching(watch, watch_speed)
+    assert run is not None  # _refuse saw to it
+    prompt = prompt or start or ""
     from unmask.api.raw import read_prompt, write_bytes
     from unmask.api.sample import sample as write
     from unmask.training.run import Run
 
     opened = Run.open(run)
     with ExitStack() as stack:
-        canvas = stack.enter_context(Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]))) if watch else None
+        drawn = Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]), speed) if watch else None
+        canvas = stack.enter_context(drawn) if drawn else None
         result = write(
             opened,
             prompt if prompt_file is None else read_prompt(prompt_file),
@@ -159,7 +188,7 @@ def sample(
             note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")
     if output is not None:
         write_bytes(result.data[0], output)
-        note(f"{len(result.data[0]):,} bytes: {output}")
+        note(f"{counted(len(result.data[0]), 'byte')}: {output}")
     if json:
         print_json(result.to_dict())
     elif output is None:
@@ -170,25 +199,47 @@ def sample(
 
 def print_evidence(texts: Sequence[EvidenceText]) -> None:
     """Print the texts that the network was given: cosine with the prompt, document, excerpt."""
-    print("\nevidence:" if texts else "\nevidence: none (the index holds nothing but near-copies of the prompt)")
+    say("\nevidence:" if texts else "\nevidence: none (the index holds nothing but near-copies of the prompt)")
     for found in texts:
-        print(f"  {found.score:.3f}  document {found.document}  {short(found.text)}")
+        say(f"  {found.score:.3f}  document {found.document}  {short(found.text)}")
 
 
 def print_texts(texts: list[str]) -> None:
     """Print texts on stdout, numbered if there are several."""
     for number, text in enumerate(texts, 1):
-        print(f"[{number}] {text}" if len(texts) > 1 else text)
+        say(f"[{number}] {text}" if len(texts) > 1 else text)
 
 
-def _play(path: Path, json: bool) -> None:
-    """Show a recorded trace; no run is needed."""
+def watching(watch: bool, speed: float | None) -> float:
+    """Return the speed of ``--watch``.
+
+    Raises:
+        Error: a speed and nothing to watch, or no speed.
+    """
+    if speed is not None and not watch:
+        raise Error("--watch-speed paces --watch and --replay; add one of them.")
+    return check_speed(speed)
+
+
+def _play(path: Path, output: Path | None, speed: float, json: bool) -> None:
+    """Show a recorded trace, or write it as a page or a picture; no run is needed."""
+    if output is not None:
+        from unmask.api.draw_trace import draw_trace
+
+        drawn = draw_trace(path, output)
+        if not drawn.whole:
+            note(f"the trace {path} is cut short; {output} holds its {counted(drawn.frames, 'whole frame')}.")
+        if json:
+            print_json(drawn.to_dict())
+        else:
+            say(str(drawn.path))
+        return
     from unmask.sampling.trace import read_trace
 
     trace = read_trace(path)
     if not trace.whole:
-        note(f"the trace {path} is cut short; playing its {len(trace.frames)} whole frames.")
-    with Canvas(console, lambda i: trace.strings.get(i, b""), pause=0.08) as canvas:
+        note(f"the trace {path} is cut short; playing its {counted(len(trace.frames), 'whole frame')}.")
+    with Canvas(console, lambda i: trace.strings.get(i, b""), speed) as canvas:
         for which, frame in trace.frames:
             canvas.show(which, frame)
     if json:

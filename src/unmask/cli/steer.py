@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from unmask.cli import sample as options
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
 from unmask.cli.interpolate import MaxTokens, Prompt
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
+from unmask.lines import counted
 
 
 def steer(
@@ -75,8 +76,11 @@ def steer(
         bits = "" if row.judge is None else f"{row.judge:.3f}"
         counts = f"{row.quality.repeated_4:>8.3f} {row.quality.distinct_2:>8.3f}"
         shown = " ".join(row.texts[0].split())
-        print(f"{row.kind:<10} {row.strength:>8g} {row.share:>6.2f} {span:>14} {counts} {bits:>6}  {shown}")
-    note(f"share of {n} texts with the property: {result.property}. repeated 4-grams, distinct pairs of words.")
+        say(f"{row.kind:<10} {row.strength:>8g} {row.share:>6.2f} {span:>14} {counts} {bits:>6}  {shown}")
+    note(
+        f"share of {counted(n, 'text')} with the property: {result.property}. repeated 4-grams, distinct pairs "
+        "of words."
+    )
 
 
 def _numbers(text: str) -> list[float]:

@@ -11,6 +11,7 @@ import typer
 
 from unmask.cli.console import console, note, print_json
 from unmask.errors import Error
+from unmask.lines import counted
 
 if TYPE_CHECKING:
     from unmask.api.sweep import Preview
@@ -85,7 +86,10 @@ def sweep(
             out.print(to_rich(table))
         print(Path(result.folder) / "report.html")
     if result.failed:
-        note(f"{len(result.failed)} of {len(result.rows)} rows failed; run the same command to try them again.")
+        note(
+            f"{len(result.failed)} of {counted(len(result.rows), 'row')} failed; run the same command to try "
+            "them again."
+        )
         raise typer.Exit(1)
 
 
@@ -96,7 +100,7 @@ def _preview(preview: Preview, json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"plan {preview.plan.name}: {len(preview.rows)} rows", title_justify="left")
+    table = Table(title=f"plan {preview.plan.name}: {counted(len(preview.rows), 'row')}", title_justify="left")
     table.add_column("row", overflow="fold")
     for column in ("id", "parameters", "steps", "tokens", "train FLOPs", "memory MiB"):
         table.add_column(column, justify="right")
@@ -117,4 +121,7 @@ def _preview(preview: Preview, json: bool) -> None:
         print(f"sampler {way.label}: {state}")
     ready = [row.cost for row in preview.rows if row.cost is not None]
     total = sum(cost.training_flops or 0 for cost in ready)
-    print(f"{len(ready)} rows ready, {len(preview.rows) - len(ready)} not available; {total:.2e} training FLOPs in all")
+    print(
+        f"{counted(len(ready), 'row')} ready, {len(preview.rows) - len(ready)} not available; {total:.2e} "
+        "training FLOPs in all"
+    )

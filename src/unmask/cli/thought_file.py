@@ -8,13 +8,21 @@ from typing import Annotated
 import typer
 
 from unmask.cli import sample as options
+from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json
 from unmask.cli.sample import print_texts
 from unmask.errors import Error
+from unmask.lines import counted
 
 Run = Annotated[str, typer.Argument(help="Run folder with thoughts.")]
 
 
+def _refuse(given: Parameters) -> None:
+    if (given["text"] is None) == (given["prompt_file"] is None):
+        raise Error("give the text to read: --text TEXT, or --prompt-file FILE.")
+
+
+@refused_by(_refuse)
 def save(
     run: Run,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to keep it in: NAME.safetensors.")],
@@ -23,8 +31,6 @@ def save(
     json: options.Json = False,
 ) -> None:
     """Read a text into a thought, and keep it in a file."""
-    if (text is None) == (prompt_file is None):
-        raise Error("give the text to read: --text TEXT, or --prompt-file FILE.")
     from unmask.api.thought_file import thoughts_save
 
     if prompt_file is not None:
@@ -38,7 +44,10 @@ def save(
         print_json(result.to_dict())
         return
     shape = " x ".join(map(str, result.shape))
-    print(f"{result.path}  {result.tokens:,} tokens  {result.passages} finished passages  thought {shape}")
+    print(
+        f"{result.path}  {counted(result.tokens, 'token')}  {counted(result.passages, 'finished passage')}  "
+        f"thought {shape}"
+    )
     note(f"go on with: unmask thoughts resume {run} {output}")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import note, print_json
+from unmask.lines import counted
 
 
 def train(
@@ -54,9 +55,16 @@ def train(
     if json:
         print_json({"run": str(run.path), **manifest})
     note(
-        f"{manifest['status']}: {run.path} ({manifest['steps']} steps, {manifest['tokens_seen']:,} tokens, "
+        f"{manifest['status']}: {run.path} ({counted(manifest['steps'], 'step')}, "
+        f"{counted(manifest['tokens_seen'], 'token')}, "
         f"{manifest['tok_per_s']:,.0f} tok/s)"
     )
+    if "valid_bits_per_byte" in manifest:
+        sign = "at most " if manifest["valid_bound"] == "upper bound" else ""
+        note(
+            f"held out: {sign}{manifest['valid_bits_per_byte']:.3f} bits per byte, "
+            f"{sign}{manifest['valid_nats_per_token']:.3f} nats a token ({manifest['valid_bound']}, of blocks)"
+        )
     if manifest["status"] == "interrupted":
         note(f"continue with: unmask train {run.path / 'recipe.yaml'} --output {run.path} --resume")
         raise typer.Exit(130)

@@ -21,6 +21,7 @@ from jinja2 import Environment, StrictUndefined
 
 from unmask.compare.prompts import Criterion
 from unmask.errors import Error, nearest
+from unmask.lines import counted, line
 from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, canvas, generate
 from unmask.sampling.infill import hand_over_space, spaced_tokens
 from unmask.training.run import Run
@@ -71,6 +72,9 @@ class BlindPage:
     prompts: int
     criteria: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return line("BlindPage", f"{self.page}", counted(self.pairs, "pair"), " and ".join(self.runs))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {**asdict(self), "page": str(self.page), "key": str(self.key)}
@@ -113,7 +117,7 @@ def make_page(
     chosen = [prompts[i] for i in order]
     written, used = [], []
     for run in runs:
-        say(f"{run.name} writes {count} texts")
+        say(f"{run.name} writes {counted(count, 'text')}")
         texts, settings = _write(run, chosen, length, temperature, seed)
         written.append(texts)
         used.append(settings)

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from rich.table import Table as RichTable
 
 from unmask.compare.rows import TextRow
+from unmask.data.visible import visible
 from unmask.evaluation.latency import Latency
+
+LOADED = " †"
+"""Behind a time that other programs took part in."""
+UNDER_LOAD = (
+    "† was timed under load (other programs took the processor meanwhile): it is not ranked and decides nothing. "
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,12 @@ def to_markdown(table: Table) -> str:
 
 
 def to_rich(table: Table) -> RichTable:
-    """Render a table for the terminal; controls are dim."""
+    """Render a table for the terminal; controls are dim, and names from elsewhere cannot act on it."""
     shown = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
     for place, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if place == 0 else "right")
     for number, row in enumerate(table.rows):
-        shown.add_row(*row, style="dim" if number in table.controls else "")
+        shown.add_row(*map(visible, row), style="dim" if number in table.controls else "")
     return shown
 
 
@@ -92,11 +99,14 @@ def judged(text: TextRow, judges: Sequence[str]) -> list[str]:
 
 
 def speed(cell: Latency | None) -> list[str]:
-    """Return latency and throughput of a cell; a single cold run is marked."""
+    """Return latency and throughput of a cell; a single cold run is marked, and so is one under load."""
     if cell is None:
         return ["-", "-"]
-    mark = "" if cell.warm else " *"
-    return [f"{cell.median:.3g} ({cell.p90:.3g}){mark}", f"{cell.tokens_per_second:,.0f}"]
+    load = LOADED if cell.contended else ""
+    return [
+        f"{cell.median:.3g} ({cell.p90:.3g}){'' if cell.warm else ' *'}{load}",
+        f"{cell.tokens_per_second:,.0f}{load}",
+    ]
 
 
 def span(interval: tuple[float, float] | None, digits: int = 3) -> str:

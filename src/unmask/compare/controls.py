@@ -19,7 +19,7 @@ from unmask.compare.yardstick import Yardstick
 from unmask.data.corpus import Corpus, documents
 from unmask.data.ngram import ByteNgram
 from unmask.evaluation.bits import bits_per_byte
-from unmask.evaluation.bootstrap import interval
+from unmask.evaluation.intervals import interval
 from unmask.evaluation.text import shuffled_words
 from unmask.training.plan import make_model
 from unmask.training.run import Run
@@ -61,7 +61,7 @@ def model_controls(
         yardstick: Measures of generated text.
         samples: Texts to write.
         size: Bytes of each.
-        seed: Of the samples and the bootstrap.
+        seed: Of the samples.
     """
     controls = [Control("uniform", "every byte equally likely", 8.0, "exact")]
     for order, name in ((1, "unigram"), (5, "order-5 n-gram")):
@@ -75,7 +75,7 @@ def model_controls(
                 f"bytes counted on the {split} split, Witten-Bell",
                 float(nats.sum() / math.log(2) / sizes.sum()),
                 "exact",
-                interval(nats, sizes, seed=seed),
+                interval(nats, sizes),
                 yardstick.measure(name, written),
             )
         )

@@ -1,11 +1,13 @@
 """Decision rules held against a comparison's rows: keep, drop or undecided.
 
-A relative rule is decided on the ratio to the baseline. Its interval is, for bits per byte, that of the paired
-resampling of documents and seeds; for other measures Student's t over seeds, and for times the spread of the repeats.
+A relative rule is decided on the ratio to the baseline. Its interval is, for bits per byte, the paired one over
+documents and seeds; for other measures Welch's t over seeds, and for times over the logarithms of the repeats
+(see ``evaluation.intervals``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +16,17 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from unmask.compare.rows import Decision, Row, TextRow
 from unmask.compare.yardstick import numbers, real_numbers
+from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error, nearest
-from unmask.evaluation.bootstrap import paired_ratio
+from unmask.evaluation.intervals import Interval, Source, added, half_width, over_seeds, paired_ratio
 from unmask.evaluation.latency import Latency
-from unmask.evaluation.rules import Interval, Rule, judge_rule, parse_rule, verdict
+from unmask.evaluation.rules import Rule, judge_rule, parse_rule, verdict, why_no_ratio
 
 Reals = NDArray[np.float64]
-_RESAMPLES = 4000
+_MOST = 300.0  # e to it is still a number
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_rules(path: Path) -> Question:
         Error: no such file, unknown keys, or a rule that cannot be read.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Error(f"rules file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -117,6 +119,39 @@ def _find(name: str, rows: Sequence[Row]) -> Row:
 Measured = tuple[float | None, Interval | None, str]
 
 
+@dataclass(frozen=True)
+class _Estimate:
+    """A measure of a row, and how far off it may be.
+
+    Attributes:
+        value: The measure.
+        source: Its variance with degrees of freedom; ``None`` where nothing is known of it.
+        log: Whether that is the variance of its logarithm, as for times.
+    """
+
+    value: float
+    source: Source | None = None
+    log: bool = False
+
+    @property
+    def interval(self) -> Interval | None:
+        if self.source is None:
+            return None
+        half = half_width(self.source)
+        if not self.log:
+            return self.value - half, self.value + half
+        factor = math.exp(min(half, _MOST))
+        return self.value / factor, self.value * factor
+
+    def over(self, other: _Estimate) -> _Estimate:
+        """Return the ratio to another one that is above zero, variances to the first order."""
+        ratio = self.value / other.value
+        slopes = (1.0, 1.0) if self.log else (1 / other.value, ratio / other.value)
+        pairs = zip((self.source, other.source), slopes, strict=True)
+        known = [(source[0] * slope * slope, source[1]) for source, slope in pairs if source]
+        return _Estimate(ratio, added(known) if known else None, self.log)
+
+
 def _measured(rule: Rule, row: Row, baseline: Row, evidence: Evidence) -> Measured:
     """Return the value that a rule decides on, its interval, and why there is none."""
     if rule.measure == "bits_per_byte":
@@ -124,82 +159,78 @@ def _measured(rule: Rule, row: Row, baseline: Row, evidence: Evidence) -> Measur
             return None, None, "real text has no bits per byte of its own here"
         if rule.reference == "number":
             return row.bits_per_byte, row.interval, ""
-        span = paired_ratio(evidence.nats[row.name], evidence.nats[baseline.name], evidence.sizes)
-        return row.bits_per_byte / baseline.bits_per_byte, span, ""
-    own = _draws(rule, row, evidence)
+        if why := why_no_ratio(baseline.bits_per_byte, None, f"{baseline.name}'s own value"):
+            return None, None, why
+        if not math.isfinite(row.bits_per_byte):
+            return row.bits_per_byte, None, ""
+        return (
+            row.bits_per_byte / baseline.bits_per_byte,
+            paired_ratio(evidence.nats[row.name], evidence.nats[baseline.name]),
+            "",
+        )
+    own = _estimate(rule, row, evidence)
     if isinstance(own, str):
         return None, None, f"{row.name}: {own}"
     if rule.reference == "number":
-        return _summary(*own)
+        return own.value, own.interval, ""
     if rule.reference == "real":
         text = _way(rule, row)
-        other: float | None = None if text is None else real_numbers(text).get(_key(rule, evidence))
-        if not other:
-            return None, None, "real text has no such figure, or it is 0"
-        return _summary(own[0] / other, None if own[1] is None else own[1] / other)
-    base = _draws(rule, baseline, evidence)
+        figure = None if text is None else real_numbers(text).get(_key(rule, evidence))
+        base: _Estimate | str = "real text has no such figure" if figure is None else _Estimate(figure, log=own.log)
+        whose = "real text's own value"
+    else:
+        base, whose = _estimate(rule, baseline, evidence), f"{baseline.name}'s own value"
+        base = f"{baseline.name}: {base}" if isinstance(base, str) else base
     if isinstance(base, str):
-        return None, None, f"{baseline.name}: {base}"
-    if not base[0]:
-        return None, None, f"{baseline.name} has 0 of it"
-    spread = None
-    if own[1] is not None or base[1] is not None:
-        top = np.full(_RESAMPLES, own[0]) if own[1] is None else own[1]
-        bottom = np.full(_RESAMPLES, base[0]) if base[1] is None else base[1][::-1]
-        spread = top / np.where(bottom == 0, np.nan, bottom)
-    return _summary(own[0] / base[0], spread)
+        return None, None, base
+    if why := why_no_ratio(base.value, base.interval, whose):
+        return None, None, why
+    found = own.over(base)
+    return found.value, found.interval, ""
 
 
-def _summary(value: float, spread: Reals | None) -> Measured:
-    if spread is None:
-        return value, None, ""
-    low, high = np.nanquantile(spread, [0.025, 0.975])
-    return value, (float(low), float(high)), ""
-
-
-def _draws(rule: Rule, row: Row, evidence: Evidence) -> tuple[float, Reals | None] | str:
-    """Return a measure of a row and draws of where it may truly lie, or why there is none."""
+def _estimate(rule: Rule, row: Row, evidence: Evidence) -> _Estimate | str:
+    """Return a measure of a row, or why there is none."""
     if rule.measure in ("parameters", "tokens_seen", "training_flops", "train_seconds", "train_tokens_per_second"):
         value = getattr(row, rule.measure)
-        return "not known for this run" if value is None else (float(value), None)
+        return "not known for this run" if value is None else _Estimate(float(value))
     if rule.measure in row.measures:
         value = row.measures[rule.measure]
-        return (
-            "does not apply" if value is None else (value, _student(value, row.measure_spread.get(rule.measure), row))
-        )
+        return "does not apply" if value is None else _over_seeds(value, row.measure_spread.get(rule.measure), row)
     text = _way(rule, row)
     if text is None:
         return "it was not sampled in that way"
     if rule.measure in ("tokens_per_second", "latency", "latency_p90", "peak_memory"):
+        if not text.latency:
+            return "timing was off"
         cell = _cell(rule, text)
         return "it was not timed at that batch" if cell is None else _timed(rule.measure, cell)
     key = _key(rule, evidence)
     value = numbers(text).get(key)
-    return "not measured" if value is None else (float(value), _student(value, text.spread.get(key), row))
+    return "not measured" if value is None else _over_seeds(float(value), text.spread.get(key), row)
 
 
-def _student(value: float, spread: float | None, row: Row) -> Reals | None:
-    """Return the mean's t distribution over seeds, at evenly spaced probabilities; ``None`` for a single seed."""
+def _over_seeds(value: float, spread: float | None, row: Row) -> _Estimate:
+    """Return a mean over seeds; of a single one nothing is known beside its value."""
     count = len(row.seeds)
-    if spread is None or count < 2:
-        return None
-    p = (np.random.default_rng(0).permutation(_RESAMPLES) + 0.5) / _RESAMPLES
-    return value + np.asarray(stdtrit(count - 1, p)) * spread / np.sqrt(count)
+    if spread is None or count < 2 or not math.isfinite(spread):
+        return _Estimate(value)
+    return _Estimate(value, (spread**2 / count, count - 1.0))
 
 
-def _timed(measure: str, cell: Latency) -> tuple[float, Reals | None] | str:
+def _timed(measure: str, cell: Latency) -> _Estimate | str:
+    """Return a measure of the repeats; the median of R logarithms varies by about pi / 2 times what their mean does."""
     if measure == "peak_memory":
-        return "not measured" if cell.memory is None else (float(cell.memory.above), None)
+        return "not measured" if cell.memory is None else _Estimate(float(cell.memory.above))
+    if cell.contended:
+        return "timed under load: other programs took the processor"
     if measure == "latency_p90":
-        return cell.p90, None
-    times = np.asarray(cell.times, dtype=np.float64)
-    draws: Reals | None = None
-    if len(times) > 2:
-        picks = np.random.default_rng(0).integers(0, len(times), (_RESAMPLES, len(times)))
-        draws = np.median(times[picks], axis=1)
-    if measure == "latency":
-        return cell.median, draws
-    return cell.tokens_per_second, None if draws is None else cell.tokens / draws
+        return _Estimate(cell.p90)
+    source: Source | None = None
+    if len(cell.times) > 1:
+        variance, degrees = over_seeds(np.log(cell.times))
+        source = math.pi / 2 * variance, degrees
+    return _Estimate(cell.median if measure == "latency" else cell.tokens_per_second, source, log=True)
 
 
 def _key(rule: Rule, evidence: Evidence) -> str:

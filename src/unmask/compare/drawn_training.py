@@ -6,7 +6,6 @@ Drawing takes no random number and leaves the network as it was: the run ends wi
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from unmask.errors import Error
 from unmask.retrieval.evidence import find_evidence
+from unmask.training.monitor import say
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run, open_folder
 from unmask.training.train import train
@@ -72,7 +72,7 @@ class Drawing(TrainerCallback):
                 self._texts = shown_texts(run)[0] if shows_text(run) else []
             draw_run(run, model, self._texts, folder)
         except Error as error:
-            print(f"warning: no pictures in {folder}: {error}", file=sys.stderr)
+            say(f"warning: no pictures in {folder}: {error}")
 
 
 def train_drawn(recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> Run:

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from unmask.compare.sweep_row import FAILED_QUIETLY, STOP, Task, perform, read_row, update_row
+from unmask.threads import allowed_cores
 
 Say = Callable[[str], None]
 Executor = Callable[[Sequence[Task], Say], None]
@@ -75,7 +76,7 @@ class Processes:
 
     def __call__(self, tasks: Sequence[Task], say: Say) -> None:
         """Do the tasks, starting them in order."""
-        threads = self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+        threads = self.threads or max(1, allowed_cores() // self.workers)
         waiting, running = list(tasks), {}
         stop = stop_file(tasks)
         with asking(stop, say) as ask:

@@ -15,13 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from unmask.compare.plan import SweepPlan, flat
 from unmask.errors import Error, UnknownPart
 from unmask.training.plan import Plan
 from unmask.training.plan import plan as cost_of
 from unmask.training.recipe import Recipe, load_recipe
+from unmask.training.values import read_value
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,7 @@ def _options(plan: SweepPlan, options: Iterable[str]) -> dict[str, Any]:
         key, equals, text = option.partition("=")
         if not equals or not key:
             raise Error(f"override {option!r} must look like section.key=value.")
-        try:
-            given = flat({key: yaml.safe_load(text)}, "--option")
-        except yaml.YAMLError as error:
-            raise Error(f"override {option!r} has a value that is not YAML.") from error
+        given = flat({key: read_value(key, text)}, "--option")
         for name in given:
             if name in decided:
                 raise Error(f"{name} is an axis of the plan's grid; copy the plan and change it there.")
@@ -159,9 +155,7 @@ def _short_names(plan: SweepPlan) -> dict[str, str]:
 def _resolved(row: RowPlan, recipe: str, keys: dict[str, Any], plan: SweepPlan) -> RowPlan:
     # A part's name comes first: another name drops the options of the part that the recipe had.
     ordered = sorted(keys.items(), key=lambda item: (not item[0].endswith(".name"), item[0].count(".")))
-    overrides = [f"{key}={json.dumps(value)}" for key, value in ordered]
-    if row.seed is not None:
-        overrides.append(f"seed={row.seed}")
+    overrides = [*ordered, *([] if row.seed is None else [("seed", row.seed)])]
     try:
         cost = _within_budget(load_recipe(recipe, overrides), plan)
     except UnknownPart as error:

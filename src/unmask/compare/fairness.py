@@ -82,6 +82,20 @@ def refuse_bytes(runs: Sequence[Run]) -> None:
             )
 
 
+def refuse_twice(runs: Sequence[Run]) -> None:
+    """Raise where a run stands beside itself: the same folder, however it is spelled.
+
+    Raises:
+        Error: names the run.
+    """
+    seen = set()
+    for run in runs:
+        place = run.path.resolve()
+        if place in seen:
+            raise Error(f"{run.path} is named twice; a run beside itself says nothing. Name each run once.")
+        seen.add(place)
+
+
 def check_judge(judge: Run, runs: Sequence[Run]) -> None:
     """Raise unless a judge's likelihood is exact and it was trained on text that no rival was trained on.
 

@@ -24,6 +24,11 @@ class Way:
         """Steps, ``None`` where the sampler has none."""
         return self.settings.steps if "steps" in SAMPLERS.get(self.sampler).uses else None
 
+    @property
+    def label(self) -> str:
+        """Sampler and steps in one."""
+        return self.sampler if self.steps is None else f"{self.sampler} {self.steps} steps"
+
 
 def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     """Return how a run is sampled: its own sampler at each number of steps; every other one that fits at the most.
@@ -85,8 +90,13 @@ def time_ways(
     repeats: int,
     seconds: float,
     say: Callable[[str], None],
+    inside: Callable[[float], None] = lambda share: None,
 ) -> list[list[Latency]]:
-    """Time ways to sample at each batch size, taking turns; return the cells of each way."""
+    """Time ways to sample at each batch size, taking turns; return the cells of each way.
+
+    ``inside`` is called with the share of a batch size's generations that are done.
+    """
+    most = len(asked) * (repeats + 1)
     cells: list[list[Latency]] = [[] for _ in asked]
     for batch in batches:
         say(f"timing {len(asked)} ways to sample in turns, batch {batch}")
@@ -96,7 +106,7 @@ def time_ways(
                 SAMPLERS.get(each.way.sampler)(),
                 each.way.settings,
                 vocabulary_of(each.run),
-                each.run.tokenizer.decode,
+                each.run.tokenizer.decode_bytes,
                 length=length,
                 batch=batch,
                 repeats=repeats,
@@ -104,6 +114,6 @@ def time_ways(
             )
             for each in asked
         ]
-        for mine, cell in zip(cells, take_turns(timings), strict=True):
+        for mine, cell in zip(cells, take_turns(timings, lambda turns: inside(turns / most)), strict=True):
             mine.append(cell)
     return cells

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from unmask.data.corpus import Corpus, documents, load_corpus
 from unmask.data.sources import open_source
-from unmask.errors import Error
+from unmask.errors import Error, check_seed
+from unmask.training.places import is_there, place_of
 from unmask.training.run import Run
 
 
@@ -35,18 +36,39 @@ class HeldOut:
     notes: list[str]
 
 
-def corpus_of(run: Run) -> Corpus:
-    """Open the corpus that a run was trained on."""
+def corpus_of(run: Run, source: str | None = None) -> Corpus:
+    """Open the corpus that a run was trained on, from whatever folder.
+
+    Args:
+        run: The run.
+        source: Where its text lies today; default: where it lay when the run was trained.
+
+    Raises:
+        Error: the text is not there; the message says where it was and how to give it again.
+    """
     data = run.recipe.data
     return load_corpus(
-        data.source,
-        valid=data.valid,
+        source or place_of(run.manifest, "source", data.source, data.binary),
+        valid=None if data.valid is None else place_of(run.manifest, "valid", data.valid, data.binary),
         valid_fraction=data.valid_fraction,
         judge_fraction=data.judge_fraction,
         normalize=data.normalize,
         text_field=data.text_field,
         binary=data.binary,
     )
+
+
+def _own_again(run: Run, source: str) -> Corpus | None:
+    """Return the run's corpus where ``source`` is its text in another place; ``None``: it is another text."""
+    try:
+        corpus_of(run)
+    except Error:
+        try:
+            found = corpus_of(run, source)
+        except Error:
+            return None
+        return found if found.fingerprint == run.manifest.get("corpus_fingerprint") else None
+    return None  # its own is there, and known by name
 
 
 def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, seed: int = 0) -> HeldOut:
@@ -63,8 +85,7 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
     """
     if count < 1:
         raise Error(f"documents is {count}; it must be at least 1.")
-    if not 0 <= seed < 2**63:
-        raise Error(f"seed is {seed}; it must be 0 or more and fit into 64 bits.")
+    check_seed(seed)
     data = runs[0].recipe.data
     if len({run.recipe.data.binary for run in runs}) > 1:
         binary = ", ".join(run.name for run in runs if run.recipe.data.binary)
@@ -74,8 +95,14 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         )
     notes: list[str] = []
     corpora: dict[str, Corpus] = {}
-    if source is None or source == data.source:
-        corpus = corpus_of(runs[0])
+    named = source is None or (source == data.source and is_there(runs[0].manifest, "source", source))
+    again = None if named or source is None else _own_again(runs[0], source)
+    if again is not None:
+        notes.append(
+            f"{source} is the text that {runs[0].name} was trained on ({again.fingerprint}), in another place."
+        )
+    if named or source is None or again is not None:
+        corpus = again or corpus_of(runs[0])
         trained = runs[0].manifest.get("corpus_fingerprint")
         if corpus.fingerprint != trained:
             notes.append(

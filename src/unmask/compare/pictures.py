@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from unmask.compare.labels import label_points
 from unmask.compare.rows import Comparison, Row, sharpest
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -27,7 +28,7 @@ def pictures(comparison: Comparison) -> list[tuple[str, str, str]]:
         ("Training loss", "Loss of each run against training tokens.", _curves(comparison)),
         (
             "Speed and quality",
-            "Tokens a second against the judge's bits per byte of the text, one point a way to sample.",
+            "Tokens a second, where no load disturbed them, against the judge's bits per byte of the text, by way.",
             _trade(comparison),
         ),
         (
@@ -74,7 +75,7 @@ def _bits(comparison: Comparison) -> Figure:
     figure, axes = new_axes(0.9 + 0.34 * len(entries))
     for place, (_, value, interval, bound, colour) in enumerate(entries):
         low, high = interval or (value, value)
-        face = colour if bound == "exact" else "white"
+        face = colour if bound.startswith("exact") else "white"
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot(value, place, marker="o", color=colour, markerfacecolor=face, markersize=7)
         sign = "≤ " if bound == "upper bound" else ""
@@ -123,8 +124,12 @@ def _trade(comparison: Comparison) -> Figure | None:
     batches = [cell.batch for cell in comparison.rows[0].generation[0].latency]
     if not judges or not batches:
         return None
+    every = [cell for row in comparison.rows for text in row.generation for cell in text.latency]
+    if all(cell.contended for cell in every if cell.batch == batches[len(batches) // 2]):
+        return None  # timed under load: no order of speed is shown
     judge, batch = sharpest(comparison.controls, judges) or judges[0], batches[len(batches) // 2]
     figure, axes = new_axes(3.8)
+    marked = list[tuple[float, float, str]]()
     for number, row in enumerate(comparison.rows):
         points = _points(row, judge, batch)
         look = _look(number)
@@ -136,12 +141,11 @@ def _trade(comparison: Comparison) -> Figure | None:
             linestyle="none",
             label=row.name,
         )
-        for speed, bits, label in points:
-            axes.annotate(label, (speed, bits), (5, 4), textcoords="offset points", fontsize=8)
+        marked += points
     real = next((c.text.judges[judge] for c in comparison.controls if c.name == "real text" and c.text), None)
     if real is not None:
         axes.axhline(real, color=GREY, linestyle="--", linewidth=1)
-        axes.annotate(
+        named = axes.annotate(
             "real text", (0.01, real), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color=GREY
         )
     axes.set_xscale("log")
@@ -151,22 +155,23 @@ def _trade(comparison: Comparison) -> Figure | None:
     axes.margins(x=0.2, y=0.15)
     axes.set_xlabel(f"tokens a second, batch {batch}")
     axes.set_ylabel(f"bits per byte under the {judge}")
-    axes.legend(fontsize=8, frameon=False)
+    legend = axes.legend(fontsize=8, frameon=False)
+    figure.draw_without_rendering()  # now the axes are where they will be
+    taken = [legend.get_window_extent(), *([named.get_window_extent()] if real is not None else [])]
+    label_points(axes, marked, taken, fontsize=8)
     return figure
 
 
 def _restored(comparison: Comparison) -> Figure | None:
     """One line a run that has noise levels; a dashed level for one that has a single one; the unigram in grey."""
     figure, axes = new_axes(3.6)
-    drawn = False
+    drawn, marked = False, list[tuple[float, str]]()
     for number, row in enumerate(comparison.rows):
         levels = [] if row.denoising is None else [x for x in row.denoising.levels if x.accuracy is not None]
         look = _look(number)
         if len(levels) == 1:
             axes.axhline(levels[0].accuracy or 0.0, color=look["color"], linestyle="--", linewidth=1)
-            place = ("axes fraction", "data")
-            label = f"{row.name}, {levels[0].name}"
-            axes.annotate(label, (0.01, levels[0].accuracy or 0.0), xycoords=place, va="bottom", fontsize=8)
+            marked.append((levels[0].accuracy or 0.0, f"{row.name}, {levels[0].name}"))
             drawn = True
         elif levels:
             at = list(range(len(levels)))
@@ -179,8 +184,10 @@ def _restored(comparison: Comparison) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("share hidden (dotted grey: the most frequent token)")
     axes.set_ylabel("accuracy at hidden positions")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False)
+    taken = [axes.legend(fontsize=8, frameon=False)] if axes.get_legend_handles_labels()[0] else []
+    figure.draw_without_rendering()  # now the axes are where they will be
+    left = axes.get_xlim()[0]
+    label_points(axes, [(left, y, text) for y, text in marked], [x.get_window_extent() for x in taken], fontsize=8)
     return figure if drawn else None
 
 
@@ -206,7 +213,8 @@ def _points(row: Row, judge: str, batch: int) -> list[tuple[float, float, str]]:
     points = []
     for text in row.generation:
         bits = text.judges[judge]
-        speed = next((cell.tokens_per_second for cell in text.latency if cell.batch == batch), None)
+        timed = (cell for cell in text.latency if cell.batch == batch and not cell.contended)
+        speed = next((cell.tokens_per_second for cell in timed), None)
         if bits is not None and speed is not None:
             points.append((speed, bits, text.sampler if text.steps is None else f"{text.sampler} {text.steps}"))
     return points

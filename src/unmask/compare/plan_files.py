@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from unmask.compare.plan import SweepPlan
+from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error, nearest
 
 
@@ -32,7 +33,7 @@ def load_plan(name: str | Path) -> SweepPlan:
         if not path.is_file():
             raise Error(f"plan file {name} does not exist; give a path that does, or one of: {listing}.")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise Error(f"plan file {path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     elif packaged.is_file():
@@ -40,7 +41,7 @@ def load_plan(name: str | Path) -> SweepPlan:
     else:
         raise Error(f"unknown plan {str(name)!r}.{nearest(str(name), plan_names())} Packaged plans: {listing}.")
     try:
-        tree = yaml.safe_load(text) or {}
+        tree = load_yaml(text) or {}
     except yaml.YAMLError as error:
         raise Error(f"plan {name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):

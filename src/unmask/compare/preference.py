@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from unmask.compare.blind import FORMAT, KEY
 from unmask.errors import Error
 from unmask.evaluation.votes import Rate, agreement, rate
+from unmask.lines import counted, line
 
 ANSWERS = ("left", "none", "right")
 OVERALL = "overall"
@@ -70,6 +71,10 @@ class BlindResults:
     criteria: tuple[Preference, ...]
     left: Rate
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        raters = counted(len(self.raters), "reader")
+        return line("BlindResults", " and ".join(self.runs), raters, counted(self.pairs, "pair"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -146,7 +151,8 @@ def _notes(left: Rate, pairs: int, prompts: int) -> list[str]:
         )
     if pairs > prompts:
         notes.append(
-            f"{pairs} pairs go on from {prompts} prompts; pairs of one prompt are not independent, so the intervals "
+            f"{counted(pairs, 'pair')} go on from {counted(prompts, 'prompt')}; pairs of one prompt are not "
+            "independent, so the intervals "
             "are somewhat too narrow."
         )
     return notes

@@ -84,9 +84,12 @@ class Probes:
                 warn(f"no infilling scores: {error}")
         return probes
 
-    def ask(self, entrant: Entrant) -> Probed:
-        """Probe every seed of a row."""
-        answers = [self._one(run, model) for run, model in zip(entrant.runs, entrant.models, strict=True)]
+    def ask(self, entrant: Entrant, inside: Callable[[float], None] = lambda share: None) -> Probed:
+        """Probe every seed of a row; ``inside`` is called with the share that is done."""
+        answers = []
+        for place, (run, model) in enumerate(zip(entrant.runs, entrant.models, strict=True)):
+            answers.append(self._one(run, model))
+            inside((place + 1) / len(entrant.runs))
         each = [_numbers(*answer) for answer in answers]
         means: Numbers = {}
         spread = {}
@@ -108,7 +111,7 @@ class Probes:
             settings = Settings(**{**given, "seed": self.seed})
             sampler = SAMPLERS.get(name)()
             filled = infilling(model, run.process, run.tokenizer, sampler, settings, self.holes)
-        return denoising_profile(predictions, seed=self.seed), calibration(predictions, seed=self.seed), filled
+        return denoising_profile(predictions), calibration(predictions), filled
 
 
 def _numbers(denoising: DenoisingProfile, known: Calibration, filled: Infilling | None) -> Numbers:

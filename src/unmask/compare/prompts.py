@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error, nearest
 
 _SET_FORM = 'one prompt a line (.txt), or JSON lines such as {"prompt": "Once upon a time"} (.jsonl)'
@@ -56,7 +57,7 @@ def load_prompts(name: str | Path) -> list[str]:
     else:
         text, lines = _read(path), path.suffix == ".jsonl"
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             found.append(_prompt(line, path, number) if lines else line.strip())
     if not found:
@@ -72,9 +73,11 @@ def load_rubric(path: str | Path) -> tuple[Criterion, ...]:
     """
     path = Path(path)
     try:
-        tree: Any = yaml.safe_load(_read(path))
+        tree: Any = load_yaml(_read(path))
         criteria = tuple(Criterion(_words(item["name"]), _words(item["question"])) for item in tree["criteria"])
-    except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
+    except yaml.YAMLError as error:
+        raise Error(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except (TypeError, KeyError, ValueError) as error:
         raise Error(f"{path} is no rubric ({type(error).__name__}); write: {_RUBRIC_FORM}") from error
     names = [criterion.name for criterion in criteria]
     if not names or len(set(names)) < len(names):
@@ -84,7 +87,7 @@ def load_rubric(path: str | Path) -> tuple[Criterion, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise Error(f"there is no file {path}.") from error
     except UnicodeDecodeError as error:

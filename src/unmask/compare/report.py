@@ -34,14 +34,15 @@ def write_report(comparison: Comparison, folder: Path) -> None:
 def to_text(comparison: Comparison) -> str:
     """Render as markdown."""
     warnings = "".join(f"- warning: {warning}\n" for warning in comparison.warnings)
-    return f"{warnings}\n" * bool(warnings) + "\n".join(to_markdown(table) for table in tables(comparison))
+    head = f"{comparison.answer}\n\n{kind(comparison)}\n\n"
+    return head + f"{warnings}\n" * bool(warnings) + "\n".join(to_markdown(table) for table in tables(comparison))
 
 
 def to_html(comparison: Comparison) -> str:
     """Render as one page without any external resource. Every text in it is escaped."""
     return page("report.html").render(
         comparison=comparison,
-        headline=headline(comparison),
+        kind=kind(comparison),
         tables=tables(comparison),
         pictures=pictures(comparison),
     )
@@ -54,19 +55,16 @@ def page(name: str) -> Template:
     return Environment(loader=loader, **options).get_template(name)
 
 
-def headline(comparison: Comparison) -> str:
-    """Say the result in a sentence, kinds of numbers kept apart."""
-    parts = []
-    for row in comparison.rows:
-        kind = "at most " if row.bound == "upper bound" else ""
-        parts.append(f"{row.name} needs {kind}{row.bits_per_byte:.2f} bits for a byte of text it never saw")
-    control = next((c for c in comparison.controls if c.name == "order-5 n-gram"), None)
-    ending = (
-        ""
-        if control is None or control.bits_per_byte is None
-        else f" An order-5 n-gram needs {control.bits_per_byte:.2f}."
-    )
-    return "; ".join(parts) + "." + ending
+def kind(comparison: Comparison) -> str:
+    """Say whether the comparison is quick or full, and what was left out."""
+    setup, held = comparison.setup, comparison.held_out
+    said = "This is a full comparison"
+    if setup["quick"]:
+        said = "This is a quick comparison, to see where things stand"
+    size = f"{held['documents']} documents, {setup['samples']} texts a row of at most {setup['length']} tokens"
+    timing = "" if setup["timing"] else " Timing was off: nothing here speaks of speed or memory."
+    quote = " Leave --quick out for numbers to quote." if setup["quick"] else ""
+    return f"{said}: {size}, {setup['draws']} draws a bound.{quote}{timing}"
 
 
 def finite(value: Any) -> Any:

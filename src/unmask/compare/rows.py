@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from unmask.evaluation.infilling import FillScore, Infilling
 from unmask.evaluation.latency import Latency
 from unmask.evaluation.rules import Outcome, Verdict
 from unmask.evaluation.text import TextQuality
+from unmask.lines import line
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Row:
         spread: Their standard deviation; ``None`` for a single one.
         difference: Bits per byte above the first run, with the paired 95 % interval; ``None`` for the first.
         ratio: The paired 95 % interval of bits per byte over the first run's.
-        length_nats: Nats that a bidirectional model paid for where documents end (part of ``bits_per_byte``).
+        length_nats: Nats paid for the lengths of windows, which its network is told (part of ``bits_per_byte``).
         draws: Network calls a window behind a bound.
         train_tokens_per_second: While it was trained.
         tokenizer: Name of its tokenizer.
@@ -182,6 +184,7 @@ class Comparison:
         folder: Where the report was written.
         decisions: What the rules say, one entry a set of rules.
         fills: What needs no model makes of the holes: the controls of ``infilling``.
+        answer: The result in a sentence.
     """
 
     rows: list[Row]
@@ -193,6 +196,12 @@ class Comparison:
     folder: str
     decisions: list[Decision] = field(default_factory=list)
     fills: dict[str, FillScore] = field(default_factory=dict)
+    answer: str = ""
+
+    def __repr__(self) -> str:
+        signs = ["at most " if row.bound == "upper bound" else "" for row in self.rows]
+        scores = [f"{row.name} {sign}{row.bits_per_byte:.4f}" for row, sign in zip(self.rows, signs, strict=True)]
+        return line("Comparison", f"bits per byte: {', '.join(scores)}", f"report in {self.folder}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -211,7 +220,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _known(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.inf
+
+
 def sharpest(controls: Sequence[Control], judges: Sequence[str]) -> str | None:
     """Return the judge to which real text is the most likely: it knows the most about such text."""
     real = next((c.text.judges for c in controls if c.name == "real text" and c.text is not None), {})
-    return min(judges, key=lambda judge: real.get(judge) or float("inf")) if judges else None
+    return min(judges, key=lambda judge: _known(real.get(judge))) if judges else None

@@ -39,7 +39,7 @@ class Drawn:
 
     Attributes:
         files: The pictures.
-        missing: Name of each other one, and why there is none.
+        missing: Name of each other one that such a run can have, and why there is none.
     """
 
     files: list[Path]
@@ -57,7 +57,7 @@ def shown_texts(run: Run) -> tuple[list[str], str]:
 
 def shows_text(run: Run) -> bool:
     """Return whether some picture of a run would show a text."""
-    return not _without_patches(run)
+    return run.recipe.backbone.name == "bytes" and run.recipe.data.tokenizer == "bytes"
 
 
 def draw_run(run: Run, model: PreTrainedModel | None, texts: Sequence[str], folder: Path) -> Drawn:
@@ -93,14 +93,14 @@ def _of_training(run: Run) -> _Found:
         missing["metrics"] = "nothing was logged yet."
     if bends(rows):
         figures["levels"] = bends_figure(rows, f"{run.name}: nested levels while they were trained")
-    else:
-        missing["levels"] = _without_levels(run) or "no level has told its curvature in metrics.jsonl."
+    elif _has_levels(run):
+        missing["levels"] = "no level has told its curvature in metrics.jsonl."
     return figures, missing
 
 
 def _of_patches(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) -> _Found:
-    if why := _without_patches(run):
-        return {}, {"patches": why}
+    if not shows_text(run):
+        return {}, {}
     if not isinstance(model, Bytes) or model.patcher is None:
         return {}, {"patches": _NO_WEIGHTS}
     long = (text for text in texts if len(text.encode()) >= ROOM)
@@ -110,8 +110,8 @@ def _of_patches(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) -
 
 def _of_levels(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) -> _Found:
     names = ("discs", "spheres", "transitions")
-    if why := _without_levels(run):
-        return {}, dict.fromkeys(names, why)
+    if not _has_levels(run):
+        return {}, {}
     if not isinstance(model, Bytes):
         return {}, dict.fromkeys(names, _NO_WEIGHTS)
     try:
@@ -132,19 +132,8 @@ def _of_levels(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) ->
 _NO_WEIGHTS = "there are no weights yet."
 
 
-def _without_patches(run: Run) -> str:
-    """Return why a run has no patches; nothing if it has some."""
-    backbone, tokenizer = run.recipe.backbone.name, run.recipe.data.tokenizer
-    if backbone != "bytes":
-        return f"the backbone is {backbone}; patches and nested levels are those of backbone bytes."
-    return "" if tokenizer == "bytes" else f"the tokenizer is {tokenizer}, and patches are of bytes."
-
-
-def _without_levels(run: Run) -> str:
-    if why := _without_patches(run):
-        return why
-    latent = (run.recipe.backbone.model_extra or {}).get("latent", "wubu")
-    return "" if latent == "wubu" else f"backbone.latent is {latent}; nested levels are those of wubu."
+def _has_levels(run: Run) -> bool:
+    return shows_text(run) and (run.recipe.backbone.model_extra or {}).get("latent", "wubu") == "wubu"
 
 
 def _rows(run: Run, model: Bytes, texts: Sequence[str]) -> list[list[int]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import time
@@ -106,7 +107,7 @@ def sweep(
         swept = Sweep(
             plan=plan.model_dump(),
             rows=found,
-            configurations=configurations(found, folder, plan.evaluate.seed),
+            configurations=configurations(found, folder),
             samples=samples,
             controls=controls,
             held_out={key: value for key, value in held.items() if key not in ("texts", "notes")},
@@ -195,7 +196,10 @@ def _waiting(rows: Sequence[RowPlan], folder: Path, point: float) -> list[Path]:
 
 
 def bad_rows(rows: Sequence[RowPlan], folder: Path, point: float, rule: StopEarly) -> list[tuple[RowPlan, str]]:
-    """Return the rows to stop at a point, and why: those above ``worse_than`` times the median of their kind."""
+    """Return the rows to stop at a point, and why: those above ``worse_than`` times the median of their kind.
+
+    What is not finite stops in any company, and is no part of the median. A median of 0 stops nothing.
+    """
     kinds: dict[str, list[tuple[RowPlan, float, dict[str, Any]]]] = {}
     for row in rows:
         state = read_row(folder / "rows" / row.id)
@@ -205,11 +209,16 @@ def bad_rows(rows: Sequence[RowPlan], folder: Path, point: float, rule: StopEarl
             kinds.setdefault(_kind(row.cost.recipe), []).append((row, float(value), state))
     bad = []
     for alike in kinds.values():
-        middle = median(value for _, value, _ in alike)
+        sound = [value for _, value, _ in alike if math.isfinite(value)]
+        middle = median(sound) if sound else math.nan
         for row, value, state in alike:
-            if len(alike) > 1 and state["status"] == "paused" and not value <= rule.worse_than * middle:
-                above = f"above {rule.worse_than:g} x the median {middle:.3f}"
-                bad.append((row, f"{value:.3f} held-out nats a token at {point:.0%} of its training, {above}"))
+            if state["status"] != "paused":
+                continue
+            where = f"{value:.3f} held-out nats a token at {point:.0%} of its training"
+            if not math.isfinite(value):
+                bad.append((row, f"{where}, which is not finite"))
+            elif len(sound) > 1 and value > rule.worse_than * middle > 0:
+                bad.append((row, f"{where}, above {rule.worse_than:g} x the median {middle:.3f}"))
     return bad
 
 

@@ -41,7 +41,7 @@ def _against(configurations: list[Configuration], axis: str) -> Figure:
     figure, axes = new_axes(3.6 + (0.16 * len(lines) if 1 < len(lines) <= _NAMED else 0))
     for number, ((rest, bound), group) in enumerate(lines.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        face = colour if bound == "exact" else "white"
+        face = colour if bound.startswith("exact") else "white"
         place = {each.label: each.numbers[axis] if numeric else words.index(each.values[axis]) for each in group}
         group = sorted(group, key=lambda each: place[each.label])
         for each in group:

@@ -13,6 +13,7 @@ from unmask.compare.report import finite, page
 from unmask.compare.rows import Control, TextRow
 from unmask.compare.sweep_pictures import pictures
 from unmask.compare.sweep_rows import Configuration, SampleRow, Sweep, SweepRow
+from unmask.lines import counted
 
 
 def write_sweep(sweep: Sweep, folder: Path) -> None:
@@ -45,7 +46,7 @@ def to_html(sweep: Sweep) -> str:
 def headline(sweep: Sweep) -> str:
     """Say how the rows ended and what is the best of each kind."""
     parts = [f"{count} {status}" for status, count in sweep.counts.items()]
-    sentences = [f"{len(sweep.rows)} rows: {', '.join(parts)}."] if sweep.rows else []
+    sentences = [f"{counted(len(sweep.rows), 'row')}: {', '.join(parts)}."] if sweep.rows else []
     for best in sweep.configurations:
         if best.verdict in ("best", "only one of its kind"):
             alike = [
@@ -108,7 +109,8 @@ def _configurations(sweep: Sweep) -> Table:
         ],
         lines,
         frozenset(range(count, len(lines))),
-        f"Lower is better; mean ± standard deviation over seeds. {held['documents']} documents, {held['bytes']:,} "
+        f"Lower is better; mean ± standard deviation over seeds. {counted(held['documents'], 'document')}, "
+        f"{held['bytes']:,} "
         f"bytes of {held['source']} ({held['split']}, fingerprint {held['fingerprint']}), windows of {held['window']} "
         "bytes. Exact figures and upper bounds are different kinds, each held against its own alone. Intervals are "
         "over documents, and over seeds where there are several; with one seed they speak of that very run. The best "
@@ -122,7 +124,7 @@ def _configuration(each: Configuration) -> list[str]:
     return [
         each.label,
         value,
-        each.bound if each.bound != "upper bound" else f"upper bound, {each.draws} draws",
+        each.bound if each.bound != "upper bound" else f"upper bound, {counted(each.draws, 'draw')}",
         each.verdict,
         difference(each.difference).removesuffix(" no difference shown"),
         interval(each.interval),
@@ -191,7 +193,7 @@ def _samples(samples: Sequence[SampleRow], controls: Sequence[Control]) -> Table
         "In brackets: real text of the same size; a good text is close to it, not far below. A collapsed text pleases "
         "any judge, so read the judge beside distinct-n, repeated-4 (share of 4-grams said before) and entropy (bits a "
         "word). Seconds are the median until all texts of a batch are done, all of the same number of tokens; * marks "
-        "a single run without warm-up.",
+        "a single run without warm-up, † one under load, which says little: other programs took the processor.",
     )
 
 

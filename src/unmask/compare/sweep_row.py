@@ -218,6 +218,7 @@ def _score(folder: Path) -> dict[str, Any]:
         "bits_per_byte": score.value,
         "bound": score.bound,
         "interval": score.interval,
+        "length_nats": score.length_nats,
         "draws": score.draws,
         "tokens": score.tokens,
         "bytes": score.bytes,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from unmask.compare.rows import Control, TextRow
+from unmask.lines import counted, line
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Configuration:
         draws: Network calls a window behind a bound.
         interval: 95 % interval over documents, and over seeds where there are several.
         difference: Bits per byte above the best of its kind, with the paired 95 % interval; ``None`` for the best.
-        verdict: ``best``, ``worse``, ``no difference shown`` or ``only one of its kind``.
+        verdict: ``best``, ``worse``, ``no difference shown``, ``only one of its kind``, or ``not finite``.
         parameters: Trainable parameters.
         tokens: Training tokens seen.
         training_flops: FLOPs of a training.
@@ -147,6 +148,10 @@ class Sweep:
     setup: dict[str, Any]
     curves: dict[str, list[dict[str, Any]]]
     folder: str
+
+    def __repr__(self) -> str:
+        ended = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+        return line("Sweep", f"{counted(len(self.rows), 'row')} ({ended})", f"report in {self.folder}")
 
     @property
     def counts(self) -> dict[str, int]:

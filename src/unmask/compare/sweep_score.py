@@ -1,14 +1,16 @@
 """Score the finished rows of a sweep on one held-out text, and say of each configuration how it stands to the best.
 
 A configuration is a row without its seed: the mean over seeds, their standard deviation, and the paired interval of its
-distance to the best of its kind (:func:`unmask.evaluation.bootstrap.paired_interval`, which counts documents and
-seeds). Exact figures and upper bounds are different kinds and are never held against each other.
+distance to the best of its kind (:func:`unmask.evaluation.intervals.paired_interval`, which counts documents and
+seeds). Exact figures and upper bounds are different kinds and are never held against each other. What is not finite is
+the best of nothing, and nothing is held against it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from unmask.compare.plan import Evaluate
 from unmask.compare.sweep_row import HELD_OUT, RUN, SCORE, Task, held_out_nats, read_row, score_key
 from unmask.compare.sweep_rows import Configuration, SweepRow
 from unmask.data.binary import raw
-from unmask.evaluation.bootstrap import interval, paired_interval
+from unmask.evaluation.intervals import interval, paired_interval
 from unmask.training.run import Run, write_json
 
 
@@ -137,13 +139,12 @@ def _result(row: RowPlan, place: Path) -> SweepRow:
     )
 
 
-def configurations(rows: Sequence[SweepRow], folder: Path, seed: int) -> list[Configuration]:
+def configurations(rows: Sequence[SweepRow], folder: Path) -> list[Configuration]:
     """Group the scored rows over seeds, and hold each group against the best of its kind.
 
     Args:
         rows: All rows.
         folder: The sweep's folder.
-        seed: Of the bootstrap.
     """
     groups: dict[str, list[SweepRow]] = {}
     for row in rows:
@@ -153,14 +154,19 @@ def configurations(rows: Sequence[SweepRow], folder: Path, seed: int) -> list[Co
     nats = {name: np.array([score["nats"] for score in each]) for name, each in scores.items()}
     means = {name: fmean(score["bits_per_byte"] for score in each) for name, each in scores.items()}
     best: dict[str, str] = {}
-    for name in sorted(means, key=means.__getitem__):
+    for name in sorted(filter(lambda name: math.isfinite(means[name]), means), key=means.__getitem__):
         best.setdefault(groups[name][0].bound, name)
     found = []
     for name, group in groups.items():
-        sizes, first = np.array(scores[name][0]["sizes"]), best[group[0].bound]
+        sizes, first = np.array(scores[name][0]["sizes"]), best.get(group[0].bound)
         values = [score["bits_per_byte"] for score in scores[name]]
-        span = None if name == first else paired_interval(nats[name], nats[first], sizes, seed=seed)
-        rivals = sum(other[0].bound == group[0].bound for other in groups.values())
+        sound = math.isfinite(means[name])
+        span = None
+        if sound and first is not None and name != first:
+            span = paired_interval(nats[name], nats[first], sizes)
+        rivals = sum(
+            other[0].bound == group[0].bound and math.isfinite(means[label]) for label, other in groups.items()
+        )
         found.append(
             Configuration(
                 label=name,
@@ -172,9 +178,9 @@ def configurations(rows: Sequence[SweepRow], folder: Path, seed: int) -> list[Co
                 per_seed=values,
                 bound=group[0].bound,
                 draws=group[0].draws,
-                interval=interval(nats[name] if len(values) > 1 else nats[name][0], sizes, seed=seed),
-                difference=None if span is None else (means[name] - means[first], *span),
-                verdict=_verdict(name == first, rivals, span),
+                interval=interval(nats[name], sizes) if sound else None,
+                difference=None if span is None else (means[name] - means[str(first)], *span),
+                verdict=_verdict(name == first, rivals, span) if sound else "not finite",
                 parameters=group[0].parameters or 0,
                 tokens=_mean([row.tokens for row in group]),
                 training_flops=_mean([row.training_flops for row in group]),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from unmask.compare.cells import Table, beside, difference, interval, judged, measured, scale, sign, speed
+import math
+
+from unmask.compare.cells import UNDER_LOAD, Table, beside, difference, interval, judged, measured, scale, sign, speed
 from unmask.compare.probe_tables import filling_table, restoring_table
 from unmask.compare.rows import Comparison
+from unmask.lines import counted
 
 OTHERS = {"self_bleu": "self-BLEU", "coherence": "coherence", "divergence": "divergence"}
 DIGITS = {"self_bleu": 1}
@@ -33,7 +36,7 @@ def bits_table(comparison: Comparison) -> Table:
                 row.process,
                 value,
                 *([str(len(row.seeds))] if seeds else []),
-                row.bound if row.bound != "upper bound" else f"upper bound, {row.draws} draws",
+                row.bound if row.bound != "upper bound" else f"upper bound, {counted(row.draws, 'draw')}",
                 f"{sign(row.bound)}{row.perplexity:.1f}",
                 interval(row.interval),
                 difference(row.difference),
@@ -54,6 +57,11 @@ def bits_table(comparison: Comparison) -> Table:
             )
     held = comparison.held_out
     spread = "± is the standard deviation over seeds. " if seeds else ""
+    paid = {row.name: row.length_nats / math.log(2) / held["bytes"] for row in comparison.rows if row.length_nats}
+    each = ", ".join(f"{name} {bits:.4f}" for name, bits in paid.items())
+    told = f"What a network is told of lengths is paid for, in the figure: {each} bits a byte. " if paid else ""
+    characters = held.get("characters")  # comparisons that were kept by older versions have none
+    wide = f"Bits a character are {held['bytes'] / characters:.3f} times as many. " if characters else ""
     return Table(
         "Bits per byte of held-out text",
         [
@@ -73,11 +81,12 @@ def bits_table(comparison: Comparison) -> Table:
         ],
         rows,
         frozenset(range(runs, len(rows))),
-        f"Lower is better. Declared equal: {comparison.setup['budget']}. {held['documents']} documents, "
+        f"Lower is better. Declared equal: {comparison.setup['budget']}. {counted(held['documents'], 'document')}, "
         f"{held['bytes']:,} bytes of {held['source']} ({held['split']}, fingerprint {held['fingerprint']}), windows of "
-        f"{held['window']} bytes. Kinds are not to be mixed: a model's own figure may lie below an upper bound, never "
+        f"{held['window']} bytes. {wide}"
+        f"Kinds are not to be mixed: a model's own figure may lie below an upper bound, never "
         f"above. Perplexity is a token's, of each run's own tokenizer. "
-        f"Models that are told where a document ends (all but left to right) pay for it. {spread}Intervals are "
+        f"{told}{spread}Intervals are "
         "over documents, and over seeds where there are several; the difference is paired. The n-grams read documents "
         "whole.",
     )
@@ -120,12 +129,16 @@ def speed_table(comparison: Comparison) -> Table:
             row += speed(cells.get(batch))
         rows.append(row)
     setup = comparison.setup
+    brackets = "In brackets: real text of the same size; a good text is close to it, not far below. "
+    if not batches:
+        return Table("Ways to sample, and their text", columns, rows, frozenset(), f"{brackets}Timing was off.")
+    loaded = UNDER_LOAD if any(cell.contended for text in every for cell in text.latency) else ""
     return Table(
         "Speed, and the text that it buys",
         columns,
         rows,
         frozenset(),
-        "In brackets: real text of the same size; a good text is close to it, not far below. Seconds are the median "
+        f"{brackets}{loaded}Seconds are the median "
         f"until all texts of a batch of B are done, {setup['length']} tokens each, no prompt, end of text not allowed "
         "(equal work); p90 is over few repeats, and a cell marked * is a single run without warm-up. "
         f"{setup['device']}, threads: {setup['threads']}.",

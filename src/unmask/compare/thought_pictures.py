@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from unmask.compare.pictures import COLOURS, GREY, LINES, MARKERS, new_axes, to_uri
 from unmask.evaluation.trajectories import Trajectory
+from unmask.lines import counted
 
 _NAMED = 12
 """Paths of more texts than this are not drawn: nobody could tell them apart."""
@@ -127,7 +128,8 @@ def _curves(axes: Axes, trajectory: Trajectory) -> None:
 
 def _told(trajectory: Trajectory) -> str:
     return (
-        f"{len(trajectory.believed[0])} cells over {int(trajectory.steps[-1])} steps. Cosine of the first belief and "
+        f"{counted(len(trajectory.believed[0]), 'cell')} over {counted(int(trajectory.steps[-1]), 'step')}. "
+        "Cosine of the first belief and "
         f"the last: {trajectory.to_end[0]:.2f}; of the last and the thought read off the text: "
         f"{trajectory.to_read[-1]:.2f}."
     )

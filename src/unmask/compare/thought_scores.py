@@ -24,6 +24,7 @@ from unmask.evaluation.text import real_like
 from unmask.evaluation.thought_reading import thinking
 from unmask.evaluation.thoughts import later_bits
 from unmask.evaluation.windows import common_window
+from unmask.lines import counted
 from unmask.sampling import Sampler, Settings
 from unmask.training.plan import make_model
 from unmask.training.run import Run
@@ -38,7 +39,7 @@ def likelihood_measures(
     own = bits_per_byte(model, run.process, run.tokenizer, texts, window=window, draws=draws, seed=seed)
     fresh = make_model(run.recipe, run.tokenizer.vocab_size).to(model.device).eval()
     bare = bits_per_byte(fresh, run.process, run.tokenizer, texts, window=window, draws=draws, seed=seed)
-    of = f"{own.bound}, {own.documents} documents, {own.bytes:,} bytes"
+    of = f"{own.bound}, {counted(own.documents, 'document')}, {counted(own.bytes, 'byte')}"
     controls = (("untrained", bare.value), ("uniform bytes", 8.0))
     rows = [
         Measure("likelihood", "bits per byte", own.value, own.interval, controls, of),
@@ -57,7 +58,7 @@ def likelihood_measures(
     except Error as error:
         return [*rows, Measure("likelihood", name, None, note=str(error))]
     found = later.pop("own")
-    of = f"{found.bound}, {found.documents} documents, {found.bytes:,} bytes"
+    of = f"{found.bound}, {counted(found.documents, 'document')}, {counted(found.bytes, 'byte')}"
     others = tuple((change, bits.value) for change, bits in later.items())
     return [*rows, Measure("likelihood", name, found.value, found.interval, others, of)]
 
@@ -126,7 +127,7 @@ def _coherent(written: Sequence[str], texts: Sequence[str], seed: int) -> list[M
     if own.gap is None:
         raise Error("it needs two texts or more of at least 24 words; ask for more texts, or a longer thought.passage.")
     controls = coherence_controls(real_like(written, texts), embedder, seed=seed)
-    of = f"{own.texts} texts, {own.pairs} pairs of 16 words"
+    of = f"{counted(own.texts, 'text')}, {counted(own.pairs, 'pair')} of 16 words"
     others = tuple((name, control.gap) for name, control in controls.items())
     return [
         Measure("coherence", "cosine of neighbouring chunks above other texts'", own.gap, own.gap_interval, others, of)

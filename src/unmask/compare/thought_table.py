@@ -19,6 +19,7 @@ from unmask.evaluation.thought_measures import Collapse, collapse_check, compres
 from unmask.evaluation.thought_reading import Thoughts
 from unmask.evaluation.thought_stability import STABLE, stability
 from unmask.evaluation.trajectories import Trajectory
+from unmask.lines import counted
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def code_measures(read: Thoughts, *, seed: int = 0) -> tuple[list[Measure], Coll
     count, document = len(read.cells), read.document
     full = read.cells.reshape(count, -1)
     found = compression(full, read.reduced.reshape(count, -1), read.rebuilt.reshape(count, -1), document, seed=seed)
-    of = f"{count} passages, {len(set(document.tolist()))} documents"
+    of = f"{counted(count, 'passage')}, {counted(len(set(document.tolist())), 'document')}"
     group = "compression"
     own, probe = found.own, found.probe
     ratio = found.ratio
@@ -133,7 +134,7 @@ def course_measures(trajectories: Sequence[Trajectory]) -> list[Measure]:
         found = stability([(each.steps, each.flat) for each in trajectories])
     except Error as error:
         return [Measure("stability", name, None, note=str(error))]
-    of = f"{found.texts} texts, {found.pairs} pairs"
+    of = f"{counted(found.texts, 'text')}, {counted(found.pairs, 'pair')}"
     return [
         Measure("stability", name, found.mean, found.interval, (("other text, same step", found.other_mean),), of),
         Measure("stability", f"share above {STABLE}", found.above, None, (("other text", found.other_above),), of),
@@ -150,5 +151,5 @@ def course_measures(trajectories: Sequence[Trajectory]) -> list[Measure]:
 
 def _aligned(name: str, found: Alignment) -> Measure:
     controls = (("shuffled", found.shuffled), ("chance", found.chance))
-    of = f"{found.passages} passages, {found.among} at a time"
+    of = f"{counted(found.passages, 'passage')}, {found.among} at a time"
     return Measure("alignment", name, found.accuracy, found.interval, controls, of)

@@ -25,7 +25,7 @@ from torch import Tensor
 from unmask.diffusion.state import State, Visibility
 from unmask.errors import Error
 from unmask.models.bytes import Bytes
-from unmask.models.bytes_config import SPECIALS
+from unmask.models.bytes_options import SPECIALS
 from unmask.models.cuts import Cuts
 from unmask.models.poincare import exp0, log0
 from unmask.models.wubu import WubuStack

@@ -20,7 +20,7 @@ def trainer_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
     Raises:
         Error: a training section that the Trainer refuses.
     """
-    ours = {"valid_blocks", "ema", "precision", "save_total_limit", "plot_every", "epochs", "detect_anomaly"}
+    ours = {"valid_blocks", "ema", "precision", "save_total_limit", "plot_every", "epochs", "detect_anomaly", "threads"}
     given = {k: v for k, v in recipe.training.model_dump().items() if k not in ours}
     defaults = {
         "report_to": "none",

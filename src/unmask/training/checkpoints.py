@@ -12,6 +12,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+from unmask.data.cache import by_umask
 from unmask.errors import Error
 
 MANIFEST = "complete.json"
@@ -41,7 +42,7 @@ def seal(partial: Path, final: Path) -> None:
     if final.exists():
         shutil.rmtree(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    partial.rename(final)
+    by_umask(partial).rename(final)
 
 
 def fault(checkpoint: Path) -> str | None:

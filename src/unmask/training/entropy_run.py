@@ -8,7 +8,7 @@ from __future__ import annotations
 from unmask.data.patches import PATCHERS
 from unmask.errors import Error
 from unmask.models.byte_entropy import NetworkEntropy
-from unmask.models.bytes_config import ENTROPY_RUN
+from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.run import Run
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from unmask.data.blocks import Blocks
 from unmask.training.recipe import Recipe
 
 
@@ -36,3 +37,23 @@ def as_begun(recipe: Recipe, begun: Mapping[str, Any], stored: Recipe) -> Recipe
     epochs = recipe.training.epochs
     same = epochs is not None and epochs == begun.get("epochs")
     return with_steps(recipe, stored.training.max_steps) if same else recipe
+
+
+MOST_PASSES = 4
+"""Passes after which repeated text is worth less and less to a left-to-right model (arXiv:2305.16264)."""
+
+
+def passes_told(recipe: Recipe, blocks: Blocks, rows: int, bidirectional: bool) -> str:
+    """Say how often the steps of a recipe read the corpus, and what to do where that is more than is worth it.
+
+    passes = steps * rows / blocks
+    """
+    passes = recipe.training.max_steps * rows / len(blocks)
+    text = f"{recipe.name}: {passes:.1f} passes over {blocks.bytes / 1e6:,.1f} MB of text ({len(blocks):,} blocks)"
+    if passes <= MOST_PASSES:
+        return text
+    bears = "; models that see both sides bear more, arXiv:2507.15857" if bidirectional else ""
+    return (
+        f"{text}\nhint: beyond about {MOST_PASSES} passes text is worth less and less (arXiv:2305.16264{bears}); "
+        f"give more text, or fewer steps: -o training.epochs={MOST_PASSES}"
+    )

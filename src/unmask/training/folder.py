@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from unmask.data.sources import check_source
 from unmask.errors import Error
+from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.recipe import Recipe
-from unmask.training.run import MANIFEST
+from unmask.training.run import MANIFEST, Run
 
 
 @contextmanager
@@ -39,6 +42,19 @@ def differences(given: Recipe, stored: Recipe) -> str:
         elif section not in ("name", "about") and one != other:
             found.append(section)
     return ", ".join(found)
+
+
+def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Refuse what can be known to be missing or in the way before torch is imported: the folder, the text, a run."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        check_folder(folder, resume)
+    if resume:
+        return  # the run goes on with its own recipe
+    for source in filter(None, (recipe.data.source, recipe.data.valid)):
+        check_source(source, recipe.data.binary)
+    entropy = str((recipe.backbone.model_extra or {}).get("entropy", ""))
+    if entropy.startswith(ENTROPY_RUN):
+        Run.open(entropy.removeprefix(ENTROPY_RUN))
 
 
 def check_folder(folder: Path, resume: bool) -> None:

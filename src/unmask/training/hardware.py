@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,3 +38,15 @@ def fast_bf16() -> bool:
 def use_bf16(precision: str) -> bool:
     """Resolve a recipe's ``training.precision``."""
     return fast_bf16() if precision == "auto" else precision == "bf16"
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let torch compute with ``count`` threads, and put its own number back; ``None``: leave it."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

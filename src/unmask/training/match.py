@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from unmask.errors import Error
+from unmask.models.backbones import BACKBONES
 from unmask.models.cost import parameter_count
-from unmask.models.registry import BACKBONES
 
 TOLERANCE = 0.02
 """Largest relative difference that counts as matched."""

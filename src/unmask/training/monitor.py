@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -19,8 +21,24 @@ _TOLD = ("loss.", "network.", "gradient.", "controller.")
 """Parts of the loss; what the network, the gradient monitor and a controller tell."""
 
 
+CLOCK = "clock.json"
+
+
+def leads() -> bool:
+    """Return whether this process is the first of those that train together: the one that writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr, once for all processes that train together."""
+    if leads():
+        print(text, file=sys.stderr)
+
+
 class Metrics(TrainerCallback):
     """Append every log of the Trainer to ``metrics.jsonl``, with training tok/s that counts training steps only.
+
+    A run that is resumed goes on counting from its checkpoint: its seconds are those of all its steps.
 
     Args:
         path: The file. Lines of steps that a resumed run will repeat are dropped at the start.
@@ -32,12 +50,24 @@ class Metrics(TrainerCallback):
         self.tokens_per_step = tokens_per_step
         self.seconds = 0.0
         self.steps = 0
+        self.valid: float | None = None
+        """Nats a token of the held-out blocks, when they were last scored."""
         self._began = 0.0
 
     @property
     def tokens_per_second(self) -> float:
         """Training tokens a second so far, evaluation and saving not counted."""
         return self.steps * self.tokens_per_step / self.seconds if self.seconds else 0.0
+
+    def save(self, folder: Path) -> None:
+        """Write the seconds and steps so far beside a checkpoint."""
+        (folder / CLOCK).write_text(json.dumps({"seconds": self.seconds, "steps": self.steps}))
+
+    def load(self, folder: Path) -> None:
+        """Read those of a checkpoint; one from before they were kept begins at 0, in steps as in seconds."""
+        if (folder / CLOCK).is_file():
+            content = json.loads((folder / CLOCK).read_text())
+            self.seconds, self.steps = float(content["seconds"]), int(content["steps"])
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -55,9 +85,12 @@ class Metrics(TrainerCallback):
         self._began = time.perf_counter()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop the step's clock."""
+        """Stop the step's clock. The last step is logged and scored: what is told at the end is of the end."""
         self.seconds += time.perf_counter() - self._began
         self.steps += 1
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+            control.should_evaluate = args.eval_strategy != "no"
 
     def on_log(
         self,
@@ -68,6 +101,7 @@ class Metrics(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Write one line."""
+        self.valid = (logs or {}).get("eval_loss", self.valid)
         if state.is_world_process_zero and logs and ("loss" in logs or "eval_loss" in logs):
             row = {
                 "step": state.global_step,
@@ -99,7 +133,7 @@ class ProgressLine(TrainerCallback):
         self.console = Console(stderr=True)
         self.metrics = metrics
         self.bar = Progress(
-            TextColumn(f"[bold]{name}"),
+            TextColumn("[bold]{task.fields[name]}"),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} steps"),
             TextColumn("{task.fields[numbers]}"),
@@ -109,7 +143,7 @@ class ProgressLine(TrainerCallback):
             console=self.console,
         )
         self.name = name
-        self.loss = float("nan")
+        self.loss: float | None = None
         self._last = time.perf_counter()
         self._began = self._last
         self._first = 0
@@ -120,7 +154,8 @@ class ProgressLine(TrainerCallback):
         """Show the bar."""
         self._began = time.perf_counter()
         self._first = state.global_step
-        self.task = self.bar.add_task("train", total=state.max_steps, completed=state.global_step, numbers="")
+        fields = {"numbers": "", "name": escape(self.name)}
+        self.task = self.bar.add_task("train", total=state.max_steps, completed=state.global_step, **fields)
         if self.console.is_terminal and state.is_world_process_zero:
             self.bar.start()
 
@@ -132,12 +167,13 @@ class ProgressLine(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remember the loss."""
+        """Remember the loss, and show it at once."""
         self.loss = (logs or {}).get("loss", self.loss)
+        self.bar.update(self.task, numbers=self._numbers())
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Move the bar, or print a line."""
-        numbers = f"loss {self.loss:.3f}  {self.metrics.tokens_per_second:,.0f} tok/s"
+        numbers = self._numbers()
         self.bar.update(self.task, completed=state.global_step, numbers=numbers)
         now = time.perf_counter()
         if not self.console.is_terminal and state.is_world_process_zero and now - self._last > 10:
@@ -152,6 +188,10 @@ class ProgressLine(TrainerCallback):
     ) -> None:
         """Take the bar away."""
         self.bar.stop()
+
+    def _numbers(self) -> str:
+        loss = "" if self.loss is None else f"loss {self.loss:.3f}  "
+        return f"{loss}{self.metrics.tokens_per_second:,.0f} tok/s"
 
 
 class Interrupt(TrainerCallback):
@@ -177,7 +217,7 @@ class Interrupt(TrainerCallback):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        print("\nstopping after this step; saving a checkpoint (again to stop at once)", file=sys.stderr)
+        say("\nstopping after this step; saving a checkpoint (again to stop at once)")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask the Trainer to save and stop."""

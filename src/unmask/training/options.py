@@ -3,57 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from unmask.errors import Error, nearest
+from unmask.errors import Error, closest, nearest
+from unmask.training.qcontroller.options import VARIANTS
 from unmask.training.sections import ALIASES, SECTIONS
+from unmask.training.trainer_keys import ELSEWHERE, trainer_kinds
 
 
 def backbone_kinds(name: str) -> dict[str, Any]:
     """Return the options that a network's configuration takes, with their types."""
-    from unmask.models.registry import BACKBONES
+    from unmask.models.backbones import BACKBONES
 
     return {key: kind for key, kind in BACKBONES.get(name).options.items() if key not in ("vocab_size", "thought")}
 
 
-_ELSEWHERE = {
-    "output_dir": "--output",
-    "resume_from_checkpoint": "--resume",
-    "do_train": "the command (train, evaluate)",
-    "do_eval": "the command (train, evaluate)",
-    "bf16": "training.precision",
-    "fp16": "training.precision",
-    "seed": "the recipe's own key seed",
-    "data_seed": "the recipe's own key seed",
-}
-"""Fields of TrainingArguments that other keys of a recipe, or the command line, decide."""
+def part_keys() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return section -> part -> key -> type, of all that a recipe can say; the part is ``""`` where there are none."""
+    from unmask.diffusion.registry import PROCESSES
+    from unmask.models.backbones import BACKBONES
+    from unmask.sampling.request import Settings
+
+    def of(model: type[BaseModel]) -> dict[str, Any]:
+        return {key: field.annotation for key, field in model.model_fields.items()}
+
+    keys = {section: {"": of(model)} for section, model in SECTIONS.items()}
+    keys["process"] |= {name: of(PROCESSES.facts(name)) for name in PROCESSES}
+    keys["backbone"] |= {name: backbone_kinds(name) for name in BACKBONES}
+    keys["sampler"] |= {"settings": get_type_hints(Settings)}
+    keys["training"] |= {"trainer": trainer_kinds()}
+    keys["qcontroller"] |= {name: of(model) for name, model in VARIANTS.items()}
+    return keys
 
 
-def trainer_kinds() -> dict[str, Any]:
-    """Return the fields of the Trainer's arguments that a recipe may set, with their types."""
-    from transformers import TrainingArguments
-
-    hints = get_type_hints(TrainingArguments)
-    return {f.name: hints[f.name] for f in fields(TrainingArguments) if f.init and f.name not in _ELSEWHERE}
+def places_of(wrong: str) -> list[str]:
+    """Return the keys, with their sections, that have a name; if none has it, the nearest one of any section."""
+    names = {
+        section: dict.fromkeys([*(key for known in parts.values() for key in known), *ALIASES.get(section, {})])
+        for section, parts in part_keys().items()
+    }
+    if found := [f"{section}.{wrong}" for section, known in names.items() if wrong in known]:
+        return found
+    near = closest(wrong, [*names, *(key for known in names.values() for key in known)])
+    return [f"{section}.{near}" for section, known in names.items() if near in known and near not in names]
 
 
 def check_names(section: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raise Error for a key that a section does not know, with the nearest one that it does."""
     known = list(known)
     for key in given:
-        if section == "training" and key in _ELSEWHERE:
-            raise Error(f"recipe key training.{key} is decided by {_ELSEWHERE[key]}; leave it out.")
+        if section == "training" and key in ELSEWHERE:
+            raise Error(f"recipe key training.{key} is decided by {ELSEWHERE[key]}; leave it out.")
         if key not in known:
             raise Error(f"unknown recipe key {section}.{key}.{_instead(section, key, known)}")
 
 
 def _instead(section: str, wrong: str, known: list[str]) -> str:
     """Say which keys there are: the nearest one, else all, or where they are listed."""
+    owners = [part for part, keys in part_keys().get(section, {}).items() if part and wrong in keys]
+    if owners:
+        return f" It is an option of {section} {', '.join(owners)}."
     if hint := nearest(wrong, [*known, *ALIASES.get(section, {})]):
         return hint
+    if places := places_of(wrong):
+        return f" Did you mean {' or '.join(places)}?"
     if section == "training":
         return " Known: the keys that 'unmask recipes NAME' shows, and the fields of transformers.TrainingArguments."
     return f" Known: {', '.join(sorted(known))}." if known else f" This {section} takes no options; leave it out."

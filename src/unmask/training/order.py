@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from unmask.data.batch import Batch
 from unmask.data.blocks import Blocks
 from unmask.data.evidence import Evidence
+from unmask.data.tokenizers import Tokenizer
 from unmask.training.evidence import EvidenceTable, Extra, padded
 
 
@@ -70,6 +71,14 @@ class BlockStream(Dataset[Example]):
 
     def __getitem__(self, position: int) -> Example:
         return self.__getitems__([position])[0]
+
+
+def tokens_a_byte(blocks: Blocks, count: int, seed: int, tokenizer: Tokenizer) -> float:
+    """Return the predictable tokens of the first ``count`` blocks of a stream, for each byte of their text."""
+    stream = BlockStream(blocks, count, seed)
+    tokens, segments = blocks.rows([stream.index(place) for place in range(count)])
+    held = tokens[segments > 0]
+    return int((held != tokenizer.bos_id).sum()) / max(1, len(tokenizer.decode_bytes(held.tolist())))
 
 
 def collate(examples: list[Example]) -> dict[str, Tensor]:

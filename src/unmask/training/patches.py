@@ -22,7 +22,8 @@ from unmask.data.patches.babylon import Babylon
 from unmask.data.patches.calibrate import calibrate
 from unmask.models.byte_entropy import load_cutter, save_cutter
 from unmask.models.bytes import Bytes
-from unmask.models.bytes_config import ENTROPY_RUN, BytesConfig
+from unmask.models.bytes_config import BytesConfig
+from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.entropy_run import entropy_of, entropy_run
 
 BYTES = 4 << 20

@@ -9,17 +9,15 @@ import torch
 from transformers import PreTrainedModel, set_seed
 
 from unmask.errors import Error
+from unmask.lines import counted, line
+from unmask.models.backbones import BACKBONES
 from unmask.models.cost import parameter_count, training_memory
-from unmask.models.registry import BACKBONES
 from unmask.models.thought_cost import beside
 from unmask.training.arguments import first_line, trainer_arguments
+from unmask.training.combination import BYTES, check_length, network_keys
 from unmask.training.match import matched_width
-from unmask.training.options import backbone_kinds
 from unmask.training.recipe import Recipe
 from unmask.training.run import make_process
-
-EMBEDDING = 256
-"""Width of an index's vectors unless the recipe says so: that of the default embedder."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,11 @@ class Plan:
     memory_bytes: int
     vocab_size: int
 
+    def __repr__(self) -> str:
+        whole = "" if self.tokens is None else counted(self.tokens, "token")
+        memory = f"{self.memory_bytes / 2**20:,.0f} MiB of memory"
+        return line("Plan", self.recipe.name, counted(self.parameters, "parameter"), whole, memory)
+
     @property
     def training_flops(self) -> float | None:
         """Those of the whole run, if its length is known."""
@@ -53,29 +56,19 @@ class Plan:
 def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
     """Build the recipe's network with fresh weights drawn from the recipe's seed."""
     backbone = BACKBONES.get(recipe.backbone.name)
-    known = backbone_kinds(recipe.backbone.name)
-    asked = {key: value for key, value in recipe.process_options().network().items() if key in known}
-    sizes = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
-    if recipe.thought is not None:
-        sizes["thought"] = recipe.thought.model_dump(mode="json")
-    if recipe.evidence is not None:
-        sizes.setdefault("memory_width", EMBEDDING)
+    sizes = network_keys(recipe)
     if recipe.backbone.match is not None:
         given = {"vocab_size": vocab_size, **sizes}
         sizes["intermediate_size"] = matched_width(recipe.backbone.name, given, recipe.backbone.match)
     config = backbone.config(vocab_size=vocab_size, **sizes)
-    if config.max_position_embeddings < recipe.data.length:
-        raise Error(
-            f"backbone.max_position_embeddings {config.max_position_embeddings} is below data.length "
-            f"{recipe.data.length}; raise it or shorten the blocks."
-        )
+    check_length(recipe, config)
     set_seed(recipe.seed)
     return backbone.model(config)
 
 
 def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     """Work out a recipe's cost without data (the network is built without memory)."""
-    size = vocab_size or (260 if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
+    size = vocab_size or (BYTES if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
     trainer_arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
     try:
         with torch.device("meta"):

@@ -12,14 +12,28 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from unmask.diffusion.thought import ThoughtOptions
+from unmask.data.yaml_text import load_yaml
+from unmask.diffusion.registry import PROCESSES
+from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error, nearest
-from unmask.training.options import backbone_kinds, check_names, check_options, explain, trainer_kinds
+from unmask.lines import counted, line
+from unmask.sampling.registry import SAMPLERS
+from unmask.sampling.request import Settings
+from unmask.training.combination import check_combination
+from unmask.training.options import backbone_kinds, check_names, check_options, explain, places_of
 from unmask.training.qcontroller.options import VARIANTS, ControllerOptions
 from unmask.training.sections import (
     ALIASES,
+    SECTIONS,
     BackboneSection,
     DataSection,
     DecideSection,
@@ -29,6 +43,8 @@ from unmask.training.sections import (
     Section,
     TrainingSection,
 )
+from unmask.training.trainer_keys import trainer_kinds
+from unmask.training.values import read_value
 
 
 class Recipe(Section):
@@ -51,6 +67,14 @@ class Recipe(Section):
     """Retrieved texts as memory; a folder alone is the index."""
     decide: DecideSection | None = None
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, given: Any, check: ModelWrapValidatorHandler[Recipe]) -> Recipe:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise Error(explain(error, top=cls.model_fields)) from error
+
     @field_validator("qcontroller", mode="before")
     @classmethod
     def _controller(cls, given: Any) -> ControllerOptions | None:
@@ -60,7 +84,8 @@ class Recipe(Section):
         options = VARIANTS.get(name) if isinstance(name, str) else None
         if options is None or not isinstance(given, Mapping):
             hint = nearest(name, VARIANTS) if isinstance(name, str) else ""
-            raise Error(f"recipe key qcontroller is {given!r}; name one of: {', '.join(VARIANTS)}.{hint}")
+            told = name if isinstance(given, Mapping) and given.keys() == {"name"} else given
+            raise Error(f"recipe key qcontroller is {told!r}; name one of: {', '.join(VARIANTS)}.{hint}")
         check_names("qcontroller", given, options.model_fields)
         try:
             return options.model_validate(given)
@@ -80,6 +105,7 @@ class Recipe(Section):
                 f"evidence.query is {self.evidence.query} tokens, and a block of data.length {self.data.length} holds "
                 "no more behind it; make it smaller."
             )
+        check_combination(self)
         return self
 
     def _check_match(self) -> None:
@@ -109,25 +135,28 @@ class Recipe(Section):
             raise Error("evidence is looked up by text, and data.binary models bytes; leave one out.")
 
     def _check_sampler(self) -> None:
-        from unmask.sampling import SAMPLERS, Settings
-
         given = self.sampler.model_extra or {}
         check_options("sampler", given, get_type_hints(Settings))
         Settings(**given)
         if self.sampler.name:
-            SAMPLERS.get(self.sampler.name)
+            SAMPLERS.check(self.sampler.name)
 
     def process_options(self) -> Any:
         """Return the process's validated options."""
-        from unmask.diffusion import causal, flatten, masked, sparse  # noqa: F401  (registers)
-        from unmask.diffusion.process import PROCESSES
-
-        options = PROCESSES.get(self.process.name).Options
+        options = PROCESSES.facts(self.process.name)
         check_names("process", self.process.model_extra or {}, options.model_fields)
         try:
             return options(**(self.process.model_extra or {}))
         except ValidationError as error:
             raise Error(explain(error, "process")) from error
+
+    def __repr__(self) -> str:
+        epochs = self.training.epochs
+        steps = counted(self.training.max_steps, "step") if epochs is None else f"{epochs:g} epochs"
+        parts = f"{self.process.name} {self.backbone.name}", f"data {self.data.source}"
+        return line("Recipe", self.name, *parts, steps)
+
+    __str__ = __repr__
 
     def to_yaml(self) -> str:
         """Return the recipe as YAML, every key resolved."""
@@ -139,8 +168,12 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in files("unmask.recipes").iterdir() if p.name.endswith(".yaml"))
 
 
-def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(name: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
     """Return the recipe of a packaged name or a YAML file, with ``section.key=value`` overrides applied.
+
+    Args:
+        name: A packaged name, or a file that ends in ``.yaml``.
+        overrides: ``section.key=value`` as typed, or the key and its value.
 
     Raises:
         Error: no such recipe, bad YAML, an unknown key, or a value of the wrong kind.
@@ -152,11 +185,12 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def parse_recipe(tree: Mapping[str, Any]) -> Recipe:
-    """Validate a recipe given as nested mappings."""
-    try:
-        return Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise Error(explain(error, top=Recipe.model_fields)) from error
+    """Validate a recipe given as nested mappings.
+
+    Raises:
+        Error: an unknown key, or a value of the wrong kind.
+    """
+    return Recipe.model_validate(tree)
 
 
 def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -173,7 +207,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     else:
         raise Error(f"unknown recipe {name!r}.{nearest(name, recipe_names())} Packaged recipes: {_listing()}.")
     try:
-        tree = yaml.safe_load(text) or {}
+        tree = load_yaml(text) or {}
     except yaml.YAMLError as error:
         raise Error(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -191,7 +225,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise Error(f"recipe file {path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
 
@@ -247,28 +281,29 @@ def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise Error(f"override {override!r} must look like section.key=value.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Error(f"override {override!r} has a value that is not YAML.") from error
-    if isinstance(value, str) and _is_number(value):
-        value = float(value)  # YAML 1.1 reads 1e-3 as text
+def _override(tree: dict[str, Any], override: str | tuple[str, Any]) -> None:
+    if isinstance(override, str):
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise Error(f"override {override!r} must look like section.key=value.")
+        _check_key(key)
+        value = read_value(key, text)
+    else:
+        key, value = override
+        _check_key(key)
     path = key.split(".")
-    if path[0] not in Recipe.model_fields:
-        raise Error(f"unknown recipe key {path[0]!r}.{nearest(path[0], Recipe.model_fields)}")
     nested: Any = value
     for part in reversed(path[1:]):
         nested = {part: nested}
     tree.update(_merge(tree, _resolve_aliases({path[0]: nested})))
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _check_key(key: str) -> None:
+    """Refuse a key of no section, and say where such a key is."""
+    section, _, rest = key.partition(".")
+    if section in Recipe.model_fields:
+        return
+    if not rest and (places := places_of(section)):
+        raise Error(f"unknown recipe key {section!r}. Did you mean {' or '.join(places)}?")
+    hint = nearest(section, Recipe.model_fields) or f" Keys are section.key; sections: {', '.join(SECTIONS)}."
+    raise Error(f"unknown recipe key {section!r}.{hint}")

@@ -2,6 +2,8 @@
 
 recipe.yaml  config.json  model.safetensors  raw/model.safetensors (with EMA)  tokenizer/  run.json  metrics.jsonl
 checkpoints/
+
+Opening a run reads its manifest and its recipe; torch is imported when its weights are asked for.
 """
 
 from __future__ import annotations
@@ -10,24 +12,26 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import transformers
 import yaml
-from transformers import AutoModel, PreTrainedModel
 
-import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
-from unmask.data.tokenizers import Tokenizer, load_tokenizer
-from unmask.diffusion.evidence import Evident
-from unmask.diffusion.process import PROCESSES, Process
-from unmask.diffusion.thinking import Thinking
-from unmask.errors import Error, nearest
-from unmask.training.monitor import read_metrics
+from unmask.arguments import checked
+from unmask.data.yaml_text import load_yaml
+from unmask.diffusion.registry import PROCESSES
+from unmask.errors import Error
+from unmask.lines import counted, line
+from unmask.training.find_run import MANIFEST as MANIFEST
+from unmask.training.find_run import find_run, missing_run
 from unmask.training.recipe import Recipe, parse_recipe
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from unmask.data.tokenizers import Tokenizer
+    from unmask.diffusion.process import Process
+
 FORMAT = 1
-MANIFEST = "run.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "model.safetensors"
 
@@ -44,6 +48,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def make_process(recipe: Recipe, mask_id: int, vocab_size: int) -> Process:
     """Return the process that a recipe names."""
+    from unmask.diffusion.evidence import Evident
+    from unmask.diffusion.thinking import Thinking
+
     process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id, vocab_size)
     if recipe.evidence is not None:
         process = Evident(process, recipe.evidence.dropout)
@@ -56,28 +63,27 @@ class Run:
     Attributes:
         path: Its folder.
         manifest: ``run.json``: format, status, parameters, tokens_seen, corpus_fingerprint, tok_per_s, versions and
-        more. recipe: The resolved recipe.
+            more.
+        recipe: The resolved recipe.
         tokenizer: The tokenizer it was trained with.
         process: Its process.
     """
 
+    @checked
     def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe) -> None:
         self.path = path
         self.manifest = manifest
         self.recipe = recipe
 
     @classmethod
+    @checked
     def open(cls, name: str | Path) -> Run:
-        """Open a run folder, or a Hub repository that holds one (``owner/name``).
+        """Open a run folder, ``runs/NAME`` by its name, or a Hub repository that holds one (``owner/name``).
 
         Raises:
             Error: not a run, half-written, or of a newer format.
         """
-        path = Path(name)
-        if path.is_file():
-            raise Error(f"{path} is a file; give the run's folder.")
-        if not path.is_dir():
-            path = _from_hub(str(name))
+        path = find_run(name) or _from_hub(str(name))
         manifest, recipe = open_folder(path)
         if not (path / WEIGHTS).is_file():
             raise Error(
@@ -85,6 +91,11 @@ class Run:
                 f"finish it with: unmask train {path / RECIPE} --output {path} --resume"
             )
         return cls(path, manifest, recipe)
+
+    def __repr__(self) -> str:
+        told = self.manifest
+        sizes = counted(told.get("parameters", 0), "parameter"), counted(told.get("tokens_seen", 0), "token") + " seen"
+        return line("Run", str(self.path), self.recipe.process.name, *sizes, str(told.get("status")))
 
     @property
     def name(self) -> str:
@@ -94,6 +105,8 @@ class Run:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer stored with the run."""
+        from unmask.data.tokenizers import load_tokenizer
+
         return load_tokenizer(self.path / "tokenizer")
 
     @cached_property
@@ -101,6 +114,7 @@ class Run:
         """The process of the recipe."""
         return make_process(self.recipe, self.tokenizer.mask_id, self.tokenizer.vocab_size)
 
+    @checked
     def model(self, device: str | None = None) -> PreTrainedModel:
         """Load the weights (the average, if the run kept one), in evaluation mode.
 
@@ -110,7 +124,13 @@ class Run:
         Raises:
             Error: the weights are damaged, or are not those of ``config.json``.
         """
-        transformers.utils.logging.disable_progress_bar()
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
+
+        logging.disable_progress_bar()
         try:
             model, report = AutoModel.from_pretrained(
                 self.path, output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True
@@ -125,6 +145,8 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.jsonl``."""
+        from unmask.training.monitor import read_metrics
+
         return read_metrics(self.path / "metrics.jsonl")
 
 
@@ -137,10 +159,10 @@ def open_folder(path: Path) -> tuple[dict[str, Any], Recipe]:
     if not (path / MANIFEST).is_file():
         raise Error(f"{path} is not a run folder (no {MANIFEST}); make one with: unmask train RECIPE --output DIR")
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8-sig"))
         if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
             raise ValueError(f"{MANIFEST} has no format number")
-        tree = {} if manifest["format"] > FORMAT else yaml.safe_load((path / RECIPE).read_text(encoding="utf-8"))
+        tree = {} if manifest["format"] > FORMAT else load_yaml((path / RECIPE).read_text(encoding="utf-8-sig"))
         if not isinstance(tree, dict):
             raise ValueError(f"{RECIPE} is no recipe")
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -157,16 +179,18 @@ def open_folder(path: Path) -> tuple[dict[str, Any], Recipe]:
 
 
 def _from_hub(name: str) -> Path:
-    path = Path(name)
-    absent = f"there is no run folder {name}."
-    if path.parent.is_dir():
-        beside = [entry.name for entry in path.parent.iterdir() if (entry / MANIFEST).is_file()]
-        absent += nearest(path.name, beside)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise Error(f"{absent} Make one with: unmask train RECIPE --output {name}")
+    absent = missing_run(name)
+    if not is_hub_name(name):
+        raise Error(absent)
     from unmask.data.hub import hub_run_folder
 
     try:
         return hub_run_folder(name)
     except Error as error:
         raise Error(f"{absent} Nor can it be fetched: {error}") from error
+
+
+def is_hub_name(name: str) -> bool:
+    """Tell whether a name may be that of a Hub repository (``owner/name``), and not of a run beside others."""
+    beside = any(Path(name).parent.glob(f"*/{MANIFEST}"))
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not beside

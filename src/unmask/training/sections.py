@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from unmask.diffusion.thought import ThoughtOptions
+from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.rules import parse_rule
 from unmask.training.qcontroller.options import ControllerOptions
@@ -126,6 +126,8 @@ class TrainingSection(BaseModel):
     """Decay of the exponential moving average of the weights, which the run's ``model.safetensors`` then holds."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto``: bf16 where the hardware is fast at it."""
+    threads: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    """Threads of the processor; ``None``: what OMP_NUM_THREADS says, else as many as cores are free at the start."""
     plot_every: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     """Steps between two sets of the pictures that ``unmask plot`` draws, with one more at the end; ``None``: none."""
     detect_anomaly: bool = Field(False, exclude_if=lambda value: not value)

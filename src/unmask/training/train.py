@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import math
 import platform
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,26 +16,30 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from unmask import __version__
 from unmask.data.blocks import Blocks, pack
+from unmask.data.cache import by_umask
 from unmask.data.corpus import Corpus, documents, load_corpus
 from unmask.data.tokenizers import Tokenizer, load_tokenizer, make_tokenizer
 from unmask.diffusion.process import Process
 from unmask.errors import Error
 from unmask.models.cost import parameter_count
+from unmask.threads import chosen
 from unmask.training import checkpoints
 from unmask.training.arguments import trainer_arguments
 from unmask.training.ema import EMA
 from unmask.training.entropy_run import entropy_run
-from unmask.training.epochs import as_begun, settled
+from unmask.training.epochs import as_begun, passes_told, settled
 from unmask.training.evidence import Finder, evidence_table
 from unmask.training.folder import check_folder, differences, started
-from unmask.training.hardware import device_name
-from unmask.training.monitor import Interrupt, Metrics, ProgressLine
-from unmask.training.order import BlockStream, collate
+from unmask.training.hardware import device_name, threads
+from unmask.training.monitor import Interrupt, Metrics, ProgressLine, leads, say
+from unmask.training.order import BlockStream, collate, tokens_a_byte
 from unmask.training.patches import give_patcher
+from unmask.training.places import place_of, places
 from unmask.training.plan import make_model, plan
 from unmask.training.qcontroller.callback import load, make_controller
 from unmask.training.recipe import Recipe
 from unmask.training.run import FORMAT, MANIFEST, RECIPE, WEIGHTS, Run, make_process, open_folder, write_json
+from unmask.training.slowdown import Slowdown
 from unmask.training.trainer import ProcessTrainer
 
 
@@ -63,26 +66,38 @@ def train(
         Error: the user's mistakes; nothing that was saved is lost.
     """
     transformers.utils.logging.disable_progress_bar()  # our own line says what goes on
-    leads = int(os.environ.get("RANK", "0")) == 0
-    if leads:
+    if leads():
         check_folder(folder, resume)
     begun: dict[str, Any] = {}
     if resume:
         begun, stored = open_folder(folder)
         if begun.get("status") == "finished" and (folder / WEIGHTS).is_file():
-            print(f"{folder} is finished; there is nothing to resume.", file=sys.stderr)
+            say(f"{folder} is finished; there is nothing to resume.")
             return Run(folder, begun, stored)
-        if leads and (left_out := differences(as_begun(recipe, begun, stored), stored)):
-            print(f"note: {folder} goes on with its own recipe; not used: {left_out}", file=sys.stderr)
+        if leads() and (left_out := differences(as_begun(recipe, begun, stored), stored)):
+            say(f"note: {folder} goes on with its own recipe; not used: {left_out}")
         recipe = stored
+    with threads(recipe.training.threads or (begun.get("threads") if chosen() else None)):
+        return _trained(recipe, folder, resume, leads, begun, callbacks, find)
+
+
+def _trained(
+    recipe: Recipe,
+    folder: Path,
+    resume: bool,
+    leads: bool,
+    begun: dict[str, Any],
+    callbacks: Sequence[transformers.TrainerCallback],
+    find: Finder | None,
+) -> Run:
     plan(recipe)  # refuses impossible shapes before any data is touched
     if not resume:
         entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
     arguments = trainer_arguments(recipe, folder)
-    fresh = leads and not resume
+    fresh = leads() and not resume
     with started(folder, fresh):
         with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
-            corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh)
+            corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh, begun)
         process = make_process(recipe, tokenizer.mask_id, tokenizer.vocab_size)
         model = make_model(recipe, tokenizer.vocab_size)
         process.check(model.config)
@@ -103,11 +118,16 @@ def train(
         told["epochs"] = epochs
     recipe = settled(recipe, len(blocks), _rows(arguments))
     arguments.max_steps = recipe.training.max_steps
+    for note in corpus.notes:
+        say(f"note: {note}")
+    say(passes_told(recipe, blocks, _rows(arguments), process.visibility == "bidirectional"))
     if resume and (then := begun.get("evidence")) != told.get("evidence"):
         raise Error(
             f"the evidence of {folder} has changed since it was started ({then} then, {told.get('evidence')} now); put "
             "the old index back, or start a new run in another --output."
         )
+    if "corpus_at" in begun:
+        told["corpus_at"] = begun["corpus_at"]
     manifest = _manifest(recipe, model, corpus, tokenizer, blocks, arguments, process) | told
     if fresh:
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
@@ -116,11 +136,13 @@ def train(
     return _train(recipe, folder, resume, model, process, tokenizer, examples, valid, arguments, manifest, callbacks)
 
 
-def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
+def _prepare(
+    recipe: Recipe, folder: Path, fresh: bool, begun: dict[str, Any]
+) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
     data = recipe.data
     corpus = load_corpus(
-        data.source,
-        valid=data.valid,
+        place_of(begun, "source", data.source, data.binary),
+        valid=None if data.valid is None else place_of(begun, "valid", data.valid, data.binary),
         valid_fraction=data.valid_fraction,
         judge_fraction=data.judge_fraction,
         normalize=data.normalize,
@@ -128,12 +150,13 @@ def _prepare(recipe: Recipe, folder: Path, fresh: bool) -> tuple[Corpus, Tokeniz
         binary=data.binary,
     )
     split = corpus.split(data.split)
+    held_out = corpus.split("valid") if recipe.training.valid_blocks else None
     if fresh:
         tokenizer = make_tokenizer(data.tokenizer, documents(split), data.vocab_size, data.binary)
         tokenizer.save(folder / "tokenizer")
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")
-    valid = pack(corpus.split("valid"), tokenizer, data.length) if recipe.training.valid_blocks else None
+    valid = None if held_out is None else pack(held_out, tokenizer, data.length)
     return corpus, tokenizer, pack(split, tokenizer, data.length), valid
 
 
@@ -158,7 +181,7 @@ def _train(
     if resume:
         checkpoint, problems = checkpoints.newest(stored)
         for problem in problems:
-            print(f"warning: {problem}; using {checkpoint.name if checkpoint else 'the start'}", file=sys.stderr)
+            say(f"warning: {problem}; using {checkpoint.name if checkpoint else 'the start'}")
     held_out = min(recipe.training.valid_blocks, len(valid)) if valid else 0
     arguments.per_device_eval_batch_size = max(1, min(arguments.per_device_eval_batch_size, held_out))
     ema = EMA(model, recipe.training.ema) if recipe.training.ema else None
@@ -179,11 +202,18 @@ def _train(
         train_dataset=examples(total=arguments.max_steps * rows),
         eval_dataset=BlockStream(valid, held_out, recipe.seed) if valid else None,
         data_collator=collate,
-        callbacks=[metrics, ProgressLine(recipe.name, metrics), interrupt, *callbacks],
+        callbacks=[
+            metrics,
+            ProgressLine(recipe.name, metrics),
+            Slowdown(metrics.tokens_per_step),
+            interrupt,
+            *callbacks,
+        ],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if checkpoint is not None:
         trainer.gradients.load(checkpoint)
+        metrics.load(checkpoint)
     watched = recipe.training.detect_anomaly or torch.is_anomaly_enabled()
     with interrupt, torch.autograd.set_detect_anomaly(watched):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -199,6 +229,13 @@ def _train(
         "training_flops": cost.training_flops_per_token * step * rows * recipe.data.length,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
     }
+    if valid is not None and metrics.valid is not None:
+        per_byte = metrics.valid / math.log(2) * tokens_a_byte(valid, held_out, recipe.seed, tokenizer)
+        manifest |= {
+            "valid_nats_per_token": metrics.valid,
+            "valid_bits_per_byte": per_byte,
+            "valid_bound": trainer.bound,
+        }
     if trainer.is_world_process_zero():
         _save_weights(trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False), ema, folder)
         write_json(folder / MANIFEST, manifest)
@@ -214,10 +251,11 @@ def _save_weights(model: PreTrainedModel, ema: EMA | None, folder: Path) -> None
     """Write the weights that samplers use, and beside them the raw ones where an average was kept."""
     if ema is not None:
         model.save_pretrained(folder / "raw")
+        by_umask(folder / "raw")
         ema.swap(model)
     partial = folder / ".weights"
     model.save_pretrained(partial)
-    for path in partial.iterdir():
+    for path in by_umask(partial).iterdir():
         path.replace(folder / path.name)
     partial.rmdir()
     if ema is not None:
@@ -241,6 +279,7 @@ def _manifest(
         "parameters": parameter_count(model),
         "corpus": corpus.source,
         "corpus_fingerprint": corpus.fingerprint,
+        "corpus_at": places(recipe),
         "split": recipe.data.split,
         "tokenizer": tokenizer.name,
         "tokenizer_fingerprint": tokenizer.fingerprint,

@@ -17,6 +17,7 @@ from unmask.diffusion.process import Process
 from unmask.training import checkpoints
 from unmask.training.ema import EMA
 from unmask.training.gradients import IN_A_ROW, GradientMonitor, poisoned
+from unmask.training.monitor import Metrics
 from unmask.training.order import as_batch
 from unmask.training.qcontroller import callback as steering
 from unmask.training.qcontroller.probe import probe_loss
@@ -61,6 +62,8 @@ class ProcessTrainer(Trainer):
         self.controller = controller
         self.gradients = GradientMonitor(args.max_grad_norm, min(IN_A_ROW, max(args.max_steps, 1)))
         self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self.bound = ""
+        """What kind of number the held-out score is; known once there is one."""
         self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
         if ema is not None:
             self.add_callback(_FollowWeights(ema))
@@ -122,29 +125,47 @@ class ProcessTrainer(Trainer):
                 optimizer.add_param_group({**group, "params": parameters, "lr": group["lr"] * scale})
         return optimizer
 
-    def prediction_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
-    ) -> tuple[Tensor, None, None]:
-        """Return the nats a token of held-out blocks: exact or a bound, as the process has it."""
-        batch = self._batch(inputs)
-        with torch.inference_mode():
-            nats = self.process.likelihood(model, batch, draws=4, seed=self.args.seed).nats
-        return (nats.sum() / batch.predictable.sum()).float(), None, None
+    def _held_out(self, network: nn.Module) -> float:
+        """Return the nats a token of all held-out blocks: exact or a bound, as the process has it.
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Evaluate the weights that the run will be used with: the average, if there is one."""
-        if self.ema is None:
-            return super().evaluate(*args, **kwargs)
+        Each rank takes every so-manieth block, and sums are added, so that the number does not depend on ranks or
+        batches but for rounding.
+
+        The lengths of the documents in a block are given where the process is told them, and not paid for: a number to
+        watch a run by, and comparable within a process alone. ``unmask evaluate`` has the one to compare.
+        """
+        data, ranks = self.eval_dataset, self.accelerator.num_processes
+        mine = range(self.accelerator.process_index, len(data), ranks)
+        at_once = self.args.per_device_eval_batch_size
+        nats = tokens = 0.0
+        for first in range(0, len(mine), at_once):
+            batch = self._batch(self.data_collator(data.__getitems__([*mine[first : first + at_once]])))
+            with torch.inference_mode():
+                found = self.process.likelihood(network, batch, draws=4, seed=self.args.seed)
+            self.bound = found.bound
+            nats, tokens = nats + float(found.nats.double().sum()), tokens + float(batch.predictable.sum())
+        if ranks > 1:
+            sums = torch.tensor([nats, tokens], dtype=torch.float64, device=self.args.device)
+            nats, tokens = self.accelerator.reduce(sums, "sum").tolist()
+        return nats / tokens
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Evaluate the weights that the run will be used with, the average if there is one, on the held-out blocks."""
         network = self.accelerator.unwrap_model(self.model)
-        self.ema.swap(network)
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
+        if self.ema is not None:
             self.ema.swap(network)
+        network.eval()
+        try:
+            metrics = {f"{metric_key_prefix}_loss": self._held_out(network)}
+        finally:
+            network.train()
+            if self.ema is not None:
+                self.ema.swap(network)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Take the gradient of one batch; one that is not finite is left out when the optimiser would step."""
@@ -183,6 +204,9 @@ class ProcessTrainer(Trainer):
                 if self.controller is not None:
                     steering.save(self.controller, partial)
                 self.gradients.save(partial)
+                for part in self.callback_handler.callbacks:
+                    if isinstance(part, Metrics):
+                        part.save(partial)
                 checkpoints.seal(partial, self.folder / name)
                 checkpoints.prune(self.folder, self.keep)
         except Exception:  # the writers of tensors have exceptions of their own for a full disk

@@ -130,6 +130,7 @@ class UnmaskLM(LM):
             "unmask_process": self._process.name,
             "unmask_likelihood": self._bound,
             "unmask_loglikelihoods_are": self._says(),
+            "unmask_continuations_are": ("given no more", "given their number of tokens")[self._process.told_length],
             "unmask_draws": self._calls,
             "unmask_seed": self._seed,
             "unmask_end_of_text": self._end,

@@ -1,0 +1,73 @@
+"""Write a recorded trace as a page to play, or as an animated picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unmask.api.raw import write_bytes
+from unmask.errors import Error
+from unmask.lines import counted, line
+
+SPEED = 6
+"""Steps a second."""
+
+
+@dataclass(frozen=True)
+class DrawnTrace:
+    """A page or a picture of a trace.
+
+    Attributes:
+        path: The file.
+        texts: The finished texts.
+        frames: Frames that are shown.
+        whole: False if the trace stops before its end.
+        bytes: Size of the file.
+    """
+
+    path: Path
+    texts: list[str]
+    frames: int
+    whole: bool
+    bytes: int
+
+    def __repr__(self) -> str:
+        return line("DrawnTrace", str(self.path), counted(self.frames, "frame"), f"{self.bytes:,} bytes")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def draw_trace(trace: str | Path, output: str | Path) -> DrawnTrace:
+    """Write a trace as a page (``.html``) or as an animated picture (``.svg``).
+
+    Both are one file that loads nothing. The page has a slider of steps, pause and speed; the picture moves wherever an
+    image may stand, also where scripts may not run.
+
+    Args:
+        trace: A file that ``sample(..., trace=FILE)`` wrote.
+        output: The new file; its name says what it becomes. A file that lies there is replaced.
+
+    Raises:
+        Error: no such trace, a damaged one, another kind of file asked for, or one that cannot be written.
+    """
+    output = Path(output)
+    kind = output.suffix.lower()
+    if kind not in (".html", ".svg"):
+        raise Error(f"a trace is drawn as .html (a page) or .svg (an animated picture); {output} is neither.")
+    from unmask.compare.timeline import timelines
+    from unmask.compare.trace_page import to_html
+    from unmask.compare.trace_svg import to_svg
+    from unmask.sampling.trace import read_trace
+
+    read = read_trace(trace)
+    texts = timelines(read)
+    if kind == ".html":
+        drawn = to_html(read, texts, speed=SPEED)
+    else:
+        drawn = to_svg(texts, name=str(read.header["run"]), speed=SPEED)
+    data = drawn.encode()
+    write_bytes(data, output)
+    return DrawnTrace(output, read.texts(), len(read.frames), read.whole, len(data))

@@ -1,0 +1,55 @@
+"""Do the sections of a recipe go together? Known from their options alone, before torch is imported or data is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unmask.diffusion.options import check_evidence
+from unmask.errors import Error
+from unmask.models.backbones import BACKBONES
+from unmask.training.options import backbone_kinds
+
+if TYPE_CHECKING:
+    from unmask.training.recipe import Recipe
+
+EMBEDDING = 256
+"""Width of an index's vectors unless the recipe says so: that of the default embedder."""
+BYTES = 260
+"""Token ids of the tokenizer ``bytes``."""
+
+
+def network_keys(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of the recipe's network, those that other sections ask for included, all but vocab_size."""
+    known = backbone_kinds(recipe.backbone.name)
+    asked = {key: value for key, value in recipe.process_options().network().items() if key in known}
+    keys = {"max_position_embeddings": recipe.data.length, **asked, **(recipe.backbone.model_extra or {})}
+    if recipe.thought is not None:
+        keys["thought"] = recipe.thought.model_dump(mode="json")
+    if recipe.evidence is not None:
+        keys.setdefault("memory_width", EMBEDDING)
+    return keys
+
+
+def check_length(recipe: Recipe, config: Any) -> None:
+    """Raise Error if the network's context is shorter than the blocks."""
+    if config.max_position_embeddings < recipe.data.length:
+        raise Error(
+            f"backbone.max_position_embeddings {config.max_position_embeddings} is below data.length "
+            f"{recipe.data.length}; raise it or shorten the blocks."
+        )
+
+
+def check_combination(recipe: Recipe) -> None:
+    """Raise Error if the recipe's network cannot be built, or cannot learn its process with its thought and evidence.
+
+    The vocabulary of a tokenizer that is somewhere else is not known yet; what depends on it is checked when it is.
+    """
+    size = recipe.data.vocab_size if recipe.data.tokenizer == "bpe" else BYTES
+    config = BACKBONES.get(recipe.backbone.name).keys(vocab_size=size, **network_keys(recipe))
+    check_length(recipe, config)
+    process = recipe.process_options()
+    process.check(config)
+    if recipe.evidence is not None:
+        check_evidence(recipe.process.name, process.visibility, process, config)
+    if recipe.thought is not None:
+        recipe.thought.check(config, process.visibility)

@@ -1,0 +1,64 @@
+"""Where a run's text lies: its recipe has the name that was given, its manifest the place that the name stood for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unmask.data.sources import absolute, check_source
+from unmask.errors import Error
+from unmask.training.recipe import Recipe
+
+
+def places(recipe: Recipe) -> dict[str, str]:
+    """Return the places of a recipe's text, as the manifest keeps them under ``corpus_at``."""
+    data = recipe.data
+    named = {"source": data.source} if data.valid is None else {"source": data.source, "valid": data.valid}
+    return {key: absolute(spec) for key, spec in named.items()}
+
+
+def is_there(manifest: Mapping[str, Any], key: str, named: str) -> bool:
+    """Tell whether a name stands, from this folder, for the place that it stood for when the run was trained.
+
+    Runs of older versions keep no place: their names are taken as they are.
+    """
+    place = _told(manifest, key)
+    if place is None:
+        return True
+    try:
+        return absolute(named) == place
+    except Error:
+        return False
+
+
+def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = False) -> str:
+    """Return where a text of a run lies: at the place that its name stood for, or else as it is named.
+
+    Args:
+        manifest: The run's.
+        key: ``source`` or ``valid``.
+        named: What the recipe calls it.
+        binary: Whether it is read as bytes.
+
+    Raises:
+        Error: it is at neither.
+    """
+    place = _told(manifest, key)
+    if place is None or is_there(manifest, key, named):
+        return named
+    for spec in (place, named):
+        try:
+            check_source(spec, binary)
+        except Error:
+            continue
+        return spec
+    raise Error(
+        f"the text that this run was trained on is no more at {place}. Give it again with --source FILE: its "
+        f"fingerprint is {manifest.get('corpus_fingerprint')}."
+    )
+
+
+def _told(manifest: Mapping[str, Any], key: str) -> str | None:
+    places = manifest.get("corpus_at")
+    place = places.get(key) if isinstance(places, dict) else None
+    return place if isinstance(place, str) else None
