@@ -102,7 +102,7 @@ def test_against_measures_the_other_tree_and_says_what_is_not_there(bench, tmp_p
     command_line.write_text(kept, encoding="utf-8")
     quick = ["--quick", "--repeats", "1"]
     rows = compare("HEAD~1", ["startup"], 1, quick, repository)["benchmarks"]["startup"]
-    assert {row["case"] for row in rows} == {"python alone", "import unmask", "unmask --help"}
+    assert {row["case"] for row in rows} >= {"python alone", "import unmask", "unmask --help"}
     assert all(row["old time / new"] > 0 for row in rows)
     (row,) = compare("HEAD", ["startup"], 1, quick, repository)["benchmarks"]["startup"]
     assert "not there in the old source" in row["verdict"]

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 import unmask
+from unmask.compare.rows import Comparison
 from unmask.sampling import trace
 from unmask.training import run as runs
+from unmask.training.plan import Plan
 
 FIXTURES = Path(__file__).parent / "fixtures"
 GOLDEN = FIXTURES / "run-v1"
@@ -37,6 +39,7 @@ PUBLIC = {
         "certify",
         "demo",
         "doctor",
+        "draw_trace",
         "evaluate",
         "export",
         "grep_index",
@@ -75,7 +78,7 @@ RESULTS = {
     "data_stats": "corpus tokenizer",
     "demo": "causal masked report filled causal_text masked_text comparison",
     "doctor": "checks",
-    "evaluate": "run process bits_per_byte bound interval bytes documents tokens draws window source split "
+    "evaluate": "run process bits_per_byte bound length_nats interval bytes documents tokens draws window source split "
     "corpus_fingerprint notes",
     "export": "path format run process parameters files bytes",
     "grep_index": "index pattern results matches opened_shelves shelves texts bytes_read bytes",
@@ -86,7 +89,8 @@ RESULTS = {
     "plan": "recipe parameters training_flops_per_token tokens memory_bytes vocab_size",
     "plot": "run files missing text",
     "sample": "run sampler settings prompt suffix texts completions ended tokens steps forwards",
-    "search_index": "index query router results opened opened_shelves shelves texts_read texts bytes_read certified",
+    "search_index": "index query router results opened opened_shelves shelves texts_read texts bytes_read certified k "
+    "note",
     "thoughts_interpolate": "run sampler settings a b path noise ends points random",
     "thoughts_parallel": "run sampler settings prompt by bound hypotheses best mean blended text",
     "thoughts_resume": "run file sampler settings text texts completions ended tokens steps forwards output",
@@ -175,10 +179,10 @@ def test_a_public_function_says_the_type_of_all_it_takes_and_gives(name):
 
 @pytest.mark.parametrize("name", sorted(RESULTS))
 def test_a_result_is_a_frozen_record_that_keeps_its_fields(name):
-    function = getattr(unmask, name)
+    function = inspect.unwrap(getattr(unmask, name))
     kind = vars(inspect.getmodule(function)).get(function.__annotations__["return"])
     if kind is None:  # imported for type checkers only
-        from unmask.compare.rows import Comparison as kind
+        kind = {"Comparison": Comparison, "Plan": Plan}[function.__annotations__["return"]]
     assert dataclasses.is_dataclass(kind)
     assert {field.name for field in dataclasses.fields(kind)} >= set(RESULTS[name].split())
     assert kind.__dataclass_params__.frozen

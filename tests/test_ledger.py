@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_the_verdict_follows_from_the_interval(ledger, monkeypatch, tmp_path, ro
     effect = entry_of(ledger, monkeypatch, tmp_path, row, control)
     assert effect.verdict("lower") == verdict
     assert effect.verdict("higher") == {"helps": "hurts", "hurts": "helps"}.get(verdict, verdict)
+
+
+@pytest.mark.parametrize("row", [[math.nan, 1.0], [1.0, math.inf], [math.nan]])
+def test_a_value_that_is_not_finite_gets_no_verdict(ledger, monkeypatch, tmp_path, row):
+    with pytest.raises(SystemExit, match="not finite"):
+        entry_of(ledger, monkeypatch, tmp_path, row, [1.0, 2.0])
+    with pytest.raises(SystemExit, match="not finite"):
+        entry_of(ledger, monkeypatch, tmp_path, [1.0, 2.0], row)
+
+
+def test_seeds_that_agree_to_the_last_digit_are_no_reason_to_call_it_worse(ledger, monkeypatch, tmp_path):
+    same = entry_of(ledger, monkeypatch, tmp_path, [1.0, 1.0], [1.0, 1.0])
+    assert same.interval == (0.0, 0.0) and same.verdict("lower") == "no difference shown"
+    better = entry_of(ledger, monkeypatch, tmp_path, [1.0, 1.0], [2.0, 2.0])
+    assert better.verdict("lower") == "helps" and better.verdict("higher") == "hurts"
 
 
 def test_the_interval_is_welchs(ledger, monkeypatch, tmp_path):

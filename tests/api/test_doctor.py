@@ -14,6 +14,7 @@ module = importlib.import_module("unmask.api.doctor")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(module, "_product_seconds", lambda dtype: 1.0)
+    monkeypatch.setattr(module, "_step_seconds", lambda threads: 1.0)
 
 
 def find(name: str, *, deep: bool = False) -> module.Check:
@@ -68,6 +69,26 @@ def test_the_matrix_product_is_really_timed(monkeypatch):
 def test_more_threads_than_cores_is_said(monkeypatch):
     monkeypatch.setattr("torch.get_num_threads", lambda: 10_000)
     assert_problem(find("threads"), "warn", "OMP_NUM_THREADS=")
+
+
+def test_the_number_of_threads_is_recommended_by_what_a_step_takes(monkeypatch):
+    monkeypatch.setattr("unmask.threads.allowed_cores", lambda: 4)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)
+    monkeypatch.setattr(module, "_step_seconds", lambda threads: {1: 0.01, 4: 0.06}[threads])
+    check = find("threads")
+    assert_problem(check, "warn", "export OMP_NUM_THREADS=1")
+    assert "100 with 1, 17 with 4: 1 would be faster now" in check.detail
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    assert find("threads").status == "ok"
+
+
+def test_steps_are_really_timed_and_threads_are_left_as_they_were(monkeypatch):
+    monkeypatch.undo()
+    import torch
+
+    before = torch.get_num_threads()
+    assert module._step_seconds(1, seconds=0.0) > 0
+    assert torch.get_num_threads() == before
 
 
 def test_little_disk_is_said(monkeypatch, tmp_path):

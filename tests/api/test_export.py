@@ -135,7 +135,7 @@ def test_the_model_card_says_what_it_is_and_can_be_read_by_the_hub(format, tiny_
 def test_the_card_of_a_masked_run_calls_its_score_a_bound_and_shows_infilling(tiny_masked_run, tmp_path):
     export(tiny_masked_run, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "nats a token (an upper bound)" in card and "unmask infill" in card
+    assert "nats a token (an upper bound, its documents' lengths given)" in card and "unmask infill" in card
 
 
 def test_an_unfinished_run_says_so(tiny_run, tmp_path):

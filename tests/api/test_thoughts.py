@@ -241,7 +241,7 @@ def test_a_blend_is_written_from_the_thoughts_and_with_all_weight_on_one_from_th
         (lambda run, to: unmask.thoughts_steer(run, keywords=["a"], strengths=[-1]), "strength is -1"),
         (lambda run, to: unmask.thoughts_steer(run, toward="a", away="a"), "same thought"),
         (lambda run, to: unmask.thoughts_parallel(run, hypotheses=1), "hypotheses is 1"),
-        (lambda run, to: unmask.thoughts_parallel(run, by="luck"), "bound or confidence"),
+        (lambda run, to: unmask.thoughts_parallel(run, by="luck"), "Choose from bound, confidence"),
         (lambda run, to: unmask.thoughts_parallel(run, sharpness=-1), "sharpness is -1"),
         (lambda run, to: unmask.thoughts_parallel(run, "the cat", max_tokens=30), "room for 1 to"),
     ],

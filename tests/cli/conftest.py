@@ -83,6 +83,8 @@ def mistakes(tiny_run: Path, tiny_masked_run: Path, tmp_path_factory: pytest.Tem
     shutil.copy(tiny_run.parent / "text.jsonl", place)
     (place / "code").mkdir()
     (place / "code" / "main.py").write_text("print()")
+    (place / "tables").mkdir()
+    (place / "tables" / "a.csv").write_text("a,b")
     shutil.copytree(tiny_run, place / "causal")
     shutil.copytree(tiny_masked_run, place / "masked")
     for name, spoil in RUNS.items():

@@ -41,7 +41,8 @@ TEXT = [
     ("data stats cut.jsonl.gz", "is damaged after line"),
     ("data stats bad.parquet", "is not a readable Parquet file"),
     ("data stats table.csv", "Use one of .txt, .jsonl"),
-    ("data stats code", "holds no .txt, .jsonl, .jsonl.gz, .parquet, .npy file (it holds .py)"),
+    ("data stats tables", "holds no .txt, .jsonl, .jsonl.gz, .parquet, .npy or other text (it holds .csv)"),
+    ("data stats https://example.org/a.txt", "is an address, and unmask reads files. Download it"),
     ("data stats '*.nope'", "file matches '*.nope'. Quote the pattern"),
     ("data stats ''", "the data source is empty. Name pydocs, a file"),
     ("data stats hf:nobody/nothing", "needs the Hugging Face Hub, which cannot be reached. Use local files"),
@@ -52,7 +53,10 @@ TEXT = [
     ("data convert text.jsonl one.jsonl", "one.jsonl exists. Name another file, or add --force"),
     ("data convert text.jsonl empty.txt/x.jsonl", "cannot write to empty.txt"),
     (f"{NEW} -o data.source=missing.txt", "no data source 'missing.txt'"),
-    (f"{NEW} -o data.source=one.jsonl", "the valid split of one.jsonl is empty (of 1 documents). Give more documents"),
+    (
+        f"{NEW} -o data.source=one.jsonl -o training.valid_blocks=2",
+        "the valid split of one.jsonl is empty (of 1 document). Give more documents",
+    ),
     (f"{NEW} -o data.length=5000", "shorter than one block: its train split has"),
     (f"{NEW} -o data.source=hf:nobody/nothing", "cannot be reached"),
     ("evaluate causal --source missing.txt", "no data source 'missing.txt'"),
@@ -122,8 +126,8 @@ WRITING = [
     ("infill causal 'a ____'", "cannot fill holes; use a run of the masked process."),
 ]
 RUN = [
-    ("sample nowhere", "there is no run folder nowhere. Make one with: unmask train RECIPE --output nowhere"),
-    ("sample runs/newr", "there is no run folder runs/newr. Did you mean 'newer'?"),
+    ("sample nowhere", "there is no run folder nowhere. There are: runs/cut-config, runs/cut-manifest, "),
+    ("sample runs/newr", "there is no run folder runs/newr. Did you mean runs/newer?"),
     ("evaluate nobody/nothing", "needs the Hugging Face Hub, which cannot be reached. Use a local folder."),
     ("sample causal/model.safetensors", "is a file; give the run's folder."),
     ("sample runs/empty", "is not a run folder (no run.json); make one with: unmask train"),

@@ -140,13 +140,12 @@ def test_pictures_that_cannot_be_drawn_stop_no_training(recipe, tmp_path, monkey
     assert said.count("no pictures in") == 2 and "the disk is full." in said
 
 
-def test_a_run_of_another_backbone_has_its_metrics_and_a_reason_for_the_others(cli, tiny_run, tmp_path):
+def test_a_run_of_another_backbone_has_its_metrics_and_hears_of_no_picture_that_it_cannot_have(cli, tiny_run, tmp_path):
     ran = cli("plot", tiny_run, "--output", tmp_path)
     assert (
         ran.status == 0 and ran.out.split() == [str(tmp_path / "metrics.png")] and is_picture(tmp_path / "metrics.png")
     )
-    (line,) = [line for line in ran.err.splitlines() if line.startswith("no ")]
-    assert line.startswith("no levels, patches, discs, spheres, transitions: the backbone is transformer;")
+    assert not any(word in ran.err for word in ("levels", "patches", "discs", "spheres", "transitions"))
 
 
 def test_patches_are_drawn_whatever_stands_between_them(cli, recipe, tmp_path):
@@ -156,7 +155,7 @@ def test_patches_are_drawn_whatever_stands_between_them(cli, recipe, tmp_path):
     ran = cli("plot", run.path, "--text", tmp_path / "mine.txt")
     assert ran.status == 0 and [Path(line).stem for line in ran.out.split()] == ["metrics", "patches"]
     assert Path(ran.out.split()[0]).parent == run.path / "plots" and is_picture(run.path / "plots" / "patches.png")
-    assert "no levels, discs, spheres, transitions: backbone.latent is none" in ran.err and "mine.txt" in ran.err
+    assert "discs" not in ran.err and "mine.txt" in ran.err
     from_file = (run.path / "plots" / "patches.png").read_bytes()
     assert plot(run.path, text="One line of text, नमस्ते.").text == "the text given"
     assert (run.path / "plots" / "patches.png").read_bytes() == from_file

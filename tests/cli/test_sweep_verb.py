@@ -47,7 +47,7 @@ def test_dry_run_counts_what_is_not_available_and_a_real_run_refuses_it(cli, pla
     plan.write_text(text)
     ran = cli("sweep", plan, "--dry-run")
     assert ran.status == 0 and "unknown backbone 'ecco'" in " ".join(ran.out.split())
-    assert "1 rows ready, 1 not available" in ran.out
+    assert "1 row ready, 1 not available" in ran.out
     refused = cli("sweep", plan, "--output", plan.parent / "out")
     assert refused.status == 2 and refused.out == ""
     assert refused.err.startswith("error: row 'good': unknown backbone 'ecco'") and refused.err.count("\n") == 1

@@ -126,7 +126,7 @@ def test_unmatched_runs_are_warned_about(make_run, tmp_path: Path) -> None:
     quick = {**SMALL, "documents": 2, "samples": 1, "steps": (1,), "batches": (1,)}
     even = compare([make_run("a"), make_run("b", tokens=1019)], tmp_path / "out", judge="none", **quick)
     assert not [text for text in even.warnings if "differ" in text]
-    odd = compare([make_run("c"), make_run("d", width=20, tokens=1021)], tmp_path / "out", judge="none", **quick)
+    odd = compare([make_run("c"), make_run("d", width=20, tokens=1021)], tmp_path / "odd", judge="none", **quick)
     assert any(text.startswith("parameters differ") for text in odd.warnings)
     assert any(text.startswith("training tokens differ by 2%: c 1,000, d 1,021") for text in odd.warnings)
     assert odd.setup["judges"] == [] and odd.rows[0].generation[0].judges == {}

@@ -85,6 +85,15 @@ def test_rules_decide_on_rows(result: Comparison):
     judged = answer("judge at sampler=autoregressive <= 99", "judge at sampler=confidence <= 99").outcomes
     assert judged[0].met is True and judged[0].interval is not None, "three seeds give an interval"
     assert judged[1].met is None and "not sampled in that way" in judged[1].why
+    loaded = replace(rows[0].generation[0].latency[0], contended=True)
+    busy = [replace(rows[0], generation=[replace(rows[0].generation[0], latency=[loaded])]), *rows[1:]]
+    off = [replace(rows[0], generation=[replace(rows[0].generation[0], latency=[])]), *rows[1:]]
+    asked = question("left", "hidden", ["latency <= 99", "tokens_per_second >= 0.0001x", "peak_memory <= 1e15"], "test")
+    outcomes = decide(asked, busy, evidence).outcomes
+    assert [outcome.met for outcome in outcomes] == [None, None, True], "memory is nobody else's"
+    assert all("timed under load" in outcome.why for outcome in outcomes[:2])
+    outcomes = decide(asked, off, evidence).outcomes
+    assert all(outcome.met is None and "timing was off" in outcome.why for outcome in outcomes)
     with pytest.raises(Error, match="against itself"):
         answer("parameters <= 1x", against="left")
     with pytest.raises(Error, match="Did you mean 'hidden'"):
@@ -108,7 +117,7 @@ def test_the_shell_learns_the_verdict(make_run, tmp_path: Path, cli):
     for rule, status in (("parameters >= 1.1x", 0), ("parameters <= 1x", 1), ("latency at batch=7 <= 1x", 3)):
         rules = tmp_path / "rules.yaml"
         rules.write_text(f"keep: second\nagainst: first\nrules: ['{rule}']\n")
-        ran = cli("compare", a, b, "-o", tmp_path / "out", "--rules", rules, "--length", 8, *quick, "--json")
+        ran = cli("compare", a, b, "-o", tmp_path / "out", "--rules", rules, "--length", 8, *quick, "--json", "--force")
         found = json.loads(ran.out)["decisions"][0]
         assert ran.status == status, (rule, found)
         assert found["verdict"] == {0: "keep", 1: "drop", 3: "undecided"}[status]
@@ -144,5 +153,5 @@ def test_a_recipe_brings_its_own_rules(make_run, tmp_path: Path):
     ours = make_run("candidate", decide={"against": "baseline", "rules": ["parameters <= 1.02x"]})
     result = compare([make_run("baseline"), ours], tmp_path / "out", **QUICK)
     assert [(d.keep, d.against, d.verdict) for d in result.decisions] == [("candidate", "baseline", "keep")]
-    alone = compare([ours], tmp_path / "out", **QUICK)
+    alone = compare([ours], tmp_path / "alone", **QUICK)
     assert alone.decisions == [], "its baseline is not here"

@@ -268,7 +268,7 @@ def test_no_difference_is_shown_where_the_spread_does_not_separate_a_row_from_th
             scored(tmp_path, "far", seed, base + 5 + shift),
             scored(tmp_path, "bound", seed, base + 5 + shift, "upper bound"),
         ]
-    found = {each.label: each for each in configurations(rows, tmp_path, seed=0)}
+    found = {each.label: each for each in configurations(rows, tmp_path)}
     verdicts = {label: each.verdict for label, each in found.items()}
     kinds = "only one of its kind"
     assert verdicts == {"best": "best", "near": "no difference shown", "far": "worse", "bound": kinds}
@@ -282,7 +282,7 @@ def test_no_difference_is_shown_where_the_spread_does_not_separate_a_row_from_th
 def test_one_run_is_no_proof_of_a_spread_but_its_documents_are_paired(tmp_path):
     base = np.random.default_rng(1).uniform(5, 50, 30)
     rows = [scored(tmp_path, "a", 0, base), scored(tmp_path, "b", 0, base * 1.001)]
-    a, b = configurations(rows, tmp_path, seed=0)
+    a, b = configurations(rows, tmp_path)
     assert b.verdict == "worse" and b.interval[0] < a.bits_per_byte  # each one's own interval would not separate them
 
 

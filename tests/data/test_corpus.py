@@ -138,8 +138,9 @@ def test_unusable_corpora_are_answered_with_a_fix(
 ) -> None:
     with pytest.raises(Error, match="holds no documents"):
         load_corpus(lines(["", "  "]))
-    with pytest.raises(Error, match=r"the (train|valid) split of .* is empty \(of 1 documents\)"):
-        load_corpus(lines(["just one"]))
+    with pytest.raises(Error, match=r"the (train|valid) split of .* is empty \(of 1 document\)"):
+        one = load_corpus(lines(["just one"]))
+        one.split("train"), one.split("valid")
     with pytest.raises(Error, match="in all below 1"):
         load_corpus(lines(stories), valid_fraction=0.6, judge_fraction=0.4)
     with pytest.raises(Error, match="Did you mean 'valid'"):

@@ -41,17 +41,17 @@ def test_loading_leaves_the_log_and_the_network_alone(python) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "call"),
+    ("module", "extra", "call"),
     [
-        ("wordllama", "from unmask.data.embeddings import WordLlamaEmbedder; WordLlamaEmbedder()"),
-        ("sacrebleu", "from unmask.evaluation.overlap import self_bleu; self_bleu(['a', 'b'])"),
-        ("rouge_score.rouge_scorer", "from unmask.evaluation.overlap import rouge_l; rouge_l(['a'], ['b'])"),
+        ("wordllama", "index", "from unmask.data.embeddings import WordLlamaEmbedder; WordLlamaEmbedder()"),
+        ("sacrebleu", "metrics", "from unmask.evaluation.overlap import self_bleu; self_bleu(['a', 'b'])"),
+        ("rouge_score.rouge_scorer", "metrics", "from unmask.evaluation.overlap import rouge_l; rouge_l(['a'], ['b'])"),
     ],
 )
-def test_a_missing_library_is_one_line_that_says_what_to_install(python, module: str, call: str) -> None:
+def test_a_missing_library_is_one_line_that_says_what_to_install(python, module: str, extra: str, call: str) -> None:
     ran = python(
         f"import sys; sys.modules[{module!r}] = None\n"
         "from unmask.errors import Error\n"
         f"try:\n    {call}\nexcept Error as error:\n    print(error)"
     )
-    assert "pip install 'unmask[metrics]'" in ran.out and ran.out.count("\n") == 1, ran.err
+    assert f"pip install 'unmask[{extra}]'" in ran.out and ran.out.count("\n") == 1, ran.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmask.data import readers
+from unmask.data.cache import cache_folder
 from unmask.data.readers import read_documents
-from unmask.data.sources import open_source
+from unmask.data.sources import absolute, open_source
 from unmask.errors import Error
 
 
@@ -91,7 +93,10 @@ BAD = {
     "cut.jsonl.gz": (_gz('{"text": "a"}\n' * 9)[:-9], "is damaged after line"),
     "bad.parquet": (b"PAR1 no", "not a readable Parquet"),
     "bad.npy": (b"no array", "is no NumPy file"),
-    "what.doc": (b"a", "no text file that unmask reads. Use one of .txt"),
+    "what.doc": (b"a\0b", "is binary .a zero byte at offset 1"),
+    "wide.txt": ("caf\u00e9".encode("utf-16"), "is UTF-16. Convert it: iconv -f UTF-16"),
+    "table.csv": (b"a,b", "is no plain text. Use one of .txt"),
+    "huge.jsonl": (b'{"text": "a", "id": ' + b"9" * 5000 + b"}", "line 1 is not JSON"),
 }
 
 
@@ -112,6 +117,94 @@ def test_wrong_arrays_and_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(Error, match=r"no column 'text' \(columns: body\)"):
         list(read_documents(tmp_path / "a.parquet"))
     assert list(read_documents(tmp_path / "a.parquet", "body")) == ["a"]
+
+
+def test_notes_papers_and_code_are_text(tmp_path: Path) -> None:
+    for name in ("a.md", "b.tex", "c.rst", "sub/d.py", ".venv/e.py", "f.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert list(open_source(str(tmp_path)).documents()) == ["a.md", "b.tex", "c.rst", "sub/d.py"]
+    assert list(open_source(f"{tmp_path}/*.md").documents()) == ["a.md"]
+    (tmp_path / "STORY").write_text("a name without a suffix")
+    for name in ("a.md", "b.tex", "sub/d.py", "STORY"):
+        assert len(list(open_source(str(tmp_path / name)).documents())) == 1
+
+
+def test_a_note_beside_a_corpus_is_left_out_and_said(tmp_path: Path) -> None:
+    for name in ("a.txt", "README.md"):
+        (tmp_path / name).write_text(name)
+    source = open_source(tmp_path)
+    assert list(source.documents()) == ["a.txt"]
+    assert source.notes == (f"1 file of {tmp_path} left out (*.md): name them too, to read them.",)
+    assert open_source(tmp_path / "a.txt").notes == ()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.txt").write_text("one")
+    for spec in ("~/a.txt", "~", "~/*.txt", "~/a.txt,~/a.txt"):
+        assert list(open_source(spec).documents())[0] == "one"
+        assert "~" not in absolute(spec)
+    with pytest.raises(Error, match="where that home lies is not known"):
+        open_source("~nobody-of-that-name/a.txt")
+
+
+def test_a_home_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*path: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    monkeypatch.delenv("UNMASK_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(Error, match="set UNMASK_CACHE"):
+        cache_folder()
+    with pytest.raises(Error, match="Write the path out"):
+        open_source("~/a.txt")
+
+
+@pytest.mark.parametrize(
+    ("address", "instead"),
+    {
+        "https://example.org/a,b.txt": "Download it, and name the file: curl -LO https://example.org/a,b.txt",
+        "https://huggingface.co/datasets/roneneldan/TinyStories": "is named hf:roneneldan/TinyStories.",
+        "file:///data/a.txt": "Give the path alone: /data/a.txt",
+    }.items(),
+)
+def test_an_address_is_told_to_be_downloaded(address: str, instead: str) -> None:
+    with pytest.raises(Error, match="is an address, and unmask reads files") as caught:
+        open_source(address)
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["", "/*.txt", "/**/*.txt", "/*/a.txt"])
+def test_a_folder_that_may_not_be_read_is_said_not_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "shut" / "a.txt").write_text("x")
+    (tmp_path / "a.txt").write_text("x")
+    shut = tmp_path if spec == "/*.txt" else tmp_path / "shut"
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != shut)  # root may read everything
+    with pytest.raises(Error, match=f"{shut} may not be read"):
+        open_source(f"{tmp_path}{spec}")
+
+
+def test_a_byte_order_mark_stands_before_json_lines_too(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "a\\u2028b"}\n' + '{"text": "c\u2028d"}\n'.encode())
+    assert list(open_source(tmp_path / "a.jsonl").documents()) == ["a\u2028b", "c\u2028d"]
+
+
+def test_names_that_are_no_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Error, match="File name too long"):
+        open_source("x" * 5000)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Error, match="neither a file nor a folder"):
+        open_source(tmp_path / "pipe")
+    many = [tmp_path / f"{number}.txt" for number in range(400)]
+    for path in many:
+        path.write_text("x")
+    assert len(list(open_source(",".join(map(str, many))).documents())) == 400
 
 
 def test_missing_sources_are_answered_with_the_nearest(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def measured(tiny: Transformer, tokenizer: Tokenizer, **options):
     vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
     sampler = SAMPLERS.get("ancestral")()
     cells = take_turns(
-        [timing(tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode, length=12, batch=2, **options)]
+        [timing(tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode_bytes, length=12, batch=2, **options)]
     )
     return cells[0]
 
@@ -99,7 +99,9 @@ def test_rivals_take_turns(tiny: Transformer, byte_tokenizer: Tokenizer) -> None
     vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
     steps = (3, 6)
     timings = [
-        timing(tiny, SAMPLERS.get("ancestral")(), Settings(steps=n), vocabulary, tokenizer.decode, length=12, batch=1)
+        timing(
+            tiny, SAMPLERS.get("ancestral")(), Settings(steps=n), vocabulary, tokenizer.decode_bytes, length=12, batch=1
+        )
         for n in steps
     ]
     cells = take_turns(timings)

@@ -65,15 +65,14 @@ def test_recording_changes_no_text_and_batch_mates_no_trajectory(thinker, byte_t
 def test_steps_without_an_answer_are_no_answers(thinker, recorded):
     written = generate(thinker, Ancestral(), requests(3), VOCABULARY)
     for each, sample in zip(recorded, written, strict=True):
-        assert len(each.steps) == sample.forwards <= 11 < each.steps[-1] <= 40, "11 words, 40 steps"
+        assert len(each.steps) == sample.forwards <= 40 and each.steps[-1] <= 40, "a thought moves at every call"
         assert (np.diff(each.steps) > 0).all()
-        assert (np.diff(each.flat, axis=0) != 0).any(1).all(), "every answer has a belief of its own"
 
 
 def test_a_thought_goes_from_noise_to_the_last_belief_while_words_close(recorded):
     for each in recorded:
-        assert (np.diff(each.open) < 0).all() and each.open[-1] == 0
-        assert (np.diff(each.level) < 0).all() and each.level[-1] == 0 and each.level[0] < 1
+        assert (np.diff(each.open) <= 0).all() and each.open[-1] == 0
+        assert (np.diff(each.level) <= 1e-6).all() and each.level[-1] == 0 and each.level[0] <= 1
         np.testing.assert_allclose(each.cells[-1], each.believed[-1], atol=1e-5)
         assert each.to_end[-1] == pytest.approx(1)
         assert [text.count(OPEN) for text in each.texts] == [round(11 * share) for share in each.open]

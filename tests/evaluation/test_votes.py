@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unmask.evaluation.votes import agreement, rate
 
@@ -23,6 +25,15 @@ def test_the_interval_is_that_of_clopper_and_pearson_and_fits_the_sign_test() ->
 def test_of_nothing_nothing_is_said() -> None:
     found = rate(0, 0)
     assert (found.rate, found.interval, found.p_value, found.differs) == (None, (0.0, 1.0), 1.0, False)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_preference_is_said_exactly_where_the_sign_test_says_so(wins, losses):
+    found = rate(wins, wins + losses)
+    assert found.differs == (found.p_value < 0.05)
+    assert found.rate is None or found.interval[0] <= found.rate <= found.interval[1]
+    other = rate(losses, wins + losses).interval
+    assert found.interval == pytest.approx((1 - other[1], 1 - other[0])), "neither side is favoured"
 
 
 def test_the_interval_covers_the_truth_at_least_95_times_in_100() -> None:

@@ -6,6 +6,7 @@ names needs no line here.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -250,6 +251,43 @@ def make_requests(sampler: Any, count: int = 5, **settings: Any) -> list[Request
         )
         for i in range(count)
     ]
+
+
+VALUES: dict[str, list[Any]] = {
+    "steps": [1, 3, 6, 11],
+    "temperature": [0.0, 0.7, 1.0, 3.0],
+    "temperature_end": [None, 0.0, 0.5, 2.0],
+    "top_k": [0, 1, 3, 9],
+    "top_p": [1.0, 0.5, 0.9],
+    "repetition_penalty": [1.0, 0.7, 1.5, 3.0],
+    "seed": [0, 1, -5, 2**40],
+    "ignore_eos": [False, True],
+    "reveal": ["cosine", "linear"],
+    "confidence_noise": [0.0, 1.0, 4.0],
+    "confidence_stop": [None, 0.3, 0.9],
+    "confidence_of": ["peak", "drawn"],
+    "entropy_budget": [0.0, 0.1, 2.0, 9.0],
+    "error_proxy": ["peak", "margin", "entropy"],
+    "remask": ["cap", "rescale", "conf"],
+    "remask_strength": [0.0, 0.3, 1.0],
+    "remask_start": [1.0, 0.7],
+    "remask_stop": [0.0, 0.2],
+    "remask_hold": [None, 0.5],
+    "renoise": [None, "kept", "replaced"],
+    "candidates": [None, 0, 1, 2, 5],
+}
+"""What each setting of a sampler is tried with. A new setting needs a line here."""
+
+
+def any_settings(sampler: Any, number: int) -> Settings:
+    """Return the settings of row ``number`` of a mixed batch: each that the sampler uses drawn from ``VALUES``."""
+    generator = random.Random(f"{sampler.name} {number}")
+    while True:
+        drawn = {name: generator.choice(values) for name, values in VALUES.items() if name in sampler.uses}
+        try:
+            return Settings(**drawn)
+        except Error:  # a hold that needs other times
+            continue
 
 
 def without_cache(sampler: Any) -> Any:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from guards.parts import VOCABULARY, make_batch, network
+from guards.lengths import all_texts_share_one
+from guards.parts import VOCABULARY, make_batch, make_process, network
 from guards.planted import defect
 from guards.planted_leaks import Planted
 from guards.processes import (
@@ -156,6 +157,13 @@ def candidates_that_depend_on_the_other_rows():
 @defect(a_uniform_model_scores_ln_v, r"1\.014 times as many nats")
 def probability_spent_on_the_mask():
     a_uniform_model_scores_ln_v(PredictsTheMask(CausalOptions(), VOCABULARY.mask), make_batch(ragged=True))
+
+
+@defect(all_texts_share_one, "texts sum to 3")
+def a_length_that_is_told_and_not_paid_for():
+    process = make_process("masked")
+    process.told_length = False
+    all_texts_share_one(process)
 
 
 @defect(no_likelihood_beats_the_source, "nats a text below the source")

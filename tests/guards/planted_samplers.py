@@ -13,12 +13,15 @@ from guards.samplers import (
     an_overfit_model_recites,
     sampler_rows_stay_apart,
     seeds_decide_the_text,
+    skipped_calls_change_nothing,
     states_were_trained,
 )
 from guards.texts import tokenizer_is_lossless
 from unmask.data.tokenizers import make_tokenizer
 from unmask.sampling import Ancestral, Autoregressive, Confidence, Remasking
+from unmask.sampling.ancestral import decided
 from unmask.sampling.decide import reopen
+from unmask.sampling.state import frame as frame_of
 
 
 class OffByOne(Confidence):
@@ -124,6 +127,33 @@ class DrawsByRow(Autoregressive):
         return replace(after, key=state.key), frame
 
 
+class CutsCandidatesOfOthers(Ancestral):
+    """Every row keeps as many candidates as the row with the fewest."""
+
+    def step(self, model, state):
+        after, frame = super().step(model, state)
+        given = after.candidates
+        if given is None:
+            return after, frame
+        count = min(4 if s.candidates is None else s.candidates for s in after.settings)
+        mass = given.mass * (torch.arange(given.mass.shape[2]) < count)
+        return replace(after, candidates=replace(given, mass=mass)), frame
+
+
+class AsksOnlyToDecide(Ancestral):
+    """Leaves out calls whose answers would have been carried on."""
+
+    def step(self, model, state):
+        if not self.skip:
+            return super().step(model, state)
+        active, left = ~state.done, (state.setting("steps") - state.step).clamp(min=1)
+        chosen = state.open & (state.noise.uniform("reveal", state.tokens.shape[1]) * left[:, None] < 1)
+        asked = chosen.any(1)
+        after = decided(model, state, chosen, asked)
+        after = replace(after, step=state.step + active, forwards=state.forwards + asked)
+        return after, frame_of(after, state)
+
+
 class CleansTexts:
     """A tokenizer that changes the text first."""
 
@@ -203,14 +233,28 @@ def a_sampler_that_is_deaf_to_the_number():
     seeds_decide_the_text(network("transformer"), DeafToTheNumber())
 
 
-@defect(sampler_rows_stay_apart, "changes in a batch of 5")
+@defect(sampler_rows_stay_apart, "changes in a batch of 6")
 def draws_by_padded_length():
     sampler_rows_stay_apart(network("transformer"), DrawsByPaddedLength())
 
 
-@defect(sampler_rows_stay_apart, "changes in a batch of 5")
+@defect(sampler_rows_stay_apart, "changes in a batch of 6")
 def draws_by_row_of_the_batch():
     sampler_rows_stay_apart(network("transformer"), DrawsByRow())
+
+
+@defect(sampler_rows_stay_apart, "changes in a batch of 6")
+def candidates_cut_to_those_of_the_rows_that_were_asked():
+    sampler_rows_stay_apart(_carrying(), CutsCandidatesOfOthers())
+
+
+@defect(skipped_calls_change_nothing, "is another with all calls")
+def calls_left_out_that_leave_something_behind():
+    skipped_calls_change_nothing(_carrying(), AsksOnlyToDecide())
+
+
+def _carrying():
+    return network("transformer", candidates=4, candidate_input="pooled")
 
 
 JOINED = "\u0915\u094d\u200d\u0937"  # a zero-width joiner decides how this conjunct is written

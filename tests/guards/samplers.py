@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from guards.guard import Call, Uniform, Watched, guard, in_a_world_of
-from guards.parts import IDS, VOCABULARY, make_batch, make_requests, without_cache
+from guards.parts import IDS, VOCABULARY, any_settings, make_batch, make_requests, without_cache
 from unmask.data.batch import Batch
 from unmask.diffusion.state import Prediction, State
 from unmask.sampling import Request, Settings, fill_request, generate
@@ -151,7 +151,7 @@ class Uneven:
     """A network that is sure here and doubtful there, so that positions are decided in any order, EOS not seldom."""
 
     def __init__(self, **config: Any) -> None:
-        self.config = SimpleNamespace(**config)
+        self.config = SimpleNamespace(**{"vocab_size": IDS, **config})
 
     def __call__(self, state: State, at: Tensor) -> Prediction:
         """Answer by position."""
@@ -190,12 +190,27 @@ def seeds_decide_the_text(model: Any, sampler: Any) -> None:
 
 
 @guard("a text does not depend on its batch mates, their order and padding")
-def sampler_rows_stay_apart(model: Any, sampler: Any) -> None:
-    """Alone, together and in another order: the same texts."""
-    for temperature in (0.0, 1.0):
-        requests = make_requests(sampler, temperature=temperature)
-        alone = [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
-        for batch_size, step in ((5, 1), (3, -1)):
-            together = generate(model, sampler, requests[::step], VOCABULARY, batch_size=batch_size)[::step]
-            for number, (sample, text) in enumerate(zip(together, alone, strict=True)):
-                assert sample.tokens == text, f"text {number} changes in a batch of {batch_size} at T={temperature}"
+def sampler_rows_stay_apart(model: Any, sampler: Any, rows: int = 6) -> None:
+    """Alone, together and in another order: the same texts, whatever settings the rows have."""
+    plain = make_requests(sampler, rows)
+    requests = [replace(r, settings=any_settings(sampler, number)) for number, r in enumerate(plain)]
+    alone = [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
+    for batch_size, step in ((rows, 1), (4, -1)):
+        together = generate(model, sampler, requests[::step], VOCABULARY, batch_size=batch_size)[::step]
+        for number, (sample, text) in enumerate(zip(together, alone, strict=True)):
+            settings = {name: getattr(requests[number].settings, name) for name in requests[number].settings.changed()}
+            assert sample.tokens == text, f"text {number} changes in a batch of {batch_size} ({settings})"
+
+
+@guard("calls that a sampler leaves out change no text")
+def skipped_calls_change_nothing(model: Any, sampler: Any) -> None:
+    """Where it asks the network only if something is decided, the text is the one that all calls would have written.
+
+    Steps are many more than positions, so that most of them decide nothing.
+    """
+    settings = Settings(steps=40, **({"remask_strength": 0.1} if "remask_strength" in sampler.uses else {}))
+    requests = [replace(r, settings=replace(settings, seed=i)) for i, r in enumerate(make_requests(sampler, 4))]
+    few, all_calls = (generate(model, replace(sampler, skip=skip), requests, VOCABULARY) for skip in (True, False))
+    for number, (one, other) in enumerate(zip(few, all_calls, strict=True)):
+        assert one.tokens == other.tokens, f"text {number} is another with all calls"
+        assert one.forwards <= other.forwards, f"text {number} took more calls by leaving some out"

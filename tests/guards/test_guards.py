@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guards.guard import shown
+from guards.lengths import all_texts_share_one
 from guards.networks import (
     candidate_fields,
     candidate_order_does_not_matter,
@@ -20,6 +23,8 @@ from guards.parts import (
     DRIVEN,
     NETWORKS,
     PAIRS,
+    VALUES,
+    any_settings,
     make_batch,
     make_process,
     network,
@@ -38,13 +43,14 @@ from guards.samplers import (
     an_overfit_model_recites,
     sampler_rows_stay_apart,
     seeds_decide_the_text,
+    skipped_calls_change_nothing,
     states_were_trained,
 )
 from guards.texts import tokenizer_is_lossless
 from unmask.data.tokenizers import PROBES, make_tokenizer
 from unmask.diffusion.process import PROCESSES
 from unmask.models.registry import BACKBONES
-from unmask.sampling import SAMPLERS, drives
+from unmask.sampling import SAMPLERS, Settings, drives
 
 USUAL = [pair for pair in PAIRS if not pair.options]
 """Every process with its defaults, and every network that can learn it."""
@@ -125,6 +131,11 @@ def test_a_likelihood_is_never_below_the_entropy_of_a_known_source(name, options
     no_likelihood_beats_the_source(make_process(name, **options))
 
 
+@over("name", list(PROCESSES))
+def test_all_texts_together_have_no_more_probability_than_one(name):
+    all_texts_share_one(make_process(name))
+
+
 @over("pair", [pair for pair in PAIRS if pair.plain], guard="an_overfit_model_recites")
 def test_an_overfit_model_recites_its_text(pair):
     names = {sampler.name for sampler in drivers(pair)}
@@ -145,6 +156,22 @@ def test_the_same_seed_gives_the_same_text(pair, sampler):
 @over("pair, sampler", DRIVERS)
 def test_batch_mates_order_and_padding_do_not_change_a_text(pair, sampler):
     sampler_rows_stay_apart(pair.network(), SAMPLERS.get(sampler)())
+
+
+@over(
+    "pair, sampler",
+    [(p, s) for p, s in DRIVERS if p.plain and "skip" in {f.name for f in fields(SAMPLERS.get(s))}],
+)
+def test_calls_that_a_sampler_leaves_out_change_no_text(pair, sampler):
+    skipped_calls_change_nothing(pair.network(), SAMPLERS.get(sampler)())
+
+
+def test_every_setting_is_varied_by_row():
+    assert set(VALUES) == {f.name for f in fields(Settings)} and all(len(values) > 1 for values in VALUES.values())
+    for name in SAMPLERS:
+        drawn = [any_settings(SAMPLERS.get(name), number) for number in range(6)]
+        for setting in SAMPLERS.get(name).uses:
+            assert len({getattr(own, setting) for own in drawn}) > 1, f"{name}: all rows have one {setting}"
 
 
 def test_nothing_registered_escapes_the_guards():

@@ -6,6 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from guards.parts import network
 from unmask.diffusion.state import SparseState, State
 from unmask.diffusion.thought import Reading, ThoughtOptions
+from unmask.models.bytes import Bytes
+from unmask.models.bytes_config import BytesConfig
 from unmask.models.cost import forward_flops, parameter_count, training_memory
 from unmask.sampling.mind import fresh
 
@@ -71,3 +73,49 @@ def test_the_memory_estimate_grows_with_all_that_costs_memory(tiny):
     assert estimate(batch=8) > base and estimate(vocabulary=46) > base
     assert estimate(asked=0.5) < base
     assert estimate(ema=False) == base - 4000
+
+
+BYTES = {
+    "vocab_size": 260,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_encoder_layers": 2,
+    "intermediate_size": 96,
+    "n_gram_vocab_size": 50,
+}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "length"),
+    [
+        ({"latent": "none", "memory_read": "last"}, 401),
+        ({"latent": "transformer", "patcher_options": {"stride": 8}, "use_hierarchical_decoder": False}, 300),
+        ({"latent": "transformer", "patcher_options": {"stride": 40}, "num_encoder_layers": 3}, 401),
+        ({"latent": "none", "patcher": "none", "output_shift": 0, "num_encoder_layers": 4}, 200),
+        ({"latent": "none", "patcher": "whitespace", "patcher_options": {"max_length": 20}}, 401),
+    ],
+    ids=["fixed, last", "flat head", "long patches", "bidirectional", "whitespace"],
+)
+@pytest.mark.parametrize("asked", [1.0, 0.5])
+@torch.no_grad()
+def test_bytes_are_counted_as_attention_within_patches_is_computed(sizes, length, asked):
+    model = Bytes(BytesConfig(**(BYTES | sizes))).eval()
+    text = torch.full((2, length), 97 + 4)  # without a space, so that patches are as long as they may be
+    if sizes.get("patcher") == "whitespace":  # five bytes a patch on average, and one of twenty
+        text[:, ::4] = 32 + 4
+        text[:, 200:220] = 97 + 4
+    text[:, 0] = 1
+    at = torch.zeros_like(text, dtype=torch.bool)
+    at[:, : int(length * asked)] = True
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(State(text, "bidirectional" if sizes.get("output_shift") == 0 else "causal"), at=at)
+    assert model.flops(length, asked) * text.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+def test_nested_levels_are_counted_within_five_percent():
+    model = Bytes(BytesConfig(**BYTES, latent="wubu", wubu={"hyperbolic_dims": [16, 8], "num_levels": 2})).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(State(torch.full((2, 401), 101), "causal"))
+    # distances are no matrix products, so PyTorch's counter leaves them out
+    assert model.flops(401) * 802 == pytest.approx(counter.get_total_flops(), rel=0.05)

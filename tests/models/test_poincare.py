@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import mpmath
@@ -253,6 +254,71 @@ def test_soft_clip_bounds_and_keeps_a_gradient_where_project_has_none() -> None:
     assert ((grad * v).sum(-1) > 0).all()
     short = v.detach() * 0.6 / (v.detach().norm(dim=-1, keepdim=True) * c.sqrt())
     torch.testing.assert_close(soft_clip(short, c, 3.0), short, atol=0, rtol=1 / 2400)
+
+
+VECTORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "project": project,
+    "soft_clip": lambda v, c: soft_clip(v, c, 3.0),
+    "exp0": exp0,
+    "log0": log0,
+    "exp": lambda v, c: exp(torch.full_like(v, 0.2), v, c),
+}
+
+
+def exact_length(name: str, length: float, c: float, edge: float) -> float:
+    """What a function of the direction makes of a length, in float64 and without overflow."""
+    a = math.sqrt(c) * length
+    border = (1 - edge) / math.sqrt(c) if c else math.inf
+    if name == "soft_clip":
+        return length * (1 + (a / 3) ** 4) ** -0.25 if a < 1e9 else 3 / math.sqrt(c)
+    if name == "exp0":
+        return min(math.tanh(a) / a * length if a else length, border)
+    kept = min(length, border)
+    return kept if name == "project" else math.atanh(math.sqrt(c) * kept) / math.sqrt(c) if c * kept else kept
+
+
+@given(st.floats(-37, 38), st.sampled_from([0.0, 1e-6, 1.3, 400.0]), st.sampled_from([torch.bfloat16, *DTYPES]), seeds)
+@settings(max_examples=150, deadline=None)
+def test_vectors_of_any_length_have_a_finite_value_and_gradient_and_the_right_length(
+    power: float, curvature: float, dtype: torch.dtype, seed: int
+) -> None:
+    size = 10.0 ** (power * (8 if dtype == torch.float64 else 1))
+    c = number(curvature, torch.float64 if dtype == torch.float64 else torch.float32)
+    v = (points(seed, number(1.0), 1.0, count=3) * size).to(dtype).requires_grad_()
+    assert v.isfinite().all()
+    for name, operation in VECTORS.items():
+        found = operation(v, c)
+        other = torch.randn(found.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        (slope,) = torch.autograd.grad((found * other.to(found.dtype)).sum(), v)
+        assert found.isfinite().all() and slope.isfinite().all(), name
+        if name == "exp":
+            continue
+        for row, made in zip(v.detach().double(), found.detach().double(), strict=True):
+            length = math.hypot(*row.tolist())
+            truth = exact_length(name, length, curvature, EDGE[found.dtype])
+            near = 1e-5 if found.dtype == torch.float32 else 1e-12
+            if name == "log0":  # near the border a rounding of the radius is 1 / EDGE as much of the result
+                near /= EDGE[found.dtype]
+            assert math.hypot(*made.tolist()) == pytest.approx(truth, rel=near, abs=1e-44), name
+            if truth > 1e-30:
+                torch.testing.assert_close(made / truth, row / length, atol=near, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1.0, 30.0, 1e9, 1.2e10, 1e19, 3e19, 1e38])
+def test_the_gradient_of_a_clipped_vector_is_that_of_float64(size: float) -> None:
+    v, other = (points(seed, number(1.0), 1.0, count=8) for seed in (0, 1))
+    slopes = []
+    for dtype in DTYPES:
+        c = number(1.3, dtype).requires_grad_()
+        given = (v.float() * torch.tensor(size, dtype=torch.float32)).to(dtype).requires_grad_()
+        loss = (soft_clip(given, c, 3.0) * other.to(dtype)).sum()
+        slopes.append(torch.autograd.grad(loss, (given, c)))
+    for exact, ours in zip(*slopes, strict=True):
+        scale = max(float(exact.abs().max()), 1e-30)  # what lies below may be 0 in float32
+        # a gradient of 1e-38 is among the last numbers that float32 has, with few digits
+        torch.testing.assert_close(
+            ours.double() / scale, exact.double() / scale, atol=1e-5 if size < 1e37 else 1e-2, rtol=0
+        )
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval.synthetic import elongated
 from unmask.errors import Error
-from unmask.retrieval.calibrate import calibrate, found_share
+from unmask.retrieval.calibrate import KS, Dials, calibrate, found_share
 from unmask.retrieval.partition import make_partitioner, spill
 from unmask.retrieval.partition.partitioner import means
 from unmask.retrieval.route import make_router, opening_order
@@ -95,3 +95,32 @@ def test_what_held_out_queries_promise_other_queries_get(copies):
         got = found_share(order[rest], sizes, partition.labels[truth[rest]], [budget], others)
         # 360 queries of 5: the standard error of either mean is about 0.01.
         assert got.mean() > target - 0.02 and budget < sizes.sum()
+
+
+def test_what_is_promised_for_each_k_is_found_for_it_and_between():
+    vectors, _, queries = elongated(of=60)
+    partition = make_partitioner("balanced_kmeans").fit(vectors, 12)
+    router = make_router("moments", measure(vectors, partition.labels, means(vectors, partition.labels, 12)))
+    order, sizes = opening_order(router.scores(queries)), partition.sizes
+    shelves = partition.labels[true_nearest(queries, vectors, 50)]
+    told, rest = slice(0, None, 2), slice(1, None, 2)
+    dials = Dials({k: calibrate(order[told], sizes, shelves[told, :k], vector_bytes=96) for k in (1, 10, 50)})
+    asked = {k: dials.for_recall(k, 0.9, sigmas=2) for k in (1, 3, 10, 30, 50)}
+    for k, budget in asked.items():
+        found = found_share(order[rest], sizes, shelves[rest, :k], [budget])
+        # 360 queries; for k = 1 each is right or wrong, and the standard error is 0.016
+        assert found.mean() > 0.9 - (0.04 if k == 1 else 0.02) and budget < sizes.sum()
+    assert asked[1] <= asked[3] == asked[10] <= asked[30] == asked[50]
+    of_ten = found_share(order[rest], sizes, shelves[rest], [dials.for_recall(10, 0.9)]).mean()
+    assert of_ten < found_share(order[rest], sizes, shelves[rest], [dials.for_recall(50, 0.9)]).mean()
+
+
+def test_a_dial_is_not_used_beyond_the_k_that_it_was_set_for():
+    def dials(total, ks):
+        curve = calibrate(np.array([[0, 1]]), np.array([total - 4, 4]), np.array([[1]]), vector_bytes=1)
+        return Dials(dict.fromkeys(ks, curve))
+
+    assert dials(30, (1, 10, 15)).for_recall(16, 0.5) == 30 and dials(30, (10,)).for_recall(2, 0.5) < 30
+    for ks, more in ((KS, "up to 200, and"), ((10,), "up to 10 texts .written before")):
+        with pytest.raises(Error, match=more.replace(", and", " texts, and")):
+            dials(4000, ks).for_recall(201, 0.5)

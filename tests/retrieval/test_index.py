@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from unmask.retrieval.index import open_index
 from unmask.retrieval.manifest import read_manifest
 from unmask.retrieval.near import Own
 from unmask.retrieval.search import search
+from unmask.retrieval.segment import bare, digest
 from unmask.retrieval.statistics import measure
 
 TINY = {"shelves": 3, "embedder": "wordllama-64", "passage": 0}
@@ -150,6 +152,32 @@ def test_a_router_that_learns_is_kept_with_the_index(corpus, tmp_path):
     assert search_index(tmp_path / "i", "sugar and flour", k=2).router == "ebm"
 
 
+def test_a_search_gives_k_texts_or_says_why_not(corpus, built, tmp_path):
+    build_index(str(write(tmp_path / "five.jsonl", lines(5))), tmp_path / "five", embedder="wordllama-64")
+    for folder, texts in ((tmp_path / "five", 5), (built, len(open_index(built)))):
+        for k in (1, 3, 5, 10, 50, 300):
+            for bound in ({}, {"exact": True}, {"recall": 0.01}):
+                told = search_index(folder, "ship and sail", k=k, **bound)
+                assert len(told.results) == min(k, texts) and told.k == k
+                assert (told.note is None) == (k <= texts) and (k <= texts or f"holds {texts} texts" in told.note)
+    few = search_index(built, "ship", k=9, bytes=68 * 4)
+    assert len(few.results) == few.texts_read == 4 and "4 of 9 found, since 4 of 246 texts were read" in few.note
+    assert "since 3 of 246" in search_index(built, "ship", k=9, open=0.01).note
+    assert "score of 1.1 or more" in search_index(built, "ship", k=9, least=1.1).note
+
+
+def test_the_dials_of_an_index_are_kept_for_each_k_and_an_older_index_has_one(built, corpus):
+    index = open_index(built)
+    dials = index.dials.curves
+    assert sorted(dials) == [1, 10, 50] and dials[10].recall.tolist() == index.dial.recall.tolist()
+    reads = [index.dials.for_recall(k, 0.9) for k in (1, 10, 50)]
+    assert reads == sorted(reads) and dials[1].recall.mean() > dials[50].recall.mean()
+    older = replace(
+        index, arrays={name: a for name, a in index.arrays.items() if not name.startswith(("dial.k", "dial.other"))}
+    )
+    assert list(older.dials.curves) == [10]
+
+
 def test_two_halves_on_the_same_shelves_add_up_to_the_whole(corpus, tmp_path):
     documents = list(read_documents(corpus))
     build_index(str(corpus), tmp_path / "shelves", **TINY)
@@ -172,6 +200,34 @@ def test_two_halves_on_the_same_shelves_add_up_to_the_whole(corpus, tmp_path):
             assert [hit.text for hit in ours] == [hit.text for hit in theirs]
             assert [h.document for h in ours] == [h.document for h in theirs]
     assert texts_of(open_index(tmp_path / "merged")) == texts_of(whole)
+
+
+def test_a_repeated_document_is_told_by_building_adding_merging_and_parting_alike(tmp_path):
+    documents = lines(40, seed=4)
+    ends = [
+        " ",
+        "\n\t",
+        "\u00a0",
+        "\u3000",
+        "\u2028",
+        "\x85",
+        "\x1c",
+        "\u2003 \n",
+        "\u1680",
+        "\ufeff",
+    ]  # the last is no white space
+    again = [end + text + end for end, text in zip(ends, documents, strict=False)]
+    sources = {"first": documents, "again": again, "both": documents + again}
+    paths = {name: str(write(tmp_path / f"{name}.jsonl", part)) for name, part in sources.items()}
+    first = build_index(paths["first"], tmp_path / "first", **TINY)
+    assert build_index(paths["both"], tmp_path / "both", **TINY).repeated == 9 and first.repeated == 0
+    build_index(paths["again"], tmp_path / "again", like=tmp_path / "first")
+    assert merge_indexes([tmp_path / "first", tmp_path / "again"], tmp_path / "merged").repeated == 9
+    assert add_texts(tmp_path / "first", paths["again"]).repeated == 9
+    prints = {open_index(tmp_path / name).manifest.fingerprint for name in ("first", "both", "merged")}
+    assert len(prints) == 1
+    for text, other in zip(documents[:9], again[:9], strict=True):
+        assert bare(other.encode()) == text.encode() and digest(other.encode()) == digest(text.encode())
 
 
 def test_adding_keeps_what_was_there_and_what_is_known_is_not_added(built, corpus, tmp_path):

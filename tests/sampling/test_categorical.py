@@ -1,8 +1,18 @@
+import math
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unmask.diffusion.noise import Noise
+from unmask.errors import Error
 from unmask.sampling.categorical import draw
+from unmask.sampling.decide import propose
+from unmask.sampling.doubt import doubt_of, peak_of
+from unmask.sampling.repetition import penalised
+from unmask.sampling.request import Settings, Vocabulary, fill_request
+from unmask.sampling.state import begin
 
 
 def drawn(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, forbidden=None):
@@ -102,3 +112,66 @@ def test_large_batches_are_worked_in_chunks_with_the_same_result(monkeypatch):
     whole = drawn(logits, u, top_k=5, top_p=0.9)
     monkeypatch.setattr("unmask.sampling.categorical._CHUNK", 40)
     assert torch.equal(drawn(logits, u, top_k=5, top_p=0.9).token, whole.token)
+
+
+EXTREMES = st.sampled_from([0.0, 5e-324, 1e-308, 1e-30, 1e-4, 0.5, 1.0, 2.0, 1e30, 1e308])
+SIZES = st.sampled_from([1e-30, 1.0, 80.0, 1e4, 3e38])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    EXTREMES,
+    st.sampled_from([0, 1, 2, 7, 2**31, 2**53 + 1, 2**63 - 1]),
+    st.sampled_from([5e-324, 1e-16, 0.5, 1 - 2**-53, 1.0]),
+    st.sampled_from([5e-324, 1e-308, 0.5, 1.0, 1.1, 1e308]),
+    SIZES,
+    st.integers(0, 2**31),
+)
+def test_any_setting_that_is_allowed_draws_a_token_that_may_be_drawn(temperature, top_k, top_p, penalty, size, seed):
+    random = torch.Generator().manual_seed(seed)
+    asked = Settings(
+        temperature=temperature,
+        temperature_end=temperature / 2,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=penalty,
+        seed=seed,
+        steps=2**63 - 1,
+    )
+    state = begin([fill_request([5, 6, 7], 6, Vocabulary(), asked)], Vocabulary())
+    logits = (torch.rand(6, 12, generator=random) * 2 - 1) * size
+    logits[torch.rand(6, 12, generator=random) < 0.2] = -torch.inf
+    logits[:, 9] = 0.0
+    found = penalised(state, state.open, logits)
+    assert torch.equal(found.isfinite(), logits.isfinite()) and not found.isnan().any()
+    drawn = propose(state, state.open, found)
+    assert (found.gather(1, drawn.token[:, None]) > -torch.inf).all()
+    assert not torch.isin(drawn.token, torch.tensor([0, 1, 3])).any()  # padding, BOS, mask
+    assert drawn.probability.isfinite().all() and (drawn.probability <= drawn.peak).all()
+
+
+def test_a_tiny_temperature_is_the_greedy_choice_and_a_huge_one_is_uniform():
+    logits = torch.tensor([1.0, 3.0, 2.0, -torch.inf])
+    for temperature in (5e-324, 1e-308, 1e-5):
+        assert drawn(logits, even(50), temperature=temperature).token.tolist() == [1] * 50
+    seen = frequency(drawn(logits, even(999), temperature=1e308).token, 4)
+    assert torch.allclose(seen, torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.0]))
+
+
+def test_settings_that_no_number_of_64_bits_holds_are_refused():
+    for name in ("top_k", "steps", "candidates"):
+        with pytest.raises(Error, match=f"{name} is .* 64 bits"):
+            Settings(**{name: 2**63})
+    for name in ("temperature", "top_p", "repetition_penalty", "confidence_noise", "entropy_budget"):
+        with pytest.raises(Error, match=name):
+            Settings(**{name: math.nan})
+
+
+def test_what_is_not_finite_is_told_from_what_is_forbidden():
+    state = begin([fill_request([5], 2, Vocabulary())], Vocabulary())
+    bad, forbidden = torch.zeros(2, 12), torch.full((2, 12), -torch.inf)
+    bad[1, 7] = torch.nan
+    for asked in (propose, peak_of, doubt_of):
+        for logits, message in ((bad, "logits are not finite"), (forbidden, "no token may be drawn")):
+            with pytest.raises(Error, match=message):
+                asked(state, state.open, logits)

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from guards.parts import any_settings
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.sampling import Settings, Vocabulary, fill_request, generate, lock, rows, split, stack, ticks
@@ -33,34 +34,9 @@ def same(a, b) -> bool:
 
 
 def test_rows_keep_their_own_settings_in_one_batch(model, sampler, requests_for):
+    """Every setting that the sampler uses differs by row; the canvas, its number and the seed are one."""
     plain = requests_for(1)[0]
-    own = [
-        plain.settings,
-        replace(plain.settings, temperature=0.0),
-        replace(plain.settings, top_k=2),
-        replace(plain.settings, top_p=0.5, ignore_eos=True),
-        replace(plain.settings, temperature=3.0, seed=9),
-    ]
-    if sampler.name == "confidence":
-        own += [
-            replace(plain.settings, reveal="linear", confidence_of="drawn"),
-            replace(plain.settings, confidence_noise=4.0),
-            replace(plain.settings, confidence_stop=0.2),
-            replace(plain.settings, steps=2, temperature_end=0.1),
-        ]
-    if sampler.name == "entropy-bound":
-        own += [
-            replace(plain.settings, entropy_budget=budget, error_proxy=proxy)
-            for budget, proxy in ((0.0, "entropy"), (2.0, "peak"), (5.0, "margin"))
-        ]
-    if sampler.name == "remasking":
-        own += [
-            replace(plain.settings, remask_strength=0.0),
-            replace(plain.settings, steps=9, remask_strength=1.0, temperature_end=0.1),
-            replace(plain.settings, steps=20, remask="rescale", remask_strength=0.5, remask_start=0.6),
-            replace(plain.settings, steps=12, remask="conf", remask_strength=0.9),
-            replace(plain.settings, steps=30, remask_start=0.7, remask_stop=0.2, remask_hold=0.5, remask_strength=0.3),
-        ]
+    own = [replace(any_settings(sampler, number), seed=0) for number in range(16)]
     requests = [replace(plain, settings=s) for s in own]
     together = [s.tokens for s in generate(model, sampler, requests, VOCABULARY, batch_size=len(own))]
     assert together == [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]

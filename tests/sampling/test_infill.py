@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 
@@ -8,14 +6,15 @@ from unmask.diffusion.state import Prediction
 from unmask.errors import Error
 from unmask.sampling import Ancestral, Settings, Vocabulary, generate
 from unmask.sampling.infill import (
-    best_filling,
     hand_over_space,
     hole_requests,
+    hole_texts,
     layouts,
     parse_holes,
     parse_length,
     spaced_tokens,
 )
+from unmask.sampling.lengths import around_nats, posterior
 
 
 def test_holes_are_runs_of_underscores_or_a_marker():
@@ -41,7 +40,7 @@ def test_every_combination_is_tried_until_there_are_too_many():
 
 
 class Knows:
-    """Certain of one text of bytes; its likelihood of a text is that of a spelling with 1 % errors."""
+    """Certain of one text of bytes."""
 
     def __init__(self, truth: list[int]) -> None:
         self.truth = truth
@@ -53,23 +52,26 @@ class Knows:
             logits[i, self.truth[column] if column < len(self.truth) else 4] = 12.0
         return Prediction(logits)
 
-    def score(self, texts):
-        return [
-            sum(0.01 if t < len(self.truth) and self.truth[t] == token else 5.5 for t, token in enumerate(text[1:], 1))
-            for text in texts
-        ]
 
-
-def test_the_hole_length_of_the_likeliest_text_is_chosen():
+def test_holes_are_filled_at_the_given_lengths():
     tokenizer = make_tokenizer("bytes", [], 0)
     vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
     model = Knows([vocabulary.bos, *tokenizer.encode("the cat sat on mats.")])
     pieces = parse_holes("the ____ sat on ____.")
-    asked = hole_requests(pieces, layouts(2, 1, 5), tokenizer, vocabulary, Settings(steps=4))
-    samples = generate(model, Ancestral(), [a.request for a in asked], vocabulary)
-    best = best_filling(samples, asked, tokenizer, model.score)
-    assert best.text == "the cat sat on mats." and best.fills == ("cat", "mats") and best.lengths == (3, 4)
-    assert best.bits_per_byte == pytest.approx(20 * 0.01 / math.log(2) / 20)
+    (asked,) = hole_requests(pieces, [(3, 4)], tokenizer, vocabulary, Settings(steps=4))
+    (sample,) = generate(model, Ancestral(), [asked.request], vocabulary)
+    assert tokenizer.decode(sample.tokens) == "the cat sat on mats."
+    assert hole_texts(sample, asked, tokenizer) == ("cat", "mats")
+
+
+def test_the_lengths_that_fit_the_words_around_are_the_likeliest():
+    tokenizer = make_tokenizer("bytes", [], 0)
+    vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
+    model = Knows([vocabulary.bos, *tokenizer.encode("the cat sat on mats.")])
+    tried = layouts(2, 1, 5)
+    each = hole_requests(parse_holes("the ____ sat on ____."), tried, tokenizer, vocabulary, Settings())
+    p = posterior(around_nats(model, each, vocabulary, orders=1, batch_size=25))
+    assert tried[p.index(max(p))] == (3, 4) and max(p) > 0.99
 
 
 def test_a_word_tokenizer_writes_the_space_before_a_hole_as_part_of_the_word():
@@ -90,4 +92,4 @@ def test_holes_side_by_side_keep_their_own_words():
     model = Knows([1, *tokenizer.encode("abcd")])
     (asked,) = hole_requests(["a", "", "d"], [(1, 1)], tokenizer, Vocabulary(), Settings(steps=2))
     samples = generate(model, Ancestral(), [asked.request], Vocabulary())
-    assert best_filling(samples, [asked], tokenizer, model.score).fills == ("b", "c")
+    assert hole_texts(samples[0], asked, tokenizer) == ("b", "c")

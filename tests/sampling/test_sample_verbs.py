@@ -1,10 +1,11 @@
 """The public sample and infill, from Python and from the shell."""
 
 import json
+import math
 
 import pytest
 
-from unmask.api.infill import infill
+from unmask.api.infill import RunScore, infill
 from unmask.api.sample import sample
 from unmask.errors import Error
 from unmask.training.run import Run
@@ -61,15 +62,30 @@ def test_infill_keeps_the_sentence_and_reports_its_choice(run_folder):
         assert text == f"the {fills[0]} sat on {fills[1]}."
         assert all(1 <= n <= 3 for n in lengths)
     assert result.tried == 9 and result.bound == "upper bound" and all(b > 0 for b in result.bits_per_byte)
+    assert result.layouts == [[a, b] for a in (1, 2, 3) for b in (1, 2, 3)] and result.length_by == "draw"
+    assert len(result.probabilities) == 9 and sum(result.probabilities) == pytest.approx(1)
     again = infill(run_folder(), "the ____ sat on ____.", length="1-3", n=2, steps=3, batch_size=3)
     assert again.texts == result.texts
 
 
-def test_the_chosen_lengths_score_best_of_all(run_folder):
-    each = [infill(run_folder(), "the ____ sat", length=k, steps=3) for k in (1, 2, 3)]
-    free = infill(run_folder(), "the ____ sat", length="1-3", steps=3)
-    best = min(each, key=lambda r: r.bits_per_byte[0])
-    assert free.texts == best.texts and free.bits_per_byte[0] == pytest.approx(best.bits_per_byte[0], rel=1e-5)
+def test_every_text_has_a_length_of_its_own_or_the_likeliest(run_folder):
+    drawn = infill(run_folder(), "the ____ sat", length="1-3", n=12, steps=3)
+    assert len({tuple(own) for own in drawn.lengths}) > 1
+    best = infill(run_folder(), "the ____ sat", length="1-3", n=3, steps=3, length_by="likeliest")
+    top = best.layouts[best.probabilities.index(max(best.probabilities))]
+    assert best.probabilities == drawn.probabilities and best.lengths == [top] * 3
+    alone = infill(run_folder(), "the ____ sat", length=top[0], n=3, steps=3)
+    assert alone.texts == best.texts and alone.probabilities == [1.0]
+
+
+def test_bytes_that_are_no_text_are_counted_as_they_are(run_folder):
+    """Random bytes are rarely UTF-8: repaired, each would count three times."""
+    run = Run.open(run_folder("masked", tokenizer="bytes"))
+    result = infill(run, "the ____ sat", length=6, steps=3, seed=1)
+    assert "\ufffd" in result.texts[0]
+    assert RunScore(run, run.model(), 8, 16).bits_per_byte([(1, *[200] * 5)])[0] == pytest.approx(
+        RunScore(run, run.model(), 8, 16)([(1, *[200] * 5)])[0] / math.log(2) / 5
+    )
 
 
 MISTAKES = [
@@ -100,6 +116,8 @@ MISTAKES = [
     (["infill", "MASKED", "a ____", "--length", "x"], "hole length 'x'"),
     (["infill", "MASKED", "a ____", "--length", "70"], "context is 64"),
     (["infill", "MASKED", "a ____", "--draws", "0"], "draws is 0"),
+    (["infill", "MASKED", "a ____", "--orders", "0"], "orders is 0"),
+    (["infill", "MASKED", "a ____", "--length-by", "size"], "length_by is 'size'"),
     (["infill", "CAUSAL", "a ____"], "cannot fill holes"),
 ]
 

@@ -521,13 +521,13 @@ def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> 
     [
         (
             "qcontroller=sed",
-            "recipe key qcontroller is {'name': 'sed'}; name one of: seed, mended, random. Did you mean",
+            "recipe key qcontroller is 'sed'; name one of: seed, mended, random. Did you mean",
         ),
-        ("qcontroller=3", "recipe key qcontroller is 3; name one of: seed, mended, random."),
+        ("qcontroller=3", "recipe key qcontroller is '3'; name one of: seed, mended, random."),
         ("qcontroller.every=3", "recipe key qcontroller is {'every': 3}; name one of: seed, mended, random."),
         (
             "qcontroller={name: seed, every: 3}",
-            "unknown recipe key qcontroller.every. Known: name, q_discount, q_epsilon",
+            "unknown recipe key qcontroller.every. It is an option of qcontroller mended, random.",
         ),
         (
             "qcontroller={name: mended, q_epsilo: 1}",

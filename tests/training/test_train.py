@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from unmask.training import checkpoints, monitor
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, Run, write_json
 from unmask.training.train import train
+from unmask.training.trainer import ProcessTrainer
 
 Tiny = Callable[..., Recipe]
 
@@ -48,6 +51,8 @@ class StopAt(monitor.Interrupt):
 def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, accumulation: int
 ) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("unmask.training.monitor.time.perf_counter", lambda: float(next(ticks)))
     recipe = tiny(name, f"training.gradient_accumulation_steps={accumulation}")
     train(recipe, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -57,6 +62,9 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert stopped.manifest["steps"] == StopAt.step
     resumed = train(recipe, tmp_path / "halves", resume=True)
     assert resumed.manifest["status"] == "finished"
+    whole, halves = (Run.open(tmp_path / run).manifest for run in ("whole", "halves"))
+    assert whole["train_seconds"] == halves["train_seconds"] > stopped.manifest["train_seconds"]  # a tick a step
+    assert whole["tok_per_s"] == halves["tok_per_s"]
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "halves"))  # the moving average
     assert_same(weights(tmp_path / "whole", "raw"), weights(tmp_path / "halves", "raw"))
 
@@ -210,6 +218,8 @@ def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
         "backbone.dropout=0",
         "training.optim=sgd",
         "training.max_steps=4",
+        "training.valid_blocks=7",  # neither the ranks nor the batches divide it
+        "training.eval_steps=2",
     ]
     train(tiny("nano-masked", *whole), tmp_path / "one")
     recipe = tiny("nano-masked", "training.per_device_train_batch_size=4", *whole[1:])
@@ -227,6 +237,44 @@ def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key in one:
         torch.testing.assert_close(one[key], two[key], rtol=1e-4, atol=1e-6)
+    seen = [_valid(tmp_path / name) for name in ("one", "two")]
+    assert len(seen[0]) == 2 and seen[0] == pytest.approx(seen[1], rel=1e-5)
+
+
+def _valid(run: Path) -> list[float]:
+    rows = monitor.read_metrics(run / "metrics.jsonl")
+    return [row["valid_nats_per_token"] for row in rows if "valid_nats_per_token" in row]
+
+
+@pytest.mark.parametrize("name", ["nano-masked", "nano-causal"])
+def test_held_out_nats_are_the_same_for_any_batches_and_ranks(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def sums(self: ProcessTrainer, network: torch.nn.Module, ranks: int, rows: int) -> list[float]:
+        """What each rank adds up, as if it were alone, and the sum of all."""
+        told: list[torch.Tensor] = []
+        fake = SimpleNamespace(num_processes=ranks, reduce=lambda x, how: told.append(x) or torch.ones(2))
+        self.accelerator, own = fake, self.accelerator
+        self.args.per_device_eval_batch_size = rows
+        for fake.process_index in range(ranks):
+            found = ProcessTrainer._held_out(self, network)
+        self.accelerator = own
+        return (
+            [found] if ranks == 1 else (torch.stack(told).sum(0)[0] / torch.stack(told).sum(0)[1]).reshape(1).tolist()
+        )
+
+    found = []
+    plain = ProcessTrainer._held_out
+
+    def watched(self: ProcessTrainer, network: torch.nn.Module) -> float:
+        monkeypatch.setattr(ProcessTrainer, "_held_out", plain)
+        found.extend(sums(self, network, ranks, rows)[0] for ranks, rows in ((1, 7), (1, 3), (2, 4), (3, 1), (9, 2)))
+        return found[0]
+
+    monkeypatch.setattr(ProcessTrainer, "_held_out", watched)
+    options = ["training.max_steps=1", "training.eval_steps=1", "training.valid_blocks=7"]
+    train(tiny(name, *options), tmp_path / "run")
+    assert found == pytest.approx([found[0]] * 5, rel=1e-5)
 
 
 def test_a_section_that_only_one_of_two_recipes_has_is_named_as_a_difference() -> None:
