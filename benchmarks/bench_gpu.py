@@ -292,8 +292,8 @@ def sample(bench: Bench) -> bool:
             latency: dict[str, Any] = {}
             for batch in batches:
                 each = timing(
-                    model, SAMPLERS.get(sampler)(), settings, vocabulary, tokenizer.decode, length=length, batch=batch,
-                    repeats=2 if bench.quick else 5, seconds=3.0,
+                    model, SAMPLERS.get(sampler)(), settings, vocabulary, tokenizer.decode_bytes, length=length,
+                    batch=batch, repeats=2 if bench.quick else 5, seconds=3.0,
                 )  # fmt: skip
                 (cell,) = take_turns([each])
                 latency |= {f"s, batch {batch}": cell.median, f"tok/s, batch {batch}": cell.tokens_per_second}

@@ -25,7 +25,7 @@ from unmask.data.embeddings import WordLlamaEmbedder
 from unmask.data.ngram import ByteNgram
 from unmask.data.ngram_entropy import NgramEntropy
 from unmask.data.pydocs import documents, pydocs_pairs
-from unmask.evaluation.bootstrap import seed_interval
+from unmask.evaluation.intervals import seed_interval
 from unmask.retrieval.bytewise import Correction, Reranker, TreeCoder, choose_weights, learn_coder, learn_correction
 from unmask.retrieval.bytewise.coherence import incoherence, small
 from unmask.retrieval.bytewise.energy import surprisal

@@ -19,6 +19,8 @@ matplotlib.use("Agg")
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "unmask"})
 from matplotlib import pyplot  # noqa: E402
 
+from unmask.compare.labels import label_points  # noqa: E402
+
 RESULTS = Path(__file__).parent / "results" / "roots_frontier.json"
 PICTURE = Path(__file__).parent.parent / "docs" / "img" / "roots-frontier.svg"
 LINES = {
@@ -54,18 +56,20 @@ def main() -> None:
     for place, name in zip(axes, PANELS, strict=False):
         draw(place, [row for row in rows if row["questions"] == name], "read")
         place.set_title(f"{name}: bytes that a query goes over", fontsize=10)
-    draw(axes[2], [row for row in rows if row["questions"] == "pydocs"], "resident", "10%")
+    marked = draw(axes[2], [row for row in rows if row["questions"] == "pydocs"], "resident", "10%")
     axes[2].set_title("pydocs: bytes in memory (lists and shelves: 10 % read)", fontsize=10)
     axes[0].set_ylabel("true nearest ten found")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=7.5, ncol=6, loc="lower center")
     figure.tight_layout(rect=(0, 0.13, 1, 1))
+    label_points(axes[2], marked, fontsize=6)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(given.output, metadata={"Date": None})
 
 
-def draw(axes: Any, rows: list[dict[str, Any]], over: str, at: str | None = None) -> None:
-    """Draw recall over KiB; with ``at`` only that setting of the rivals that have one."""
+def draw(axes: Any, rows: list[dict[str, Any]], over: str, at: str | None = None) -> list[tuple[float, float, str]]:
+    """Draw recall over KiB, and return what to label; with ``at`` only that setting of the rivals that have one."""
+    marked: list[tuple[float, float, str]] = []
     for name, (colour, style, label) in LINES.items():
         mine = [row for row in rows if row["entrant"] == name and row["recall"] is not None]
         if at is None:
@@ -74,17 +78,16 @@ def draw(axes: Any, rows: list[dict[str, Any]], over: str, at: str | None = None
         else:
             nearest = min(mine, key=lambda row: abs(row["share"] - 0.1))
             axes.plot(nearest[over] / 1024, nearest["recall"], "^", color=colour, markersize=6)
-            axes.annotate(label, (nearest[over] / 1024, nearest["recall"]), fontsize=6, xytext=(5, -8), **OFFSET)
+            marked.append((nearest[over] / 1024, nearest["recall"], label))
     for name, (colour, marker) in POINTS.items():
         mine = [row for row in rows if row["entrant"] == name]
         x, y = [row[over] / 1024 for row in mine], [row["recall"] for row in mine]
         axes.plot(x, y, marker, color=colour, label=name, markersize=5)
+        marked += [(one, other, "") for one, other in zip(x, y, strict=True)]
     axes.set_xscale("log")
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("KiB")
-
-
-OFFSET: dict[str, Any] = {"textcoords": "offset points"}
+    return marked
 
 
 if __name__ == "__main__":

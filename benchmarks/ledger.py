@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from scipy.special import stdtrit
+
+from unmask.evaluation.intervals import seed_difference, seed_interval
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "ledger.md"
@@ -95,7 +96,9 @@ def render(entries: list[dict[str, Any]]) -> str:
         "Made by `python -m benchmarks.ledger` from `benchmarks/ledger.yaml` and `benchmarks/results/*.json`; a",
         "test keeps it true. Effects are the idea minus its control (or over it, for times), with a 95 % interval:",
         "Welch's t over seeds, Student's t over timed turns. What did not help stays here. An interval across",
-        "nothing says *no difference shown*, which is not the same as none.",
+        "nothing says *no difference shown*, which is not the same as none. Upper bounds pay for the",
+        "[lengths of windows](likelihood.md#what-a-bidirectional-model-is-told-and-pays-for) since 2026-11-30; what",
+        "that is on the documents of a table was added to those measured before.",
         "",
     ]
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -131,16 +134,17 @@ def measure(entry: dict[str, Any]) -> Effect:
     stored = json.loads((RESULTS / entry["file"]).read_text(encoding="utf-8"))
     if "promise" in entry:
         goal = next(goal for goal in stored["goals"] if goal["promise"] == entry["promise"])
-        samples = np.asarray(goal["samples"], dtype=np.float64)
-        return Effect(float(samples.mean()), _student(samples), 1.0, f"{len(samples)} turns", "")
+        samples = _sound(np.asarray(goal["samples"], dtype=np.float64), f"{entry['promise']!r}")
+        return Effect(float(samples.mean()), seed_interval(samples), 1.0, f"{len(samples)} turns", "")
     if "table" in entry:
         table = next(rows for title, rows in stored["tables"].items() if entry["table"] in title)
         pair = [_cell(table, entry[side], entry["column"]) for side in ("row", "control")]
+        _sound(np.array(pair), f"{entry['column']} of {entry['row']!r}")
         return Effect(pair[0] - pair[1], None, 0.0, "1 and 1", f"{pair[0]:.3f} / {pair[1]:.3f}")
     read = (entry.get("column", "bits_per_byte"), entry.get("steps"))
     a, b = (seeds(stored, entry[side], *read) for side in ("row", "control"))
     sides = f"{a.mean():.3f} / {b.mean():.3f}"
-    return Effect(float(a.mean() - b.mean()), _welch(a, b), 0.0, f"{len(a)} and {len(b)} seeds", sides)
+    return Effect(float(a.mean() - b.mean()), seed_difference(a, b), 0.0, f"{len(a)} and {len(b)} seeds", sides)
 
 
 def seeds(stored: dict[str, Any], row: str, column: str = "bits_per_byte", steps: int | None = None) -> np.ndarray:
@@ -153,29 +157,18 @@ def seeds(stored: dict[str, Any], row: str, column: str = "bits_per_byte", steps
     ]
     if not found:
         raise SystemExit(f"ledger.yaml: no row {row!r} in the results")
-    return np.asarray(found, dtype=np.float64)
+    return _sound(np.asarray(found, dtype=np.float64), f"{column} of {row!r}")
+
+
+def _sound(values: np.ndarray, what: str) -> np.ndarray:
+    """Return values that a verdict may rest on."""
+    if not np.isfinite(values).all():
+        raise SystemExit(f"ledger.yaml: {what} holds a value that is not finite; nothing follows from it")
+    return values
 
 
 def _cell(table: list[dict[str, Any]], row: str, column: str) -> float:
     return float(next(line for line in table if row in line.values())[column])
-
-
-def _student(values: np.ndarray) -> tuple[float, float] | None:
-    if len(values) < 2:
-        return None
-    half = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / len(values) ** 0.5
-    return float(values.mean()) - half, float(values.mean()) + half
-
-
-def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float] | None:
-    """Return Welch's interval of the difference of means (Welch 1947)."""
-    if min(len(a), len(b)) < 2:
-        return None
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    degrees = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    half = float(stdtrit(degrees, 0.975)) * float(va + vb) ** 0.5
-    middle = float(a.mean() - b.mean())
-    return middle - half, middle + half
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ class SyntheticCorpus:
 
     source = name = "synthetic tokens"
     fingerprint = "none"
+    notes: tuple[str, ...] = ()
     pad_id, bos_id, eos_id, mask_id = range(SPECIALS)
 
     def __init__(self, vocab_size: int) -> None:

@@ -69,10 +69,12 @@ class Prepared:
     Attributes:
         folder: Where it lies.
         info: Source, fingerprint, counts.
+        notes: What to know about the choice of files: nothing.
     """
 
     folder: Path
     info: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:

@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 nice -n 5 python -m benchmarks.roots_frontier [--data FOLDER] [--quick] [--results FOLDER]
 
 Corpora and questions are in :mod:`benchmarks.frontier_worlds`, rivals and what their bytes count in
-:mod:`benchmarks.frontier_entrants`. A row's interval is the bootstrap over questions (95 %) of each question's mean
-over the seeds; ``seeds`` is the deviation of the seeds' means. Differences are paired by question.
+:mod:`benchmarks.frontier_entrants`. A row's interval is Student's t over questions (95 %) of each question's mean over
+the seeds; ``seeds`` is the deviation of the seeds' means. Differences are paired by question.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import numpy as np
 from benchmarks.frontier_entrants import Found, coded, flat, inverted, roots, words
 from benchmarks.frontier_worlds import TOP, Corpus, Questions, corpora
 from benchmarks.measure import Goal, Result, Row, markdown, ratios, say, stamp, store, take_turns, timed
+from unmask.evaluation.intervals import seed_interval
 from unmask.retrieval.budget import Budget
 from unmask.retrieval.build import BuildOptions, build
 from unmask.retrieval.embedders import DEFAULT, Reader, make_embedder
@@ -34,7 +34,6 @@ from unmask.retrieval.search import search
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)
-RESAMPLES = 1000
 IVF = "IVF, float32, lists cut"
 Key = tuple[str, str, str]  # questions, entrant, setting
 TIMED = (2, 4, 6, 13)  # lists of faiss of 64
@@ -111,16 +110,10 @@ class Table:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of the mean, by resampling questions."""
-    low, high = np.quantile(resamples(len(values)) @ values, (0.025, 0.975))
-    return round(float(low), 4), round(float(high), 4)
-
-
-@cache
-def resamples(count: int) -> np.ndarray:
-    """Return how often each of some questions stands in each resample, as shares."""
-    drawn = np.random.default_rng(5).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    return drawn / count
+    """Return the 95 % interval of the mean over questions."""
+    span = seed_interval(values)
+    assert span is not None, "one question says nothing"
+    return round(span[0], 4), round(span[1], 4)
 
 
 _CORPORA: list[Corpus] = []  # what forked processes read
@@ -264,7 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
     times = timing(found[0], reader, given.quick)
     settings = {
         "seeds": seeds,
-        "intervals": f"95 %, {RESAMPLES} resamples of the questions",
+        "intervals": "95 %, Student's t over questions",
         "corpora": {corpus.name: len(corpus.texts) for corpus in found},
         "questions": {q.name: len(q.texts) for corpus in found for q in corpus.questions},
         "jobs": given.jobs,
