@@ -35,7 +35,7 @@ def test_candidates_in_every_attention_are_counted(tiny, tokens, asked):
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         model(State(tokens, "bidirectional", candidates=given), at=at)
     assert forward_flops(model.config, 12, asked) * tokens.numel() == pytest.approx(counter.get_total_flops(), rel=0.02)
-    assert model.kept() == 4 * tiny().kept()
+    assert model.kept(12) == pytest.approx(4 * tiny().kept(12) + 2 * 4 * 4 * 4 * 12)  # layers, slots twice, heads, T
 
 
 @pytest.mark.parametrize("name", ["transformer", "eco"])
@@ -61,8 +61,8 @@ def test_parameters_are_counted_once_where_tied(tiny, tied):
 
 
 def test_the_memory_estimate_grows_with_all_that_costs_memory(tiny):
-    kept = tiny().kept()
-    assert tiny(num_hidden_layers=4).kept() == 2 * kept
+    kept = tiny().kept(16)
+    assert tiny(num_hidden_layers=4).kept(16) == 2 * kept - 2 * 32
 
     def estimate(parameters=1000, kept=kept, vocabulary=23, batch=4, asked=1.0, ema=True):
         return training_memory(parameters, kept, vocabulary, batch, 16, asked, ema)

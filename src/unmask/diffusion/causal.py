@@ -35,6 +35,11 @@ class Causal:
         """All positions are asked."""
         return 1.0
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step, which memory has to be there for."""
+        return self.asked_share
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """One forward and one backward pass."""
         return 3 * forward(1.0)

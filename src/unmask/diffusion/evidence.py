@@ -65,6 +65,11 @@ class Evident:
         """As the inner process; queries that are given make it less."""
         return self.inner.asked_share
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step."""
+        return self.inner.most_asked
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """What the inner process costs."""
         return self.inner.training_flops(forward)

@@ -96,6 +96,11 @@ class Flatten:
         """All positions, or the expected share of replaced ones."""
         return MEAN_NOISE if self.options.loss_at == "replaced" else 1.0
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step, which memory has to be there for."""
+        return self.asked_share
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """One forward and one backward pass."""
         return 3 * forward(self.asked_share)

@@ -61,6 +61,12 @@ class Masked:
         points = [(point + 0.5) / _POINTS for point in range(_POINTS)]
         return sum(1.0 if self.warming(p) else self.expected_rate(self.upper(p)) for p in points) / _POINTS
 
+    @property
+    def most_asked(self) -> float:
+        """All positions if there is a warm start, else the largest expected share."""
+        points = [(point + 0.5) / _POINTS for point in range(_POINTS)]
+        return max(1.0 if self.warming(p) else self.expected_rate(self.upper(p)) for p in points)
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """One forward and one backward pass; what it costs is linear in the share of asked positions."""
         return 3 * forward(self.asked_share)

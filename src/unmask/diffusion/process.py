@@ -66,6 +66,11 @@ class Process(Protocol):
         """Mean share of positions whose logits a training step asks for, over a whole run."""
         ...
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step, which memory has to be there for."""
+        ...
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """Return floating-point operations a token of a training step, mean over a whole run.
 

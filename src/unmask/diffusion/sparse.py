@@ -77,6 +77,11 @@ class Sparse:
         """As masked."""
         return self.masked.asked_share
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step."""
+        return self.masked.most_asked
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """What masked costs, and ``candidate_passes`` more forward passes for the rows that get candidates."""
         extra = 0.0

@@ -109,6 +109,11 @@ class Thinking:
         """As the inner process."""
         return self.inner.asked_share
 
+    @property
+    def most_asked(self) -> float:
+        """The largest expected share of a step."""
+        return self.inner.most_asked
+
     def training_flops(self, forward: Callable[[float], float]) -> float:
         """What the inner process costs, and another forward pass without logits for the latent pathway."""
         extra = forward(0.0) if self.options_of_thought.latent else 0.0

@@ -104,7 +104,7 @@ class Bytes(Denoiser):
         levels = sum(p.numel() for p in self.latent_stack.parameters() if p.ndim > 1)
         return byte_flops(self.config, length, levels, asked)
 
-    def kept(self) -> float:
+    def kept(self, length: int) -> float:
         """Return the numbers that a byte keeps for the backward pass, logits aside."""
         return byte_kept(self.config)
 

@@ -39,17 +39,42 @@ def slots_of(config: Any) -> int:
     return 1 + config.candidates if config.candidate_input == "full" else 1
 
 
-def forward_kept(config: Any) -> float:
-    """Return the numbers that a token keeps for the transformer's backward pass, logits aside."""
-    return slots_of(config) * config.num_hidden_layers * (12 * config.hidden_size + 4 * config.intermediate_size)
+def forward_kept(config: Any, length: int) -> float:
+    """Return the numbers that a token keeps for the transformer's backward pass, logits aside.
+
+    A block keeps ten vectors of the width (two norms, what they make, queries, keys, values and what is mixed of them)
+    and four of its SwiGLU; attention by a learned bias, which candidates need, its weights besides.
+
+    Args:
+        config: A :class:`TransformerConfig`.
+        length: Tokens in the block (T).
+    """
+    slots, width = slots_of(config), config.hidden_size
+    block = slots * (10 * width + 4 * config.intermediate_size)
+    if slots > 1:
+        block += slots * config.num_attention_heads * length * slots
+    return config.num_hidden_layers * block + 2 * slots * width
+
+
+HEAP = 1.35
+"""Memory that a CPU's C library holds for each byte of activations: blocks that were freed in another order than they
+were taken. With glibc 1.2 to 1.5 in the nano recipes, see ``benchmarks.train_memory``; weights stay where they are."""
 
 
 def training_memory(
-    parameters: int, kept: float, vocab_size: int, batch: int, length: int, asked: float = 1.0, ema: bool = True
+    parameters: int,
+    kept: float,
+    vocab_size: int,
+    batch: int,
+    length: int,
+    asked: float = 1.0,
+    ema: bool = True,
+    heap: float = HEAP,
 ) -> int:
-    """Return an estimate, in bytes, of the peak memory of float32 training with AdamW.
+    """Return an estimate, in bytes, of the peak memory that the steps of float32 training with AdamW take.
 
-    Weights, gradients, two moments and the average; activations kept for the backward pass; logits and their gradient.
+    Weights, gradients, two moments and the average; activations kept for the backward pass; logits, their softmax and
+    their gradient. Not in it: Python, PyTorch and what they load (about half a gigabyte), data, evaluation.
 
     Args:
         parameters: Of the network.
@@ -57,8 +82,9 @@ def training_memory(
         vocab_size: Logits of an asked position.
         batch: Rows of a step.
         length: Tokens in a row.
-        asked: Share of positions whose logits are computed.
+        asked: Share of positions whose logits are computed, in the step that asks most.
         ema: Whether an average of the weights is kept.
+        heap: What is held for each byte of activations and logits.
     """
     fixed = parameters * 4 * (4 + int(ema))
-    return int(fixed + 4 * batch * length * (kept + 3 * asked * vocab_size))
+    return int(fixed + heap * 4 * batch * length * (kept + 3 * asked * vocab_size))

@@ -132,7 +132,7 @@ class Eco(Denoiser):
         """
         return eco_flops(self.config, length, asked)
 
-    def kept(self) -> float:
+    def kept(self, length: int) -> float:
         """Return the numbers that a token keeps for the backward pass, logits aside."""
         return eco_kept(self.config)
 

@@ -174,9 +174,9 @@ class Transformer(Denoiser):
         no_logits = 2.0 * cells / length * config.hidden_size * config.vocab_size
         return both - no_logits + reader_flops(config, length)
 
-    def kept(self) -> float:
-        """Return the numbers that a position keeps for the backward pass, logits aside."""
-        return forward_kept(self.config)
+    def kept(self, length: int) -> float:
+        """Return the numbers that a position of a text of so many tokens keeps for the backward pass, logits aside."""
+        return forward_kept(self.config, length)
 
     def new_cache(self, rows: int, capacity: int) -> KVCache:
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, set_seed
 from unmask.errors import Error
 from unmask.lines import counted, line
 from unmask.models.backbones import BACKBONES
-from unmask.models.cost import parameter_count, training_memory
+from unmask.models.cost import HEAP, parameter_count, training_memory
 from unmask.models.thought_cost import beside
 from unmask.training.arguments import first_line, trainer_arguments
 from unmask.training.combination import BYTES, check_length, network_keys
@@ -30,7 +30,8 @@ class Plan:
         training_flops_per_token: Forward and backward (three forwards), logits at asked positions only.
         tokens_per_step: Tokens of a step on one device, padding and BOS included.
         tokens: Those of the whole run; ``None``: it says epochs, which are counted once the data is read.
-        memory_bytes: Estimated peak memory on one device.
+        memory_bytes: Estimated peak memory of the training steps on one device, see
+            :func:`unmask.models.cost.training_memory`.
         vocab_size: Token ids; an upper bound where a tokenizer is trained later.
     """
 
@@ -69,7 +70,8 @@ def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
 def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     """Work out a recipe's cost without data (the network is built without memory)."""
     size = vocab_size or (BYTES if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
-    trainer_arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
+    arguments = trainer_arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
+    BACKBONES.get(recipe.backbone.name).model  # noqa: B018  imported here, or its constants would have no memory either
     try:
         with torch.device("meta"):
             model = make_model(recipe, size)
@@ -79,7 +81,7 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
     process.check(model.config)
     training = recipe.training
     length = recipe.data.length if recipe.thought is None else recipe.thought.passage + 1
-    kept = model.kept() * (1 + beside(model.config)[1] / length)
+    kept = model.kept(length) * (1 + beside(model.config)[1] / length)
     extra = training.model_extra or {}
     if extra.get("gradient_checkpointing") or extra.get("activation_checkpointing"):
         # inputs of the blocks, and one block at a time
@@ -99,8 +101,9 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
             size,
             rows,
             recipe.data.length,
-            process.asked_share,
+            process.most_asked,
             ema=training.ema is not None,
+            heap=HEAP if arguments.use_cpu else 1.0,
         ),
         vocab_size=size,
     )
