@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,3 +239,19 @@ def test_the_identity_of_files_changes_with_their_content(tmp_path: Path) -> Non
     assert json.dumps(open_source(str(path)).identity) == before
     path.write_text("other")
     assert json.dumps(open_source(str(path)).identity) != before
+
+
+def test_a_file_edited_in_place_with_its_size_and_time_kept_is_another_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("the cat")
+    before, status = open_source(str(path)).identity, path.stat()
+    time.sleep(0.05)  # a file system's clock ticks a hundred times a second or more
+    for edit in ("in place", "by a new file"):
+        if edit == "in place":
+            path.write_text("the dog")
+        else:
+            (tmp_path / "new").write_text("the dog")
+            (tmp_path / "new").replace(path)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+        assert open_source(str(path)).identity != before, edit

@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         name: As the user wrote it.
-        identity: Changes whenever the documents may have changed (paths, sizes, times; versions; revision).
+        identity: Changes whenever the documents may have changed (paths, sizes, times, inodes; versions; revision).
         documents: Starts a new pass over the documents.
         notes: What to know about the choice of files.
     """
@@ -142,7 +142,8 @@ def _open_files(name: str, text_field: str, binary: bool) -> Source:
     identity: list[object] = ["binary" if binary else text_field]
     for path in paths:
         status = path.stat()
-        identity.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
+        # a program may set the time of the content back, but not that of the last change
+        identity.append([str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino])
 
     def documents() -> Iterator[str]:
         for path in paths:

@@ -105,13 +105,14 @@ def _read(part: _Part) -> Best:
     best = Best.none(len(part.queries), part.k)
     if len(part.queries):
         members = Path(part.segment) / MEMBERS
-        stamp = (members.stat().st_ino, members.stat().st_mtime_ns) if members.is_file() else (0, 0)
+        there = members.stat() if members.is_file() else None
+        stamp = (0, 0, 0) if there is None else (there.st_ino, there.st_mtime_ns, there.st_ctime_ns)
         segment = _opened(part.segment, part.asked, stamp)
         scan([segment], [part.first], part.queries, part.upto, best, part.owns)
     return best
 
 
 @lru_cache(maxsize=64)
-def _opened(folder: str, asked: str, stamp: tuple[int, int]) -> Segment:
+def _opened(folder: str, asked: str, stamp: tuple[int, int, int]) -> Segment:
     """Open a segment once, and again when another one lies there."""
     return open_segment(Path(folder), again(Path(asked)))
