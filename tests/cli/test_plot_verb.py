@@ -173,8 +173,9 @@ def test_where_the_corpus_is_gone_a_built_in_text_is_drawn(nested, tmp_path):
     from unmask.training.run import Run
 
     shutil.copytree(nested, tmp_path / "run", ignore=shutil.ignore_patterns("plots", "checkpoints"))
-    yaml = tmp_path / "run" / "recipe.yaml"
-    yaml.write_text(yaml.read_text().replace("text.jsonl", "gone.jsonl"))
+    for told in ("recipe.yaml", "run.json"):  # the name of the text, and the place that it stood for
+        file = tmp_path / "run" / told
+        file.write_text(file.read_text().replace("text.jsonl", "gone.jsonl"))
     texts, source = shown_texts(Run.open(tmp_path / "run"))
     assert texts == [BUILT_IN] and "a built-in one" in source and "gone.jsonl" in source
 

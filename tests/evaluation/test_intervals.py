@@ -161,9 +161,9 @@ def test_outcomes_that_are_all_the_same_do_not_make_a_share_certain():
     assert mean_interval(document, 10, np.zeros(300)) == (0, 0)
 
 
-@given(st.lists(st.floats(min_value=0), min_size=2, max_size=6), st.just(math.nan) | st.floats(min_value=0))
+@given(st.lists(st.floats(), min_size=2, max_size=6), st.floats())
 def test_numbers_that_are_not_finite_get_no_interval(values, one):
-    """Any nats, NaN and infinity too: an interval around the estimate, none, or an error that says why."""
+    """Any floats at all: an interval around the estimate, none, or an error that says why; never NaN."""
     nats = np.array([*values, one])
     sizes = np.arange(1.0, len(nats) + 1)
     for call in (

@@ -62,17 +62,23 @@ def test_recording_changes_no_text_and_batch_mates_no_trajectory(thinker, byte_t
         np.testing.assert_allclose(one.cells, among.cells, atol=1e-4)
 
 
-def test_steps_without_an_answer_are_no_answers(thinker, recorded):
+def test_answers_are_the_steps_at_which_the_network_was_asked(thinker, recorded):
+    """A thought goes on from answer to answer, so that every step until the text is finished asks."""
     written = generate(thinker, Ancestral(), requests(3), VOCABULARY)
     for each, sample in zip(recorded, written, strict=True):
-        assert len(each.steps) == sample.forwards <= 40 and each.steps[-1] <= 40, "a thought moves at every call"
-        assert (np.diff(each.steps) > 0).all()
+        assert each.steps.tolist() == list(range(1, sample.forwards + 1)) and 11 < sample.forwards <= 40
 
 
 def test_a_thought_goes_from_noise_to_the_last_belief_while_words_close(recorded):
     for each in recorded:
-        assert (np.diff(each.open) <= 0).all() and each.open[-1] == 0
-        assert (np.diff(each.level) <= 1e-6).all() and each.level[-1] == 0 and each.level[0] <= 1
+        closed, cleared = np.diff(each.open), np.diff(each.level)
+        assert (closed <= 0).all() and each.open[-1] == 0 and (closed < 0).sum() >= 6, (
+            "words close, one or more at a time"
+        )
+        assert (cleared[closed < 0] < 0).all(), "a thought gets clearer where words close"
+        assert (cleared <= 1e-6).all() and each.level[-1] == 0 and each.level[0] <= 1
+        beliefs = np.abs(np.diff(each.flat, axis=0)).max(1)
+        assert (beliefs[1:][closed[:-1] < 0] > 0).all(), "the answer after words closed is another"
         np.testing.assert_allclose(each.cells[-1], each.believed[-1], atol=1e-5)
         assert each.to_end[-1] == pytest.approx(1)
         assert [text.count(OPEN) for text in each.texts] == [round(11 * share) for share in each.open]

@@ -189,3 +189,10 @@ def test_bits_of_what_was_written_alone_favour_no_length_where_the_likelihood_fa
         best = size.gather(1, score.argmin(1, keepdim=True))[:, 0]
         shares = torch.bincount((best - 1) // 6, minlength=4) / count
         assert bool(((shares - 0.25).abs() < 0.05).all()) == even, shares
+
+
+def test_lengths_that_scored_nan_are_never_chosen_and_impossible_ones_have_no_share():
+    for scores in ([[math.nan, 1.0]], [[math.inf, math.inf]]):
+        with pytest.raises(Error, match="not numbers"):
+            posterior(torch.tensor(scores))
+    assert posterior(torch.tensor([[math.inf, 1.0]])) == [0.0, 1.0]

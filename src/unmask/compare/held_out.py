@@ -60,15 +60,22 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
 
 def _own_again(run: Run, source: str) -> Corpus | None:
     """Return the run's corpus where ``source`` is its text in another place; ``None``: it is another text."""
+    if _has_text(run):
+        return None  # its own is there, and known by name
+    try:
+        found = corpus_of(run, source)
+    except Error:
+        return None
+    return found if found.fingerprint == run.manifest.get("corpus_fingerprint") else None
+
+
+def _has_text(run: Run) -> bool:
+    """Tell whether a run's own text can be read."""
     try:
         corpus_of(run)
     except Error:
-        try:
-            found = corpus_of(run, source)
-        except Error:
-            return None
-        return found if found.fingerprint == run.manifest.get("corpus_fingerprint") else None
-    return None  # its own is there, and known by name
+        return False
+    return True
 
 
 def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, seed: int = 0) -> HeldOut:
@@ -101,6 +108,9 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         notes.append(
             f"{source} is the text that {runs[0].name} was trained on ({again.fingerprint}), in another place."
         )
+    elif not named and not _has_text(runs[0]):
+        was = runs[0].manifest.get("corpus_fingerprint")
+        notes.append(f"{source} is another text than {runs[0].name} was trained on (fingerprint {was}), which is gone.")
     if named or source is None or again is not None:
         corpus = again or corpus_of(runs[0])
         trained = runs[0].manifest.get("corpus_fingerprint")

@@ -55,7 +55,7 @@ def interval(nats: Reals, sizes: Reals, *, level: float = 0.95) -> Interval | No
         Error: numbers that are not finite.
     """
     rows = np.atleast_2d(nats)
-    return _above_zero(_scaled(rows.mean(0), sizes, [over_seeds(_totals(rows, sizes))], level))
+    return _above_zero(_scaled(rows.mean(0), sizes, [over_seeds(_totals(rows, sizes))], level), rows)
 
 
 def paired_interval(nats: Reals, other: Reals, sizes: Reals, *, level: float = 0.95) -> Interval | None:
@@ -90,7 +90,7 @@ def paired_ratio(nats: Reals, other: Reals, *, level: float = 0.95) -> Interval 
         return None
     ratio = float(one.mean(0).sum() / base.sum())
     seeds = [over_seeds(one.sum(1) / base.sum()), over_seeds(ratio * two.sum(1) / base.sum())]
-    return _above_zero(ratio_interval(one.mean(0), base, seeds, level=level))
+    return _above_zero(ratio_interval(one.mean(0), base, seeds, level=level), one)
 
 
 def ratio_interval(top: Reals, bottom: Reals, seeds: Sequence[Source] = (), *, level: float = 0.95) -> Interval | None:
@@ -222,8 +222,9 @@ def _totals(rows: Reals, sizes: Reals) -> Reals:
     return np.asarray(rows.sum(1) / max(float(np.sum(sizes)), 1.0) / math.log(2))
 
 
-def _above_zero(span: Interval | None) -> Interval | None:
-    return None if span is None else (max(0.0, span[0]), span[1])
+def _above_zero(span: Interval | None, values: Reals) -> Interval | None:
+    """Cut an interval at zero where no value is below it."""
+    return span if span is None or bool((values < 0).any()) else (max(0.0, span[0]), span[1])
 
 
 def _refuse(*values: Reals) -> None:

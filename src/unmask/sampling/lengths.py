@@ -96,7 +96,13 @@ def around_nats(
 
 
 def posterior(nats: Float[Tensor, "O Y"]) -> list[float]:
-    """Return the probability of each layout under the uniform prior over those tried: softmax of minus the mean."""
+    """Return the probability of each layout under the uniform prior over those tried: softmax of minus the mean.
+
+    Raises:
+        Error: NaN, or no layout under which the text around the holes is possible.
+    """
+    if bool(nats.isnan().any()) or not bool(nats.mean(0).isfinite().any()):
+        raise Error("the model's scores of hole lengths are not numbers; its weights are damaged. Give one length.")
     return (-nats.mean(0)).softmax(0).tolist()
 
 

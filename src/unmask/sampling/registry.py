@@ -45,68 +45,35 @@ def _at(
     SAMPLERS.at(name, place, Facts(name, visibility, frozenset(uses), processes))
 
 
-_at(
-    "autoregressive",
-    "unmask.sampling.autoregressive:Autoregressive",
-    "causal",
-    {"temperature", "top_k", "top_p", "repetition_penalty", "seed", "ignore_eos"},
-)
-_at(
-    "ancestral",
-    "unmask.sampling.ancestral:Ancestral",
-    "bidirectional",
-    {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "candidates"},
-)
+_DRAWN = {"temperature", "top_k", "top_p", "seed", "ignore_eos"}
+"""What every sampler reads."""
+_IN_STEPS = _DRAWN | {"steps", "temperature_end"}
+
+_at("autoregressive", "unmask.sampling.autoregressive:Autoregressive", "causal", _DRAWN | {"repetition_penalty"})
+_at("ancestral", "unmask.sampling.ancestral:Ancestral", "bidirectional", _IN_STEPS | {"candidates"})
 _at(
     "confidence",
     "unmask.sampling.confidence:Confidence",
     "bidirectional",
-    {
-        "steps",
-        "temperature",
-        "temperature_end",
-        "top_k",
-        "top_p",
-        "seed",
-        "ignore_eos",
-        "reveal",
-        "confidence_noise",
-        "confidence_stop",
-        "confidence_of",
-        "candidates",
-    },
+    _IN_STEPS | {"candidates", "reveal", "confidence_noise", "confidence_stop", "confidence_of"},
 )
 _at(
     "entropy-bound",
     "unmask.sampling.entropy_bound:EntropyBound",
     "bidirectional",
-    {"temperature", "top_k", "top_p", "seed", "ignore_eos", "entropy_budget", "error_proxy", "candidates"},
+    _DRAWN | {"candidates", "entropy_budget", "error_proxy"},
 )
 _at(
     "remasking",
     "unmask.sampling.remasking:Remasking",
     "bidirectional",
-    {
-        "steps",
-        "temperature",
-        "temperature_end",
-        "top_k",
-        "top_p",
-        "seed",
-        "ignore_eos",
-        "remask",
-        "remask_strength",
-        "remask_start",
-        "remask_stop",
-        "remask_hold",
-        "candidates",
-    },
+    _IN_STEPS | {"candidates", "remask", "remask_strength", "remask_start", "remask_stop", "remask_hold"},
 )
 _at(
     "flatten",
     "unmask.sampling.flatten:Flatten",
     "bidirectional",
-    {"steps", "temperature", "temperature_end", "top_k", "top_p", "seed", "ignore_eos", "renoise"},
+    _IN_STEPS | {"renoise"},
     processes=frozenset({"sparse_flatten"}),
 )
 

@@ -44,16 +44,14 @@ def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = F
         Error: it is at neither.
     """
     place = _told(manifest, key)
-    if place is None or is_there(manifest, key, named):
-        return named
-    for spec in (place, named):
+    for spec in dict.fromkeys((named,) if place is None or is_there(manifest, key, named) else (place, named)):
         try:
             check_source(spec, binary)
         except Error:
             continue
         return spec
     raise Error(
-        f"the text that this run was trained on is no more at {place}. Give it again with --source FILE: its "
+        f"the text that this run was trained on is no more at {place or named}. Give it again with --source FILE: its "
         f"fingerprint is {manifest.get('corpus_fingerprint')}."
     )
 

@@ -141,8 +141,8 @@ def _prepare(
 ) -> tuple[Corpus, Tokenizer, Blocks, Blocks | None]:
     data = recipe.data
     corpus = load_corpus(
-        place_of(begun, "source", data.source, data.binary),
-        valid=None if data.valid is None else place_of(begun, "valid", data.valid, data.binary),
+        place_of(begun, "source", data.source, data.binary) if begun else data.source,
+        valid=place_of(begun, "valid", data.valid, data.binary) if begun and data.valid is not None else data.valid,
         valid_fraction=data.valid_fraction,
         judge_fraction=data.judge_fraction,
         normalize=data.normalize,
