@@ -16,6 +16,7 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -119,10 +120,10 @@ def one(
     }
 
 
-def table(stored: dict[str, object], steps: int) -> None:
+def table(stored: dict[str, object], steps: int, rows: Iterable[str] = ROWS) -> None:
     """Print mean and spread over seeds as markdown."""
     print("\n| row | bits per byte (mean +- sd) | seeds |\n|---|---|---|")
-    for row in ROWS:
+    for row in rows:
         values = [
             entry["bits_per_byte"]
             for key, entry in stored["rows"].items()  # type: ignore[attr-defined]

@@ -31,8 +31,8 @@ from unmask.training.options import backbone_kinds
 
 PAGE = Path(__file__).parent.parent / "docs" / "combinations.md"
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16}
-WORDS = Vocabulary()
 IDS = 24
+WORDS = Vocabulary(size=IDS)
 HEAD = """# What goes with what
 
 Made by `python -m benchmarks.combinations` by trying, with the defaults of each process: a tiny network of each pair
@@ -126,7 +126,7 @@ def _trained(backbone: str, process: str, given: dict[str, Any] | None = None, *
     options = kind.Options(**(given or {}))
     known = backbone_kinds(backbone)
     asked = {key: value for key, value in options.network().items() if key in known}
-    made = kind(options, WORDS.mask, IDS)
+    made = kind(options, WORDS)
     torch.manual_seed(0)
     parts = BACKBONES.get(backbone)
     model = parts.model(parts.config(vocab_size=IDS, **{**SIZES, **asked, **sizes}))

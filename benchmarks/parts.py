@@ -16,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import TrainerCallback
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.training import train as training
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
@@ -128,6 +129,7 @@ class SyntheticCorpus:
 
     def __init__(self, vocab_size: int) -> None:
         self.vocab_size = vocab_size
+        self.vocabulary = Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, vocab_size)
 
     def save(self, folder: Path) -> None:
         """There is nothing to save."""

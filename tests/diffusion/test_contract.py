@@ -7,6 +7,7 @@ import torch
 
 from guards.guard import Watched, part
 from guards.parts import CASES, make_process, over
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.process import PROCESSES
 from unmask.errors import Error
 
@@ -93,7 +94,7 @@ def test_a_causal_network_that_sees_its_answer_is_refused(tiny):
     # Without a shift, the causal state holds the asked token where its logits are made.
     options = PROCESSES.get("causal").Options()
     with pytest.raises(Error, match="output_shift"):
-        PROCESSES.get("causal")(options, MASK).check(tiny(output_shift=0).config)
+        PROCESSES.get("causal")(options, Vocabulary()).check(tiny(output_shift=0).config)
     warm = PROCESSES.get("masked").Options(causal_warmup=0.1)
     with pytest.raises(Error, match="output_shift"):
-        PROCESSES.get("masked")(warm, MASK).check(tiny(output_shift=0).config)
+        PROCESSES.get("masked")(warm, Vocabulary()).check(tiny(output_shift=0).config)

@@ -1,12 +1,14 @@
 """The seed's sparse process keeps the seed's facts: what is in view, what a loss counts, and what each repair mends."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from guards.parts import IDS, make_batch, network
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.flatten import Flatten, FlattenOptions
 from unmask.diffusion.process import PROCESSES
 from unmask.errors import Error
@@ -18,7 +20,7 @@ REPAIRED = {"positions": "real", "replaced": True, "loss_at": "replaced"}
 
 
 def flatten(**options) -> Flatten:
-    return Flatten(FlattenOptions(**{"candidates": 4, **options}), MASK, IDS)
+    return Flatten(FlattenOptions(**{"candidates": 4, **options}), Vocabulary(size=IDS))
 
 
 def many(rows=400, length=12) -> Batch:
@@ -98,13 +100,11 @@ def test_the_bound_holds_where_the_truth_is_known():
 
     class Perfect:
         def __call__(self, state, at=None):
-            from dataclasses import replace
-
             known = state.candidates.mass[..., 0] > 1.5 / size  # replaced ones have 1/V
             tokens = torch.where(known, state.candidates.tokens[..., 0], state.tokens)
             return world(replace(state, tokens=tokens), at=at)
 
-    process = Flatten(FlattenOptions(candidates=3, **REPAIRED), world.vocabulary.mask, size)
+    process = Flatten(FlattenOptions(candidates=3, **REPAIRED), replace(world.vocabulary, size=size))
     found = process.likelihood(Perfect(), world.batch(words), draws=6)
     excess = found.nats - world.nats(words)
     assert found.bound == "upper bound"
@@ -142,8 +142,6 @@ def test_lost_positions_are_lost_and_real_ones_are_not():
             shown = [s.candidates.tokens.clone() for s in states]
             for t in shown:
                 t[..., 1:] = 7
-            from dataclasses import replace
-
             a, b = (
                 model(replace(s, t=noise, candidates=replace(s.candidates, tokens=t))).logits.view(2, 10, -1)[:, 1]
                 for s, t in zip(states, shown, strict=True)

@@ -19,11 +19,11 @@ SOURCE_MASK = Vocabulary().mask  # of the known sources
 
 
 def causal() -> Causal:
-    return Causal(CausalOptions(), MASK)
+    return Causal(CausalOptions(), Vocabulary(mask=MASK))
 
 
 def masked(mask_id: int = MASK) -> Masked:
-    return Masked(MaskedOptions(), mask_id)
+    return Masked(MaskedOptions(), Vocabulary(mask=mask_id))
 
 
 def texts(words: torch.Tensor) -> Batch:
@@ -48,7 +48,7 @@ def network(tiny):
 def test_a_uniform_model_scores_the_log_of_what_may_be_predicted_in_every_order(batch, spy):
     clean = batch(ragged=True)  # 23 ids, and the mask is never predicted
     expected = clean.predictable.sum(1).double() * math.log(22)
-    process = Masked(MaskedOptions(), 3)
+    process = Masked(MaskedOptions(), Vocabulary())
     for order in ORDERS:
         for per_step in (1, 4):
             nats = process.duel(spy(), clean, order, per_step).nats
@@ -124,7 +124,7 @@ def test_exact_likelihoods_of_a_known_source_are_the_true_ones(source):
     words = source.sample(200, 8)
     clean, truth = source.batch(words), source.nats(words)
     torch.testing.assert_close(
-        Causal(CausalOptions(), SOURCE_MASK).likelihood(source, clean).nats, truth, atol=1e-4, rtol=1e-5
+        Causal(CausalOptions(), Vocabulary()).likelihood(source, clean).nats, truth, atol=1e-4, rtol=1e-5
     )
     for order in ORDERS:  # with exact conditionals, every order multiplies to the same text probability
         torch.testing.assert_close(masked(SOURCE_MASK).duel(source, clean, order).nats, truth, atol=1e-4, rtol=1e-5)
@@ -170,8 +170,8 @@ def test_a_packed_blocks_likelihood_is_the_sum_of_its_documents(tiny):
         )
 
     packed, alone = pack(first, second, length=16), [pack(d, length=len(d) + 1) for d in (first, second)]
-    process = Masked(MaskedOptions(), 3)
-    for score in (Causal(CausalOptions(), 3).likelihood, process.duel):
+    process = Masked(MaskedOptions(), Vocabulary())
+    for score in (Causal(CausalOptions(), Vocabulary()).likelihood, process.duel):
         nats = sum(score(model, b).nats for b in alone)
         torch.testing.assert_close(score(model, packed).nats, nats, atol=1e-3, rtol=1e-4)
 
@@ -189,7 +189,7 @@ def test_the_nats_of_a_part_given_the_rest_are_the_true_ones(source):
     truth = source.nats(words) - source.nats(words[:, :5])  # the head's nats are those of a shorter text
     scored = tail(clean, 3)
     torch.testing.assert_close(
-        Causal(CausalOptions(), SOURCE_MASK).likelihood(source, clean, scored=scored).nats, truth, atol=1e-4, rtol=1e-5
+        Causal(CausalOptions(), Vocabulary()).likelihood(source, clean, scored=scored).nats, truth, atol=1e-4, rtol=1e-5
     )
     torch.testing.assert_close(masked(SOURCE_MASK).duel(source, clean, scored=scored).nats, truth, atol=1e-4, rtol=1e-5)
     bound = masked(SOURCE_MASK).likelihood(source, clean, draws=8, scored=scored)
@@ -203,7 +203,7 @@ def test_the_nats_of_a_part_given_the_rest_are_the_true_ones(source):
 def test_what_is_given_is_never_hidden_and_the_noise_level_is_that_of_the_whole_text(batch, spy):
     clean, network = batch(), spy()
     scored = tail(clean, 5)
-    process = Masked(MaskedOptions(), 3)
+    process = Masked(MaskedOptions(), Vocabulary())
     process.likelihood(network, clean, draws=3, scored=scored)
     process.duel(network, clean, scored=scored)
     assert len(network.calls) == 3 + 5
@@ -215,15 +215,19 @@ def test_what_is_given_is_never_hidden_and_the_noise_level_is_that_of_the_whole_
 @pytest.mark.parametrize("kind", ["causal", "bound", "duel"])
 def test_asking_for_every_position_is_asking_for_none(tiny, batch, kind):
     clean, model = batch(ragged=True), tiny()
-    process = Masked(MaskedOptions(), 3)
-    score = {"causal": Causal(CausalOptions(), 3).likelihood, "bound": process.likelihood, "duel": process.duel}[kind]
+    process = Masked(MaskedOptions(), Vocabulary())
+    score = {
+        "causal": Causal(CausalOptions(), Vocabulary()).likelihood,
+        "bound": process.likelihood,
+        "duel": process.duel,
+    }[kind]
     assert torch.equal(score(model, clean).nats, score(model, clean, scored=torch.ones_like(clean.predictable)).nats)
     nothing = score(model, clean, scored=torch.zeros_like(clean.predictable)).nats
     assert nothing.count_nonzero() == 0
 
 
 def test_bad_questions_are_refused(batch, spy):
-    process = Masked(MaskedOptions(), 3)
+    process = Masked(MaskedOptions(), Vocabulary())
     with pytest.raises(Error, match="draws is 0"):
         process.likelihood(spy(), batch(), draws=0)
     with pytest.raises(Error, match="unknown order 'peek'.*peak"):

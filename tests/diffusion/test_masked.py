@@ -6,6 +6,7 @@ import torch
 
 from oracles import Tempered
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import token_nats
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.schedules import get_schedule
@@ -17,7 +18,7 @@ MASK = 3
 
 
 def make(mask_id: int = MASK, **options) -> Masked:
-    return Masked(MaskedOptions(**options), mask_id)
+    return Masked(MaskedOptions(**options), Vocabulary(mask=mask_id))
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "polynomial:2"])

@@ -3,13 +3,21 @@ import math
 import pytest
 import torch
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import MaskedOptions
 from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.schedules import SCHEDULES, get_schedule, slope
 from unmask.errors import Error
+from unmask.own_code import VARIABLE
 
 NAMES = [*SCHEDULES, "polynomial:2", "polynomial:0.5", "torch:square"]
 T = torch.linspace(0, 1, 201, dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch):
+    """The schedules here are the user's own."""
+    monkeypatch.setenv(VARIABLE, "1")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,7 +76,7 @@ def test_a_schedule_of_nan_is_refused(tmp_path, monkeypatch):
 
 def test_the_seeds_cosine_shows_wholly_hidden_texts_in_training(batch):
     # Generation begins there. Of n tokens all are hidden with probability sqrt(1 / (pi n)), to a percent at n = 15.
-    process = PROCESSES.get("masked")(MaskedOptions(schedule="raised_cosine"), 3)
+    process = PROCESSES.get("masked")(MaskedOptions(schedule="raised_cosine"), Vocabulary())
     clean = batch(20_000, 16)
     state = process.corrupt(clean, seed=0).state
     whole = (state.t == 1).double()

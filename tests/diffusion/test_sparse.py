@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.sparse import Sparse, SparseOptions, top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
@@ -16,7 +17,7 @@ ALWAYS = {"candidate_rate": 1.0, "candidate_ramp": 0.0}
 
 
 def sparse(**options) -> Sparse:
-    return Sparse(SparseOptions(**options), MASK)
+    return Sparse(SparseOptions(**options), Vocabulary())
 
 
 @pytest.mark.parametrize("shared", [{}, {"weighting": "elbo", "schedule": "cosine"}, {"causal_warmup": 0.3}])
@@ -24,7 +25,7 @@ def sparse(**options) -> Sparse:
 def test_without_candidates_it_is_masked_diffusion_bit_for_bit(tiny, batch, shared, progress):
     clean = batch(8, ragged=True)
     found = []
-    for process in (sparse(candidates=0, **shared), Masked(MaskedOptions(**shared), MASK)):
+    for process in (sparse(candidates=0, **shared), Masked(MaskedOptions(**shared), Vocabulary())):
         model = tiny().train()
         loss = process.loss(model, clean, seed=3, progress=progress)["loss"]
         loss.backward()
@@ -39,7 +40,7 @@ def test_without_candidates_it_is_masked_diffusion_bit_for_bit(tiny, batch, shar
 def test_the_coin_has_its_own_random_stream(tiny, batch):
     clean = batch(8)
     masks = []
-    for process in (sparse(**ALWAYS), sparse(candidate_rate=0.3), Masked(MaskedOptions(), MASK)):
+    for process in (sparse(**ALWAYS), sparse(candidate_rate=0.3), Masked(MaskedOptions(), Vocabulary())):
         seen = []
 
         def look(state, at, seen=seen):
@@ -129,7 +130,7 @@ def test_the_bound_is_never_below_the_entropy_whatever_the_network_makes_of_its_
     texts = all_texts(3, 4)
     p = (-world.nats(texts)).exp()
     clean = world.batch(texts)
-    process = Sparse(SparseOptions(candidates=2, bound_steps=3, candidate_passes=passes), world.vocabulary.mask)
+    process = Sparse(SparseOptions(candidates=2, bound_steps=3, candidate_passes=passes), world.vocabulary)
 
     def leaning(state: State, at) -> Prediction:
         logits = world(replace(state, candidates=None), at).logits

@@ -20,7 +20,7 @@ from unmask.models.transformer import Transformer
 
 def process(name: str, tokenizer: Tokenizer) -> object:
     part = PROCESSES.get(name)
-    return part(part.Options(), tokenizer.mask_id)
+    return part(part.Options(), tokenizer.vocabulary)
 
 
 @pytest.mark.parametrize("name", ["causal", "masked"])
@@ -87,7 +87,9 @@ def test_lengths_of_documents_are_not_free_for_a_model_that_is_told_them(byte_to
             return Prediction(100.0 * torch.nn.functional.one_hot(answer[at], byte_tokenizer.vocab_size).float())
 
     texts = ["a" * n for n in np.random.default_rng(0).integers(1, 61, 200)]
-    score = bits_per_byte(Perfect(), Masked(MaskedOptions(), byte_tokenizer.mask_id), byte_tokenizer, texts, window=62)
+    score = bits_per_byte(
+        Perfect(), Masked(MaskedOptions(), byte_tokenizer.vocabulary), byte_tokenizer, texts, window=62
+    )
     assert score.nats >= 200 * math.log(60), "the bound fell below the entropy of the source"
 
 
@@ -102,7 +104,7 @@ def test_duel_is_exact_for_its_order_and_refused_where_there_is_none(
 
 
 def test_what_cannot_be_scored_is_refused(tiny: Transformer, byte_tokenizer: Tokenizer) -> None:
-    causal = Causal(CausalOptions(), byte_tokenizer.mask_id)
+    causal = Causal(CausalOptions(), byte_tokenizer.vocabulary)
     with pytest.raises(Error, match="every document is empty"):
         bits_per_byte(tiny, causal, byte_tokenizer, ["", ""], window=16)
     with pytest.raises(Error, match="smaller window"):

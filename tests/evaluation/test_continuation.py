@@ -36,12 +36,12 @@ def sharp(byte_tokenizer: Tokenizer) -> Transformer:
 
 
 def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
-    return Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    return tokenizer.vocabulary
 
 
 def score(model, name: str, tokenizer: Tokenizer, pairs, *, sampler: str | None = None, steps: int = 4, **options):
-    mask = tokenizer.mask_id
-    part = Causal(CausalOptions(), mask) if name == "causal" else Masked(MaskedOptions(), mask)
+    words = tokenizer.vocabulary
+    part = Causal(CausalOptions(), words) if name == "causal" else Masked(MaskedOptions(), words)
     chosen = sampler or part.sampler
     settings = Settings(steps=steps) if "steps" in SAMPLERS.get(chosen).uses else Settings()
     encoded = encode_pairs(tokenizer, pairs)
@@ -115,7 +115,7 @@ def test_greedy_is_what_the_sampler_writes_at_temperature_zero(
     open_ = (words.bos, *context, *(words.mask,) * 6)
     written = list(generate(sharp, SAMPLERS.get(sampler)(), [Request(open_, Settings(**cold))], words)[0].written)
     wrong = [*written[:-1], written[-1] ^ 1]
-    process = Causal(CausalOptions(), words.mask) if name == "causal" else Masked(MaskedOptions(), words.mask)
+    process = Causal(CausalOptions(), words) if name == "causal" else Masked(MaskedOptions(), words)
     settings = Settings() if name == "causal" else Settings(steps=4)
     pairs = [(context, written), (context, wrong)]
     found = score_continuations(sharp, process, byte_tokenizer, pairs, SAMPLERS.get(sampler)(), settings, words)

@@ -23,7 +23,7 @@ TURNS = ["ab" * 15, "ba" * 15] * 12
 
 def process(name: str, tokenizer: Tokenizer, **options):
     part = PROCESSES.get(name)
-    return part(part.Options(**options), tokenizer.mask_id)
+    return part(part.Options(**options), tokenizer.vocabulary)
 
 
 class Answerer(torch.nn.Module):
@@ -145,7 +145,7 @@ def test_a_copy_of_a_mask_is_never_right_and_a_state_that_shows_its_answer_is_se
     honest, leaky = (
         denoising_profile(
             predict_corrupted(
-                model, kind(MaskedOptions(), byte_tokenizer.mask_id), byte_tokenizer, TURNS[:4], window=60
+                model, kind(MaskedOptions(), byte_tokenizer.vocabulary), byte_tokenizer, TURNS[:4], window=60
             )
         ).levels
         for kind in (Masked, Leaky)

@@ -149,7 +149,7 @@ def test_the_stated_error_is_that_of_fresh_samples() -> None:
 def test_a_networks_features_do_not_depend_on_the_batch_and_see_order(
     tiny: Transformer, byte_tokenizer: Tokenizer, documents: list[str]
 ) -> None:
-    process = Causal(CausalOptions(), byte_tokenizer.mask_id)
+    process = Causal(CausalOptions(), byte_tokenizer.vocabulary)
     one, all_ = (NetworkFeatures(tiny, process, byte_tokenizer, batch_size=size)(documents) for size in (1, 64))
     assert one.shape == (len(documents), 16)
     torch.testing.assert_close(one, all_, rtol=1e-4, atol=1e-5)

@@ -71,7 +71,7 @@ class Reciter(torch.nn.Module):
 def test_who_knows_the_text_fills_every_hole_with_it(kind: str, sampler: str, text: str) -> None:
     """Lengths, places and spaces are handled so that the removed text can be written at all."""
     tokenizer = make_tokenizer(kind, TEXTS * 3, 320)
-    process = Masked(MaskedOptions(), tokenizer.mask_id)
+    process = Masked(MaskedOptions(), tokenizer.vocabulary)
     for seed in range(4):
         holes = make_holes([text], window=400, seed=seed)
         model = Reciter(tokenizer, text)
@@ -123,7 +123,7 @@ def test_a_filling_from_another_document_has_as_many_words() -> None:
 
 
 def test_a_run_that_writes_left_to_right_says_why_it_has_no_score(tiny: Transformer, byte_tokenizer: Tokenizer) -> None:
-    process = Causal(CausalOptions(), byte_tokenizer.mask_id)
+    process = Causal(CausalOptions(), byte_tokenizer.vocabulary)
     holes = make_holes(TEXTS, window=60)
     found = infilling(tiny, process, byte_tokenizer, SAMPLERS.get("autoregressive")(), Settings(), holes)
     assert found.score is None and "left to right" in found.reason

@@ -12,7 +12,7 @@ from unmask.evaluation import memory
 from unmask.evaluation.latency import take_turns, timing
 from unmask.evaluation.memory import HIGH_WATER, SAMPLED, peak_memory
 from unmask.models.transformer import Transformer
-from unmask.sampling import SAMPLERS, Settings, Vocabulary
+from unmask.sampling import SAMPLERS, Settings
 
 MIB = 1 << 20
 
@@ -52,7 +52,7 @@ def test_work_that_takes_nothing_is_0_and_one_that_fails_is_not_swallowed(monkey
 
 
 def measured(tiny: Transformer, tokenizer: Tokenizer, **options):
-    vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    vocabulary = tokenizer.vocabulary
     sampler = SAMPLERS.get("ancestral")()
     cells = take_turns(
         [timing(tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode_bytes, length=12, batch=2, **options)]
@@ -96,7 +96,7 @@ def test_rivals_take_turns(tiny: Transformer, byte_tokenizer: Tokenizer) -> None
     assert take_turns([one("a", 3), one("b", 1), one("c", 2)]) == ["a", "b", "c"]  # type: ignore[comparison-overlap]
     assert order == list("abcabcaca")
     tokenizer = byte_tokenizer
-    vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    vocabulary = tokenizer.vocabulary
     steps = (3, 6)
     timings = [
         timing(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.state import Prediction
 from unmask.evaluation.bits import bits_per_byte
@@ -73,7 +74,7 @@ def test_a_network_that_knows_a_window_by_its_length_is_not_below_the_entropy() 
 
     rng = np.random.default_rng(0)
     texts = ["".join(np.where(rng.random(40) < 0.5, "abababab", "AAAABBBB")) for _ in range(50)]
-    process = Masked(MaskedOptions(), 3)
+    process = Masked(MaskedOptions(), Vocabulary())
     score = bits_per_byte(Perfect(), process, Tokens(), texts, window=8)  # type: ignore[arg-type]
     assert score.nats - score.length_nats < 1e-3, "what is told is certain, and was all that was paid for"
     even = (math.log(15) * score.bytes / 8 + math.log(2)) / math.log(2) / score.bytes

@@ -139,7 +139,7 @@ def test_a_network_without_thoughts_and_a_sampler_that_carries_none_are_refused(
 
 def test_what_is_read_is_what_the_network_was_trained_to_read(thinker, byte_tokenizer):
     texts = ["the cat sat on the mat and the dog ran to th", "an owl is not a fox, so the hen may sleep at "]
-    process = Thinking(Masked(MaskedOptions(), byte_tokenizer.mask_id), OPTIONS)
+    process = Thinking(Masked(MaskedOptions(), byte_tokenizer.vocabulary), OPTIONS)
     read = read_documents(thinker, process, byte_tokenizer, texts, window=46)
     assert read.cells.shape == (6, 6, 4) and read.reduced.shape == (6, 3, 4)
     assert sorted(read.document.tolist()) == [0, 0, 0, 1, 1, 1]
@@ -161,7 +161,7 @@ def test_what_is_read_is_what_the_network_was_trained_to_read(thinker, byte_toke
 
 
 def test_short_ends_are_not_read(thinker, byte_tokenizer):
-    process = Thinking(Masked(MaskedOptions(), byte_tokenizer.mask_id), OPTIONS)
+    process = Thinking(Masked(MaskedOptions(), byte_tokenizer.vocabulary), OPTIONS)
     texts = ["the cat sat on the mat", "the dog ran home again"]  # 24 tokens: 16, and 8 of 16
     assert len(read_documents(thinker, process, byte_tokenizer, texts, window=46).texts) == 4
     texts = ["the cat sat on the m", "the dog ran home aga"]  # 16 and 6, and BOS before the second

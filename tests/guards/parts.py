@@ -23,8 +23,8 @@ from unmask.errors import Error
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, drives, fill_request
 
-VOCABULARY = Vocabulary()  # pad 0, BOS 1, EOS 2, mask 3
 IDS = 23
+VOCABULARY = Vocabulary(size=IDS)  # pad 0, BOS 1, EOS 2, mask 3
 SIZES = {
     "vocab_size": IDS,
     "hidden_size": 16,
@@ -159,7 +159,7 @@ class Pair:
 def make_process(name: str, **options: Any) -> Any:
     """Return a process by name."""
     kind = PROCESSES.get(name)
-    return kind(kind.Options(**options), VOCABULARY.mask, IDS)
+    return kind(kind.Options(**options), VOCABULARY)
 
 
 CASES = [
@@ -275,6 +275,7 @@ VALUES: dict[str, list[Any]] = {
     "remask_hold": [None, 0.5],
     "renoise": [None, "kept", "replaced"],
     "candidates": [None, 0, 1, 2, 5],
+    "corrections": [0, 1, 3],
 }
 """What each setting of a sampler is tried with. A new setting needs a line here."""
 

@@ -22,7 +22,7 @@ class Planted(Masked):
     """Masked diffusion with its usual options, and one thing wrong."""
 
     def __init__(self) -> None:
-        super().__init__(MaskedOptions(), VOCABULARY.mask)
+        super().__init__(MaskedOptions(), VOCABULARY)
 
     def spoil(self, state: State, hidden: torch.Tensor, truth: torch.Tensor) -> State:
         """Return the state that it really shows."""
@@ -133,7 +133,7 @@ def truth_shown_in_the_likelihood_alone():
 
 @defect(hidden_truth_stays_hidden, r"shows in state\.candidates\.tokens")
 def truth_in_the_first_candidate():
-    _hidden_truth(TruthInACandidate(SparseOptions(), VOCABULARY.mask), candidate_input="pooled")
+    _hidden_truth(TruthInACandidate(SparseOptions(), VOCABULARY), candidate_input="pooled")
 
 
 @defect(hidden_truth_stays_hidden, "changes its own prediction")

@@ -19,7 +19,9 @@ from guards.processes import (
 from guards.samplers import an_overfit_model_recites, states_were_trained
 from unmask.diffusion.causal import Causal, CausalOptions
 from unmask.diffusion.likelihood import Likelihood, row_sums, token_nats, without
+from unmask.diffusion.options import UniformOptions
 from unmask.diffusion.sparse import Sparse, SparseOptions
+from unmask.diffusion.uniform import Uniform
 from unmask.sampling import Ancestral
 
 
@@ -95,6 +97,14 @@ class PredictsTheMask(Causal):
         return Likelihood(row_sums(token_nats(logits, batch.tokens[at]), at), "exact", 1)
 
 
+class TellsWhatWasDrawnAnew(Uniform):
+    """Each position's level says whether its word was drawn anew, and not how likely that was."""
+
+    def _noised(self, batch, open_, rate, noise):
+        state = super()._noised(batch, open_, rate, noise)
+        return replace(state, level=(state.tokens != batch.tokens).float())
+
+
 class CountsHiddenTokensOnly(Planted):
     """Forgets n/k: the tokens that it shows cost nothing."""
 
@@ -149,14 +159,14 @@ def noise_by_length_of_the_block():
 
 @defect(process_rows_stay_apart, r"state\.candidates\.tokens is another alone")
 def candidates_that_depend_on_the_other_rows():
-    process = CandidatesForWhoeverIsAlone(SparseOptions(), VOCABULARY.mask)
+    process = CandidatesForWhoeverIsAlone(SparseOptions(), VOCABULARY)
     model = network("transformer", **process.options.network())
     process_rows_stay_apart(process, model, make_batch(4, 12, ragged=True))
 
 
 @defect(a_uniform_model_scores_ln_v, r"1\.014 times as many nats")
 def probability_spent_on_the_mask():
-    a_uniform_model_scores_ln_v(PredictsTheMask(CausalOptions(), VOCABULARY.mask), make_batch(ragged=True))
+    a_uniform_model_scores_ln_v(PredictsTheMask(CausalOptions(), VOCABULARY), make_batch(ragged=True))
 
 
 @defect(all_texts_share_one, "texts sum to 3")
@@ -164,6 +174,11 @@ def a_length_that_is_told_and_not_paid_for():
     process = make_process("masked")
     process.told_length = False
     all_texts_share_one(process)
+
+
+@defect(no_likelihood_beats_the_source, "nats a text below the source")
+def a_level_that_tells_which_words_are_wrong():
+    no_likelihood_beats_the_source(TellsWhatWasDrawnAnew(UniformOptions(), VOCABULARY))
 
 
 @defect(no_likelihood_beats_the_source, "nats a text below the source")

@@ -35,9 +35,9 @@ def _tiny(
 
 @pytest.fixture
 def model(request) -> Transformer:
-    """A tiny network; one that takes candidates for a sampler that needs them."""
-    given = "sampler" in request.fixturenames and request.getfixturevalue("sampler").processes
-    return _tiny(candidates=3 if given else 0)
+    """A tiny network; one that takes candidates, or is told the noise level, for a sampler that needs it."""
+    shows = request.getfixturevalue("sampler").shows if "sampler" in request.fixturenames else "mask"
+    return _tiny(candidates=3 if shows == "candidates" else 0, time_input=shows == "token")
 
 
 @pytest.fixture(params=list(SAMPLERS))

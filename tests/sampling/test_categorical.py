@@ -1,4 +1,5 @@
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -175,3 +176,31 @@ def test_what_is_not_finite_is_told_from_what_is_forbidden():
         for logits, message in ((bad, "logits are not finite"), (forbidden, "no token may be drawn")):
             with pytest.raises(Error, match=message):
                 asked(state, state.open, logits)
+
+
+EXTREME = [0.0, -0.0, 5e-324, 1e-320, 1e-310, 1e-45, 1e-38, 1e-8, 1.0, 1e8, 3.5e38, 1.7e308]
+"""Among them zeros of both signs, the least subnormal numbers of float32 and float64, and the largest."""
+
+
+@pytest.mark.strangers
+@pytest.mark.parametrize("temperature", EXTREME)
+def test_extreme_settings_draw_a_token_that_may_be_drawn(temperature):
+    logits = torch.tensor([[0.0, 1e4, -1e4, 3.4e38], [0.0, -3.4e38, 1.0, -1.0]])
+    forbidden = torch.tensor([[False] * 4, [True, False, False, False]])
+    uniform = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
+    for top_k in (0, 1, 2**31, 2**53 + 1, 2**63 - 1):
+        for top_p in (5e-324, 1e-45, 0.5, 1 - 2**-53, 1.0):
+            found = drawn(logits, uniform, temperature, top_k, top_p, forbidden)
+            assert all(0 <= token < 4 for token in found.token.tolist()) and found.token[1] != 0
+            assert torch.isfinite(found.probability).all() and torch.isfinite(found.peak).all()
+            if temperature < 1e-40:
+                assert found.token.tolist() == [3, 2]  # the peak
+
+
+@pytest.mark.strangers
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -float("inf")])
+def test_settings_that_are_no_finite_number_are_named(value: float) -> None:
+    for field in fields(Settings):
+        if "float" in str(field.type):
+            with pytest.raises(Error, match=rf"^{field.name} is {value}; it must be a finite number\.$"):
+                Settings(**{field.name: value})

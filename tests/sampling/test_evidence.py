@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from guards.parts import network
+from guards.parts import IDS, network
 from unmask.errors import Error
 from unmask.sampling import SAMPLERS, Vocabulary, generate, rows, split, stack
 
-VOCABULARY = Vocabulary()
+VOCABULARY = Vocabulary(size=IDS)
 WIDTH = 6
 NAMES = [name for name in SAMPLERS if name != "flatten"]
 every_sampler = pytest.mark.parametrize("sampler", NAMES, indirect=True)

@@ -69,7 +69,7 @@ def runs():
                 except (Error, TypeError):
                     continue
                 for kind in ("likelihood", "duel"):
-                    if hasattr(process, kind):
+                    if kind == "likelihood" or kind in process.likelihoods:
                         yield (name, backbone, mind, kind), process, model
 
 

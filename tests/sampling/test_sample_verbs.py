@@ -104,7 +104,7 @@ MISTAKES = [
     (["sample", "MASKED", "--prompt", "x" * 99], "a prompt of 99 tokens, and at least 1 to write, do not fit"),
     (["sample", "MASKED", "--sampler", "confidense"], "Did you mean 'confidence'"),
     (["sample", "MASKED", "--sampler", "autoregressive"], "'autoregressive' sampler writes left to right"),
-    (["sample", "CAUSAL", "--sampler", "ancestral"], "'ancestral' sampler fills positions in any order"),
+    (["sample", "CAUSAL", "--sampler", "ancestral"], "trained as causal: it writes left to right"),
     (["sample", "CAUSAL", "--steps", "9"], "'autoregressive' sampler does not use steps"),
     (["sample", "CAUSAL", "--suffix", "x"], "suffix"),
     (["sample", "MASKED", "--sampler", "entropy-bound", "--steps", "9"], "'entropy-bound' sampler does not use steps"),

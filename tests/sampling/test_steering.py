@@ -19,7 +19,7 @@ from unmask.sampling.steering import Steered, weight
 
 MASK = VOCABULARY.mask
 OPTIONS = ThoughtOptions(shape=(2, 3, 4), passage=10, stack=2)
-WAYS = [n for n in SAMPLERS if SAMPLERS.get(n).processes is None]
+WAYS = [n for n in SAMPLERS if SAMPLERS.facts(n).shows in ("nothing", "mask")]
 DIRECTION = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
 PROPERTIES = {
     "towards": towards(DIRECTION),

@@ -19,7 +19,7 @@ def tokenizer():
 
 
 def record(path, tiny, tokenizer, name="confidence", n=3, **settings):
-    vocabulary = Vocabulary()
+    vocabulary = tokenizer.vocabulary
     prompt = tokenizer.encode("नम")
     requests = [fill_request(prompt, 12, vocabulary, Settings(**settings), index=i) for i in range(n)]
     seen = []

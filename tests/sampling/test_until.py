@@ -5,7 +5,7 @@ from __future__ import annotations
 from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, canvas, fill_request, generate
 from unmask.sampling.until import cut_at, generate_until
 
-WORDS = Vocabulary()
+WORDS = Vocabulary(size=24)
 
 
 def decode(ids: list[int]) -> str:

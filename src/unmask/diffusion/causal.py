@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import Likelihood, causal_nats, token_nats, without
 from unmask.diffusion.options import CausalOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
-from unmask.diffusion.state import State, Visibility
+from unmask.diffusion.state import Shows, State, Visibility
 
 
 class Causal:
@@ -22,13 +23,16 @@ class Causal:
 
     name = CausalOptions.name
     visibility: Visibility = CausalOptions.visibility
+    shows: Shows = CausalOptions.shows
+    likelihoods = ("default",)
     told_length = False
     sampler = CausalOptions.sampler
     Options = CausalOptions
 
-    def __init__(self, options: CausalOptions, mask_id: int, vocab_size: int | None = None) -> None:
+    def __init__(self, options: CausalOptions, words: Vocabulary) -> None:
         self.options = options
-        self.mask_id = mask_id
+        self.mask_id = words.mask
+        self.never = (words.mask,)
 
     @property
     def asked_share(self) -> float:

@@ -28,7 +28,7 @@ from unmask.diffusion.likelihood import Likelihood
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import check_evidence
 from unmask.diffusion.process import Corrupted, Network, Process
-from unmask.diffusion.state import Prediction, State, Visibility
+from unmask.diffusion.state import Prediction, Shows, State, Visibility
 
 
 class _Informed:
@@ -56,9 +56,10 @@ class Evident:
         self.name: str = inner.name
         self.visibility: Visibility = inner.visibility
         self.told_length: bool = inner.told_length
+        self.shows: Shows = inner.shows
+        self.never = inner.never
+        self.likelihoods = inner.likelihoods
         self.sampler: str = inner.sampler
-        if hasattr(inner, "duel"):
-            self.duel = self._duel
 
     @property
     def asked_share(self) -> float:
@@ -77,7 +78,7 @@ class Evident:
     def check(self, config: Any) -> None:
         """Raise Error if the network takes no memory, or the inner process shows no clean query."""
         self.inner.check(config)
-        check_evidence(self.name, self.visibility, getattr(self.inner, "options", None), config)
+        check_evidence(self, getattr(self.inner, "options", None), config)
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Corrupt the words behind the queries; the state holds the evidence."""
@@ -103,9 +104,10 @@ class Evident:
         """Return the nats of each row: with evidence, of the tokens behind the queries given these and it."""
         return self.inner.likelihood(_informed(model, batch), batch, draws, seed, scored)
 
-    def _duel(
+    def duel(
         self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1, scored: Tensor | None = None
     ) -> Likelihood:
+        """Return the exact nats of each row for deterministic unmasking; see :meth:`likelihood`."""
         found: Likelihood = self.inner.duel(_informed(model, batch), batch, order, per_step, scored)  # type: ignore[attr-defined]
         return found
 

@@ -29,12 +29,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import Likelihood, masked_bound, token_nats, without
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import FlattenOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.schedules import cosine
-from unmask.diffusion.state import Jitter, SparseState, State, Visibility
+from unmask.diffusion.state import Jitter, Shows, SparseState, State, Visibility
 from unmask.diffusion.times import Times, spread
 
 OTHER = 0.01
@@ -82,14 +83,17 @@ class Flatten:
 
     name = FlattenOptions.name
     visibility: Visibility = FlattenOptions.visibility
+    shows: Shows = FlattenOptions.shows
+    likelihoods = ("default",)
     told_length = True
     sampler = FlattenOptions.sampler
     Options = FlattenOptions
 
-    def __init__(self, options: FlattenOptions, mask_id: int, vocab_size: int) -> None:
+    def __init__(self, options: FlattenOptions, words: Vocabulary) -> None:
         self.options = options
-        self.mask_id = mask_id
-        self.vocab_size = vocab_size
+        self.mask_id = words.mask
+        self.never = (words.mask,)
+        self.vocab_size = words.size
 
     @property
     def asked_share(self) -> float:

@@ -23,16 +23,18 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.causal import Causal
 from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, token_nats, without
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import CausalOptions, MaskedOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.schedules import get_schedule
-from unmask.diffusion.state import State, Visibility
+from unmask.diffusion.state import Shows, State, Visibility
 from unmask.diffusion.times import Times, spread
 
 _POINTS = 64  # of a run, at which its mean share of hidden tokens is taken
@@ -43,16 +45,19 @@ class Masked:
 
     name = MaskedOptions.name
     visibility: Visibility = MaskedOptions.visibility
+    shows: Shows = MaskedOptions.shows
+    likelihoods = ("default", "duel")
     told_length = True
     sampler = MaskedOptions.sampler
     Options = MaskedOptions
 
-    def __init__(self, options: MaskedOptions, mask_id: int, vocab_size: int | None = None) -> None:
+    def __init__(self, options: MaskedOptions, words: Vocabulary) -> None:
         self.options = options
-        self.mask_id = mask_id
+        self.mask_id = words.mask
+        self.never = (words.mask,)
         self.schedule = get_schedule(options.schedule)
         self.times = Times(options.times, options.bell_center, options.bell_width)
-        self.warm = Causal(CausalOptions(isolate_documents=options.isolate_documents), mask_id)
+        self.warm = Causal(CausalOptions(isolate_documents=options.isolate_documents), words)
         self.expected_rate = lru_cache(maxsize=2 * _POINTS)(self._expected_rate)
 
     @property
@@ -87,17 +92,20 @@ class Masked:
         """Tell whether this part of training is the causal warm start."""
         return progress < self.options.causal_warmup
 
+    def rates(self, batch: Batch, seed: int, progress: float) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+        """Return the noise level r of each row, float64, and its weight: 1, or w of the bound (see ``times``)."""
+        times = replace(self.times, upper=self.upper(progress))
+        place = spread(seed, batch.order)
+        if self.options.weighting == "elbo":
+            return times.weighted(self.schedule, place)
+        rate = self.schedule(times.draw(place))
+        return rate, torch.ones_like(rate)
+
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Hide each token that may be asked with probability r(t)."""
         if self.warming(progress):
             return self.warm.corrupt(batch, seed, progress)
-        times = replace(self.times, upper=self.upper(progress))
-        place = spread(seed, batch.order)
-        if self.options.weighting == "elbo":
-            rate, weight = times.weighted(self.schedule, place)
-        else:
-            rate = self.schedule(times.draw(place))
-            weight = torch.ones_like(rate)
+        rate, weight = self.rates(batch, seed, progress)
         predictable = batch.predictable
         chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
         hidden = (chance < rate[:, None]) & batch.askable

@@ -14,6 +14,10 @@ from unmask.errors import Error
 
 Visibility = Literal["causal", "bidirectional"]
 
+Shows = Literal["nothing", "mask", "token", "candidates"]
+"""What an open position shows a network: nothing (it lies to the right and is not seen), the mask, a token that may be
+wrong, or weighted candidates. A sampler drives the models of a process that shows what it shows."""
+
 
 class ProcessOptions(BaseModel):
     """Options that a recipe gives to a process. Unknown keys are refused.
@@ -21,12 +25,16 @@ class ProcessOptions(BaseModel):
     Attributes:
         name: The process's name in recipes.
         visibility: What the process's finished model may see.
+        shows: What an open position shows it.
         sampler: Name of the sampler that its runs use by default.
+        about: What its models are, in a sentence's middle: for model cards.
     """
 
     name: ClassVar[str]
     visibility: ClassVar[Visibility]
+    shows: ClassVar[Shows]
     sampler: ClassVar[str]
+    about: ClassVar[str] = "a language model"
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +54,9 @@ class CausalOptions(ProcessOptions):
 
     name: ClassVar[str] = "causal"
     visibility: ClassVar[Visibility] = "causal"
+    shows: ClassVar[Shows] = "nothing"
     sampler: ClassVar[str] = "autoregressive"
+    about: ClassVar[str] = "a left-to-right (autoregressive) language model: it writes one token after another"
 
     def check(self, config: Any) -> None:
         """Raise Error unless the network can be causal, and state p-1 predicts token p; at p it would have seen it."""
@@ -61,7 +71,12 @@ class MaskedOptions(ProcessOptions):
 
     name: ClassVar[str] = "masked"
     visibility: ClassVar[Visibility] = "bidirectional"
+    shows: ClassVar[Shows] = "mask"
     sampler: ClassVar[str] = "ancestral"
+    about: ClassVar[str] = (
+        "a masked-diffusion language model: it starts from hidden tokens and reveals them in any "
+        "order, so that it also fills holes inside a text"
+    )
 
     schedule: str = "linear"
     """``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``,
@@ -103,10 +118,40 @@ class MaskedOptions(ProcessOptions):
             raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
 
 
+class UniformOptions(MaskedOptions):
+    """Options of the uniform process: those of ``masked``, and how often a part of the text is given."""
+
+    name: ClassVar[str] = "uniform"
+    shows: ClassVar[Shows] = "token"
+    sampler: ClassVar[str] = "uniform"
+    about: ClassVar[str] = (
+        "a uniform-state diffusion language model: it starts from random words and changes any "
+        "of them until the last step, so that it also fills holes inside a text"
+    )
+
+    given: float = Field(0.5, ge=0, lt=1)
+    """Share of the training rows in which a part of the text is given, as a prompt or what surrounds a hole is: shown
+    as it is, and told to be. Half of them give a beginning, half any positions."""
+
+    def network(self) -> dict[str, Any]:
+        """Return that the network is told how noisy each position is: a wrong token looks like a right one."""
+        return {"time_input": True}
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network cannot see both sides, or is not told the noise level."""
+        super().check(config)
+        if not config.time_input:
+            raise Error("process uniform needs a network that is told the noise level: set backbone.time_input=true.")
+
+
 class SparseOptions(MaskedOptions):
     """Options of the sparse process: those of ``masked``, and how candidates are given."""
 
     name: ClassVar[str] = "sparse"
+    about: ClassVar[str] = (
+        "a sparse-distribution diffusion language model: it starts from hidden tokens that carry "
+        "weighted candidates and reveals them in any order, so that it also fills holes inside a text"
+    )
 
     candidates: int = Field(4, ge=0)
     """Candidates of an open position (K); 0 is masked diffusion."""
@@ -149,7 +194,12 @@ class FlattenOptions(ProcessOptions):
 
     name: ClassVar[str] = "sparse_flatten"
     visibility: ClassVar[Visibility] = "bidirectional"
+    shows: ClassVar[Shows] = "candidates"
     sampler: ClassVar[str] = "flatten"
+    about: ClassVar[str] = (
+        "the original sparse-distribution diffusion model, whose states show their own answer: "
+        "an object of study, not of use"
+    )
 
     candidates: int = Field(8, ge=1, le=64)
     """Candidates of a position (K)."""
@@ -183,6 +233,8 @@ class FlattenOptions(ProcessOptions):
         """Raise Error if the network takes no candidates, or believes another layout than the process was given."""
         if not config.candidate_input:
             raise Error("process sparse_flatten needs a network that takes candidates: set backbone.candidate_input.")
+        if not hasattr(config, "candidate_places"):
+            raise Error("process sparse_flatten needs a network that lays candidates out: set backbone=transformer.")
         if config.candidate_places != self.positions:
             raise Error(
                 f"process.positions is {self.positions} and backbone.candidate_places {config.candidate_places}"
@@ -190,18 +242,18 @@ class FlattenOptions(ProcessOptions):
             )
 
 
-def check_evidence(process: str, visibility: Visibility, options: Any, config: Any) -> None:
+def check_evidence(process: Any, options: Any, config: Any) -> None:
     """Raise Error if a network with these options takes no memory, or the process shows no clean query."""
     if not getattr(config, "memory_width", 0):
         raise Error("evidence needs a network that takes it: set backbone.memory_width to the index's width.")
     if config.model_type == "unmask-bytes":
         raise Error("backbone bytes takes no retrieved memory; set backbone=eco or transformer, or no evidence.")
-    if process == "sparse_flatten":
+    if process.shows == "candidates":
         raise Error(
-            "process sparse_flatten shows no token as it is, so no query can be given; set process=sparse, or "
+            f"process {process.name} shows no token as it is, so no query can be given; set process=sparse, or "
             "leave evidence out."
         )
     if not getattr(options, "isolate_documents", True):
         raise Error("evidence belongs to its own document: set process.isolate_documents=true.")
-    if getattr(config, "candidate_input", None) == "full" and visibility == "bidirectional":
+    if getattr(config, "candidate_input", None) == "full" and process.visibility == "bidirectional":
         raise Error("evidence goes with candidates pooled, not in full: set backbone.candidate_input=pooled.")

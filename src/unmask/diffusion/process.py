@@ -19,7 +19,7 @@ from unmask.data.batch import Batch
 from unmask.diffusion.likelihood import Likelihood
 from unmask.diffusion.options import ProcessOptions as ProcessOptions
 from unmask.diffusion.registry import PROCESSES as PROCESSES
-from unmask.diffusion.state import Prediction, State, Visibility
+from unmask.diffusion.state import Prediction, Shows, State, Visibility
 
 
 class Network(Protocol):
@@ -51,6 +51,10 @@ class Process(Protocol):
     Attributes:
         name: Its name in recipes.
         visibility: What its finished model may see.
+        shows: What an open position shows it; a sampler drives the models of a process that shows the same.
+        never: Ids that it never predicts.
+        likelihoods: The likelihoods that it has: ``default``, its own, and ``duel`` where positions can be decided one
+            by one in a deterministic order (``duel(model, batch, order, per_step, scored)``).
         told_length: Whether its network sees how many tokens a text has before it predicts any. The likelihood of a
             text is then that of a text of so many tokens, and who scores texts codes the number, too.
         sampler: Name of the sampler that its runs use by default.
@@ -58,6 +62,9 @@ class Process(Protocol):
 
     name: str
     visibility: Visibility
+    shows: Shows
+    never: tuple[int, ...]
+    likelihoods: tuple[str, ...]
     told_length: bool
     sampler: str
 

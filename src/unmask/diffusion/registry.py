@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from unmask.diffusion.schedules import Schedule
 
 PROCESSES: Registry[Any] = Registry("process", facts=lambda process: process.Options)
-"""Name -> class with an ``Options`` model and a constructor ``(options, mask_id, vocab_size)``; the last may be left
-out where no token is drawn at random."""
+"""Name -> class with an ``Options`` model and a constructor ``(options, vocabulary)``."""
 PROCESSES.at("causal", "unmask.diffusion.causal:Causal", "unmask.diffusion.options:CausalOptions")
 PROCESSES.at("masked", "unmask.diffusion.masked:Masked", "unmask.diffusion.options:MaskedOptions")
+PROCESSES.at("uniform", "unmask.diffusion.uniform:Uniform", "unmask.diffusion.options:UniformOptions")
 PROCESSES.at("sparse", "unmask.diffusion.sparse:Sparse", "unmask.diffusion.options:SparseOptions")
 PROCESSES.at("sparse_flatten", "unmask.diffusion.flatten:Flatten", "unmask.diffusion.options:FlattenOptions")
 
@@ -37,11 +37,16 @@ def check_schedule(name: str) -> None:
     Raises:
         Error: no such schedule, or ``polynomial`` without a power.
     """
-    head, _, tail = name.partition(":")
-    if head == "polynomial":
+    if name.partition(":")[0] == "polynomial":
         power_of(name)
-    elif not tail:
+    elif not is_code(name):
         SCHEDULES.check(name)
+
+
+def is_code(name: str) -> bool:
+    """Tell whether a schedule's name is that of somebody's own code (``package.module:function``)."""
+    head, _, tail = name.partition(":")
+    return bool(tail) and head != "polynomial"
 
 
 def power_of(name: str) -> float:

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unmask.diffusion.registry import SCHEDULES, power_of
+from unmask.diffusion.registry import SCHEDULES, is_code, power_of
 from unmask.errors import Error
+from unmask.own_code import check_allowed
 
 Schedule = Callable[[Float[Tensor, " N"]], Float[Tensor, " N"]]
 
@@ -68,20 +69,25 @@ def get_schedule(name: str) -> Schedule:
 
     Args:
         name: ``linear``, ``cosine``, ``raised_cosine``, ``sqrt``, ``sigmoid``, ``exponential``, ``polynomial:POWER``,
-            or ``package.module:function`` for one of the user's own, a differentiable function of a float64 tensor.
+            or ``package.module:function`` for one of the user's own, a differentiable function of a float64 tensor,
+            which is imported only where that is allowed (:mod:`unmask.own_code`).
 
     Raises:
-        Error: no such schedule, or it does not rise from 0 to 1.
+        Error: no such schedule, code that is not allowed, or it does not rise from 0 to 1.
     """
     head, _, tail = name.partition(":")
     if head == "polynomial":
         return polynomial(power_of(name))
-    if not tail:
+    if not is_code(name):
         return SCHEDULES.get(name)
+    check_allowed("the schedule", name)
     try:
         schedule: Schedule = getattr(importlib.import_module(head), tail)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise Error(f"schedule {name!r} cannot be imported ({error}); give it as package.module:function.") from error
+    except Exception as error:  # the user's own code may raise anything
+        raise Error(
+            f"schedule {name!r} cannot be imported ({error}); give it as package.module:function, and the folder of a "
+            "file of your own in PYTHONPATH."
+        ) from error
     _check(name, schedule)
     return schedule
 

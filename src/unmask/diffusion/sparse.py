@@ -30,12 +30,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import Likelihood, askable, masked_bound, without
 from unmask.diffusion.masked import Masked
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import SparseOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
-from unmask.diffusion.state import SparseState, State, Visibility
+from unmask.diffusion.state import Shows, SparseState, State, Visibility
 from unmask.diffusion.times import spread
 
 
@@ -62,14 +63,17 @@ class Sparse:
 
     name = SparseOptions.name
     visibility: Visibility = SparseOptions.visibility
+    shows: Shows = SparseOptions.shows
+    likelihoods = ("default",)
     told_length = True
     sampler = SparseOptions.sampler
     Options = SparseOptions
 
-    def __init__(self, options: SparseOptions, mask_id: int, vocab_size: int | None = None) -> None:
+    def __init__(self, options: SparseOptions, words: Vocabulary) -> None:
         self.options = options
-        self.mask_id = mask_id
-        self.masked = Masked(options, mask_id)
+        self.mask_id = words.mask
+        self.never = (words.mask,)
+        self.masked = Masked(options, words)
         self.candidates = options.candidates
 
     @property

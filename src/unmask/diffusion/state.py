@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unmask.diffusion.options import Shows as Shows
 from unmask.diffusion.options import Visibility as Visibility
 from unmask.diffusion.thought import Read, Thought
 
@@ -85,6 +86,9 @@ class State:
         thought: The text's own noised thought, and those of what came before; ``None``: there are none.
         latent: Final hidden states of an earlier, noisier answer to the same text (``Prediction.hidden``); 0 where
             there was none. ``None``: there is none.
+        level: Noise level of each position, where an open position shows a token that may be wrong: the probability
+            with which it was drawn anew; 0 where the token is given. ``None``: what is shown is right. A network with
+            a time input reads it in the place of ``t``.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -100,6 +104,11 @@ class State:
     slots: Float[Tensor, "B S D"] | None = None
     thought: Thought | None = None
     latent: Float[Tensor, "B T D"] | None = None
+    level: Float[Tensor, "B T"] | None = None
+
+    def opened(self, mask: int) -> Bool[Tensor, "B T"]:
+        """Return the positions that are not decided: those that show the mask, or a word that may be wrong."""
+        return self.tokens == mask if self.level is None else self.level > 0
 
     def to(self, device: torch.device | str) -> State:
         """Return the state on another device."""

@@ -42,7 +42,7 @@ from unmask.diffusion.noise import Noise
 from unmask.diffusion.passages import Passages, passages
 from unmask.diffusion.process import Corrupted, Network, Process
 from unmask.diffusion.schedules import get_schedule
-from unmask.diffusion.state import Prediction, State, Visibility
+from unmask.diffusion.state import Prediction, Shows, State, Visibility
 from unmask.diffusion.thought import Read, Thought, ThoughtOptions, stacks
 
 Change = Callable[[Passages, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -99,10 +99,11 @@ class Thinking:
         self.name: str = inner.name
         self.visibility: Visibility = inner.visibility
         self.told_length: bool = inner.told_length
+        self.shows: Shows = inner.shows
+        self.never = inner.never
+        self.likelihoods = inner.likelihoods
         self.sampler: str = inner.sampler
         self.schedule = get_schedule(options.schedule)
-        if hasattr(inner, "duel"):
-            self.duel = self._duel
 
     @property
     def asked_share(self) -> float:
@@ -193,7 +194,7 @@ class Thinking:
             found, draws=found.draws * (2 if self.options_of_thought.latent else 1), bound=self._of(found.bound)
         )
 
-    def _duel(
+    def duel(
         self, model: Network, batch: Batch, order: str = "peak", per_step: int = 1, scored: Tensor | None = None
     ) -> Likelihood:
         """Return the exact nats of each row for deterministic unmasking, passage by passage."""

@@ -97,7 +97,7 @@ def stacks(
         depth: N.
     """
     batch, passages = follows.shape
-    found, there = [], []
+    found, there, linked = [], [], follows
     for age in range(1, depth + 1):
         shift = torch.arange(passages, device=follows.device) - age
         source = shift.clamp(min=0)

@@ -148,7 +148,7 @@ def scorer(process: Any, likelihood: str, draws: int, seed: int) -> Callable[...
         return partial(process.likelihood, draws=draws, seed=seed)
     if likelihood != "duel":
         raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
-    if not hasattr(process, "duel"):
+    if likelihood not in process.likelihoods:
         raise Error(f"process {process.name} has no duel likelihood (its own is what it is); use --likelihood default.")
     duel: Callable[..., Likelihood] = process.duel
     return duel

@@ -8,7 +8,8 @@ Each sampler says what it promises (``Sampler.promise``), and is held to just th
 
     exact     distance from the truth, at every number of steps
     reverse   distance from q_N of :mod:`unmask.evaluation.reverse`, at every number of steps N; of a sampler that
-              reopens what it decided, from the law of :mod:`unmask.evaluation.remasked`
+              reopens what it decided, from the law of :mod:`unmask.evaluation.remasked`; of one whose open positions
+              show words, from that of :mod:`unmask.evaluation.redrawn`
     process   the same; it does not go to the truth
     limit     distance from the truth, at the numbers of steps that are at least ``DEEP`` times the words of a text
     none      nothing; the distance from the truth is the price
@@ -47,7 +48,7 @@ DEEP = 8
 
 def certifiable() -> list[str]:
     """Return the names of the samplers that show states which a known source can answer: not one process's own."""
-    return [name for name in SAMPLERS if SAMPLERS.get(name).processes is None]
+    return [name for name in SAMPLERS if SAMPLERS.facts(name).shows != "candidates"]
 
 
 @dataclass(frozen=True)
@@ -212,4 +213,6 @@ def _promised(sampler: Sampler, settings: Settings, ground: Ground) -> Float[Ten
         return ground.truth
     if promise not in ("reverse", "process") or steps is None:
         return None
+    if sampler.shows == "token":
+        return ground.redrawn.law(steps, settings.corrections)
     return ground.remasked.law(sampler.grid(settings)) if isinstance(sampler, Reopening) else ground.reverse.law(steps)

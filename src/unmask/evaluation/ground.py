@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unmask.diffusion.noise import Noise
+from unmask.evaluation.redrawn import RedrawnProcess
 from unmask.evaluation.remasked import RemaskedProcess
 from unmask.evaluation.reverse import ReverseProcess
 from unmask.evaluation.worlds import HMM
@@ -51,6 +52,11 @@ class Ground:
     def remasked(self) -> RemaskedProcess:
         """The reverse process that reopens decided positions, in this world."""
         return RemaskedProcess(self.world, self.length)
+
+    @cached_property
+    def redrawn(self) -> RedrawnProcess:
+        """The reverse process of uniform-state diffusion in this world."""
+        return RedrawnProcess(self.world, self.length)
 
     def numbers(self, state: SamplerState) -> Int[Tensor, " B"]:
         """Return the number of each row's text; K where it is not a full text of the world's words."""

@@ -15,7 +15,7 @@ Letters: N holes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from unmask.data.tokenizers import Tokenizer
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.holes import Hole, other_fills, unigram_fills
 from unmask.evaluation.overlap import corpus_bleu, corpus_chrf, rouge_l, sentence_bleu
-from unmask.sampling import Sampler, Settings, Vocabulary, generate
+from unmask.sampling import Sampler, Settings, generate
 from unmask.sampling.infill import hand_over_space, hole_requests, hole_texts, spaced_tokens
 
 
@@ -129,7 +129,7 @@ def fill_holes(
     Arguments: :func:`infilling`.
     """
     spaced = spaced_tokens(tokenizer, model.config.vocab_size)
-    vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id, spaced)
+    vocabulary = replace(tokenizer.vocabulary, spaced=spaced)
     asked = []
     for index, hole in enumerate(holes):
         _, space = hand_over_space(hole.left, vocabulary)

@@ -30,7 +30,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, stdtrit
 
 from unmask.errors import Error
 
@@ -186,6 +185,8 @@ def share_interval(hits: Reals, counts: Reals, *, level: float = 0.95) -> Interv
         (low, high) within 0 to 1, ``None`` as :func:`ratio_interval`. Of outcomes that are all the same, the documents
         are counted, as so many independent outcomes.
     """
+    from scipy.special import betaincinv, stdtrit  # takes as long to import as a recipe to read
+
     found = over_documents(hits, counts)
     if found is None:
         return None
@@ -204,6 +205,8 @@ def share_interval(hits: Reals, counts: Reals, *, level: float = 0.95) -> Interv
 
 def half_width(source: Source, level: float = 0.95) -> float:
     """Return t sqrt(V)."""
+    from scipy.special import stdtrit  # takes as long to import as a recipe to read
+
     return float(stdtrit(source[1], (1 + level) / 2)) * math.sqrt(source[0])
 
 

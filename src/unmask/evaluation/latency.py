@@ -36,7 +36,7 @@ class Latency:
         p99: 99th percentile of the same.
         tokens: Tokens written by one generation, all texts together.
         tokens_per_second: ``tokens`` / ``median``.
-        bytes_per_second: The same in UTF-8 bytes, which compares across tokenizers.
+        bytes_per_second: The same in bytes that they stand for, which compares across tokenizers.
         forwards: Network calls of one generation.
         repeats: Timed generations (R).
         warm: Whether an untimed generation came first; one that takes longer than the limit is the measure itself.

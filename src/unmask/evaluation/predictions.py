@@ -27,8 +27,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import without
 from unmask.diffusion.process import Corrupted
+from unmask.diffusion.uniform import Words, told_too
 from unmask.errors import Error
 from unmask.evaluation.batches import Scorer, batch_size_for, batches, token_rows
 from unmask.evaluation.finite import refuse_not_finite
@@ -148,7 +150,7 @@ def predict_corrupted(
                     corrupted = process.corrupt(_rows(batch, row, chosen.order[part]), seed)
                     at = _asked(corrupted, tokenizer.eos_id)
                     which = at.nonzero()[:, 0]
-                    answer = _answers(model, corrupted, at, tokenizer.mask_id)
+                    answer = _answers(model, corrupted, at, tokenizer)
                     number = torch.from_numpy(index)[row][which]
                     control = frequency(row[which], corrupted.targets[at])
                     parts.append([level[which], document[number], *answer, *control, _copied(corrupted, at)])
@@ -208,11 +210,15 @@ def _asked(corrupted: Corrupted, eos: int) -> Bool[Tensor, "B T"]:
     return (corrupted.weights > 0) & (corrupted.targets != eos)
 
 
-def _answers(model: Any, corrupted: Corrupted, at: Bool[Tensor, "B T"], mask: int) -> list[Tensor]:
+def _answers(model: Any, corrupted: Corrupted, at: Bool[Tensor, "B T"], tokenizer: MaskScorer) -> list[Tensor]:
     """Return correct, nats, confidence, squares and quartics of the asked positions, on the CPU."""
     device = model.device
     logits = model(corrupted.state.to(device), at=at.to(device)).logits
-    log_p = without(logits.float(), mask).log_softmax(-1)
+    log_p = without(logits.float(), tokenizer.mask_id).log_softmax(-1)
+    if corrupted.state.level is not None:  # the answer is silent about the word that is shown
+        special = (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+        words = Words(Vocabulary(*special, logits.shape[1]))
+        log_p = told_too(logits.float(), corrupted.state.to(device), at.to(device), words)
     target = corrupted.targets.to(device)[at.to(device)]
     best, token = log_p.max(-1)
     nats = -log_p.gather(1, target[:, None])[:, 0]

@@ -47,7 +47,7 @@ class TextQuality:
         repeated_4: Share of 4-grams that repeat one of the same text.
         entropy: Unigram entropy in bits a word.
         words: Mean words a text.
-        bytes: Mean UTF-8 bytes a text, as it is shown: what stands for bytes that are no text counts as it is printed.
+        bytes: Mean bytes a text: of UTF-8, or those that the texts stand for where they are said.
         texts: Number of texts (N).
     """
 
@@ -65,8 +65,14 @@ class TextQuality:
         return asdict(self)
 
 
-def text_quality(texts: Sequence[str]) -> TextQuality:
-    """Count texts. Measures of nothing (no words, no 4-grams) are 0."""
+def text_quality(texts: Sequence[str], sizes: Sequence[int] | None = None) -> TextQuality:
+    """Count texts. Measures of nothing (no words, no 4-grams) are 0.
+
+    Args:
+        texts: Texts as they are shown.
+        sizes: The bytes that each stands for, where it is shown otherwise (a byte that is no UTF-8 as U+FFFD).
+    """
+    sizes = [len(text.encode()) for text in texts] if sizes is None else sizes
     split = [words(text) for text in texts]
     counts = Counter(word for row in split for word in row)
     total = sum(counts.values())
@@ -80,7 +86,7 @@ def text_quality(texts: Sequence[str]) -> TextQuality:
         repeated_4=1.0 - sum(len(set(row)) for row in four) / said if said else 0.0,
         entropy=max(0.0, float(-(p * np.log2(p)).sum())),
         words=total / max(len(split), 1),
-        bytes=sum(len(text.encode()) for text in texts) / max(len(texts), 1),
+        bytes=sum(sizes) / max(len(texts), 1),
         texts=len(texts),
     )
 

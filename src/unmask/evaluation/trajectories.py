@@ -31,7 +31,7 @@ from unmask.sampling.mind import fresh, options_of
 from unmask.sampling.passages import read_passages
 
 OPEN = "·"
-"""Stands for an open position in a text so far."""
+"""Stands for an open position that shows no word in a text so far."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _array(numbers: torch.Tensor) -> Float[np.ndarray, ...]:
 
 
 def _so_far(tick: Tick, row: int, tokenizer: Tokenizer) -> str:
-    """Return a text with a sign at each open position."""
+    """Return a text with a sign at each open position that shows no word."""
     state = tick.state
     text = ""
     known: list[int] = []
@@ -212,7 +212,7 @@ def _so_far(tick: Tick, row: int, tokenizer: Tokenizer) -> str:
     ):
         if not valid:
             continue
-        if is_open:
+        if is_open and token == state.vocabulary.mask:
             text, known = text + tokenizer.decode(known) + OPEN, []
         else:
             known.append(token)

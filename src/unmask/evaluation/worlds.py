@@ -14,7 +14,7 @@ Letters: B rows, T positions, n asked positions, S hidden states, N words, V voc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,12 +47,13 @@ class HMM:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     def __post_init__(self) -> None:
-        """Refuse tables that are no distributions, and zeros that leave a context without any answer.
+        """Count the tokens; refuse tables that are no distributions, and zeros that leave a context without any answer.
 
         Raises:
             Error: which table is wrong.
         """
         states = len(self.start)
+        object.__setattr__(self, "vocabulary", replace(self.vocabulary, size=self.first + self.words))
         for name, table, rows in (("start", self.start[None], 1), ("transition", self.transition, states)):
             if table.shape != (rows, states) or not bool((table > 0).all()):
                 raise Error(f"{name} must hold {rows} x {states} probabilities above 0: any text must be possible.")
@@ -134,7 +135,8 @@ class HMM:
         """Answer with the exact distribution of each asked token.
 
         Bidirectional: given every visible token of the row; causal: given those before. Positions that are not valid
-        tell nothing, and neither do masks; special tokens have no probability.
+        tell nothing, and neither do masks; special tokens have no probability. Where tokens may be wrong
+        (``state.level``): given what is shown at all other positions, as the uniform process asks.
 
         Args:
             state: Rows that start with BOS.
@@ -150,7 +152,7 @@ class HMM:
             return self._read(state, cache)
         if state.visibility not in ("causal", "bidirectional"):
             raise Error(f"a world has no answer under {state.visibility!r} visibility.")
-        evidence = self._evidence(state.tokens, _valid(state))[:, 1:]
+        evidence = self._evidence(state.tokens, _valid(state), state.level)[:, 1:]
         rows, length = evidence.shape[:2]
         ahead = [self.start.expand(rows, -1)]
         for p in range(length - 1):
@@ -160,10 +162,13 @@ class HMM:
             behind = [torch.ones_like(belief[:, 0])]
             for p in range(length - 1, 0, -1):
                 behind.append(_normal((evidence[:, p] * behind[-1]) @ self.transition.T))
-            belief = belief * torch.stack(behind[::-1], 1) * evidence
+            belief = belief * torch.stack(behind[::-1], 1)
+            if state.level is None:
+                belief = belief * evidence
         logits = self._logits(belief)
         if state.visibility == "bidirectional":  # a visible word is certain
             seen = self._seen(state.tokens, _valid(state))
+            seen = seen if state.level is None else seen & (state.level == 0)
             certain = torch.full_like(logits, -torch.inf).scatter(2, state.tokens[:, 1:, None], 0.0)
             logits = torch.where(seen[:, 1:, None], certain, logits)
         logits = torch.cat([torch.zeros_like(logits[:, :1]), logits], 1)
@@ -177,10 +182,18 @@ class HMM:
     def _seen(self, tokens: Int[Tensor, "B T"], valid: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
         return valid & (tokens >= self.first) & (tokens < self.first + self.words)
 
-    def _evidence(self, tokens: Int[Tensor, "B T"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B T S"]:
-        """Return p(what is visible at a position | its state): 1 where no word is."""
+    def _evidence(
+        self, tokens: Int[Tensor, "B T"], valid: Bool[Tensor, "B T"], level: Float[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T S"]:
+        """Return p(what is visible at a position | its state): 1 where no word is, a mixture where it may be wrong."""
         word = (tokens - self.first).clamp(0, self.words - 1)
-        return self.emission.T[word].masked_fill(~self._seen(tokens, valid)[..., None], 1.0)
+        seen = self._seen(tokens, valid)[..., None]
+        sure = self.emission.T[word].masked_fill(~seen, 1.0)
+        if level is None:
+            return sure
+        r = level.to(sure.dtype)[..., None]
+        doubtful = (1 - r) * self.emission.T[word].masked_fill(~seen, 0.0) + r / self.vocabulary.words
+        return torch.where((r > 0) & valid[..., None], doubtful, sure)
 
     def _read(self, state: State, cache: KVCache) -> Prediction:
         """Read new tokens on top of a cache and answer for the token after the last one."""

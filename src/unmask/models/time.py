@@ -1,6 +1,6 @@
 """The noise level as a network reads it.
 
-Letters: B batch, D width.
+Letters: B batch, T tokens, D width.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ class TimeEmbedding(nn.Module):
         self.features = features
         self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
 
-    def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 1 D"]:
-        """Embed t in (0, 1]."""
+    def forward(self, t: Float[Tensor, " B"] | Float[Tensor, "B T"]) -> Float[Tensor, "B 1 D"] | Float[Tensor, "B T D"]:
+        """Embed the level in [0, 1] of each row, or of each position."""
+        t = t[:, None] if t.ndim == 1 else t
         half = self.features // 2
         frequency = torch.exp(-math.log(10000.0) * torch.arange(half, device=t.device) / half)
-        angle = 1000.0 * t.float()[:, None] * frequency
-        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))[:, None]
+        angle = 1000.0 * t.float()[..., None] * frequency
+        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))

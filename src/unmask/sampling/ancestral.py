@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unmask.diffusion.state import Visibility
+from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.carry import carried_on, carries, most_candidates, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Settings, Vocabulary
@@ -41,7 +41,7 @@ class Ancestral:
 
     name: ClassVar[str] = FACTS.name
     visibility: ClassVar[Visibility] = FACTS.visibility
-    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    shows: ClassVar[Shows] = FACTS.shows
     uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8},)
 

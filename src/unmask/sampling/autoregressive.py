@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.state import Prediction, State, Visibility
+from unmask.diffusion.state import Prediction, Shows, State, Visibility
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
@@ -39,7 +39,7 @@ class Autoregressive:
 
     name: ClassVar[str] = FACTS.name
     visibility: ClassVar[Visibility] = FACTS.visibility
-    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    shows: ClassVar[Shows] = FACTS.shows
     uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"temperature": 0.8},

@@ -78,19 +78,46 @@ def _draw(
     greedy = temperature == 0
     if bool(greedy.all()):
         return Drawn(best, peak, peak)
-    shaped = plain
-    if bool((temperature != 1).any()):
-        # from the peak down, so that a tiny temperature leaves the peak at 0 and takes the rest to -inf
-        below = logits - logits.amax(-1, keepdim=True)
-        shaped = (below / temperature.masked_fill(greedy, 1.0)[:, None]).softmax(-1)
-    shaped = _keep_top_p(_keep_top_k(shaped, top_k), top_p)
-    cumulative = shaped.cumsum(-1)
+    token = torch.where(greedy, best, picked(_shaped(logits, plain, temperature, top_k, top_p), uniform))
+    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak)
+
+
+def shaped(
+    logits: Float[Tensor, "n V"],
+    temperature: Float[Tensor, " n"],
+    top_k: Int[Tensor, " n"],
+    top_p: Float[Tensor, " n"],
+    forbidden: Bool[Tensor, "n V"],
+) -> Float[Tensor, "n V"]:
+    """Return the distribution that :func:`draw` draws from, float64. Arguments and errors: as there."""
+    logits = logits.to(torch.float64, copy=True).masked_fill_(forbidden, -torch.inf)
+    plain = logits.softmax(-1)
+    if not len(plain):
+        return plain
+    peak, best = plain.max(-1)
+    refuse_nan(peak, logits)
+    whole = _shaped(logits, plain, temperature, top_k, top_p)
+    whole = whole / whole.sum(-1, keepdim=True)
+    sure = torch.zeros_like(whole).scatter(1, best[:, None], 1.0)
+    return torch.where((temperature == 0)[:, None], sure, whole)
+
+
+def picked(mass: Float[Tensor, "n V"], uniform: Float[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Draw one token a position from masses, which need not sum to 1."""
+    cumulative = mass.cumsum(-1)
     total = cumulative[:, -1:]
     # Rounding must not reach the total itself: then no entry is above the target.
     target = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    token = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    token = torch.where(greedy, best, token)
-    return Drawn(token, plain.gather(1, token[:, None])[:, 0], peak)
+    return torch.searchsorted(cumulative, target, right=True)[:, 0]
+
+
+def _shaped(logits: Tensor, plain: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+    whole = plain
+    if bool((temperature != 1).any()):
+        # from the peak down, so that a tiny temperature leaves the peak at 0 and takes the rest to -inf
+        below = logits - logits.amax(-1, keepdim=True)
+        whole = (below / temperature.masked_fill(temperature == 0, 1.0)[:, None]).softmax(-1)
+    return _keep_top_p(_keep_top_k(whole, top_k), top_p)
 
 
 def refuse_nan(peak: Float[Tensor, " n"], logits: Float[Tensor, "n V"]) -> Float[Tensor, " n"]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.errors import Error
-from unmask.sampling.categorical import Drawn, draw
+from unmask.sampling.categorical import Drawn, draw, shaped
 from unmask.sampling.state import SamplerState
 
 
@@ -73,11 +73,21 @@ def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
     Mask, BOS and padding are never drawn; neither is EOS where given words follow, where a word was taken back, or
     where the user said so.
     """
-    row = at.nonzero()[:, 0]
     uniform = state.noise.uniform("token", at.shape[1])[at]
-    return draw(
-        logits,
-        uniform,
+    return draw(logits, uniform, *_shape(state, at, logits))
+
+
+def believed_words(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """Return the distribution that :func:`propose` draws from, float64."""
+    return shaped(logits, *_shape(state, at, logits))
+
+
+def _shape(
+    state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return temperature, top-k, top-p and forbidden tokens of each asked position."""
+    row = at.nonzero()[:, 0]
+    return (
         temperature_of(state)[row],
         state.setting("top_k").clamp(max=logits.shape[1]).long()[row],
         state.setting("top_p")[row],

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from unmask.diffusion.state import Visibility
+from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.carry import carried_on, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import doubt_of
@@ -41,7 +41,7 @@ class EntropyBound:
 
     name: ClassVar[str] = FACTS.name
     visibility: ClassVar[Visibility] = FACTS.visibility
-    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    shows: ClassVar[Shows] = FACTS.shows
     uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"entropy_budget": 0.0},

@@ -22,7 +22,7 @@ from torch import Tensor
 from unmask.diffusion.flatten import flattened
 from unmask.diffusion.schedules import cosine
 from unmask.diffusion.sparse import top_candidates
-from unmask.diffusion.state import SparseState, Visibility
+from unmask.diffusion.state import Shows, SparseState, Visibility
 from unmask.sampling.carry import carried
 from unmask.sampling.decide import commit, forbidden_at, propose, temperature_of
 from unmask.sampling.doubt import peak_of
@@ -39,7 +39,7 @@ class Flatten:
 
     name: ClassVar[str] = FACTS.name
     visibility: ClassVar[Visibility] = FACTS.visibility
-    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    shows: ClassVar[Shows] = FACTS.shows
     uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"renoise": "kept"}, {"renoise": "replaced"})
 

@@ -5,15 +5,16 @@ For a range of lengths every combination is tried; when there are too many, the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import torch
 
 from unmask.data.tokenizers import Tokenizer
-from unmask.errors import Error
+from unmask.sampling.holes import parse_holes as parse_holes
+from unmask.sampling.holes import parse_length as parse_length
 from unmask.sampling.loop import Sample
 from unmask.sampling.request import Request, Settings, Vocabulary, canvas
 
@@ -29,40 +30,6 @@ class HoleRequest:
     spans: tuple[tuple[int, int], ...]
 
 
-def parse_holes(text: str, marker: str | None = None) -> list[str]:
-    """Return the pieces of text around the holes.
-
-    Args:
-        text: Holes are runs of two or more underscores.
-        marker: Another sign for a hole, exactly as it stands; underscores are then text.
-
-    Raises:
-        Error: no hole, or an empty marker.
-    """
-    if marker == "":
-        raise Error("the hole marker is empty; give some text, such as --hole '[]'.")
-    pieces = re.split(r"_{2,}", text) if marker is None else text.split(marker)
-    if len(pieces) < 2:
-        sign = "two or more underscores" if marker is None else repr(marker)
-        raise Error(f"the text has no hole; write {sign} where a word is missing.")
-    return pieces
-
-
-def parse_length(length: int | str) -> tuple[int, int]:
-    """Return the shortest and longest hole of ``4`` or ``"2-6"``.
-
-    Raises:
-        Error: neither a number nor a range, or an empty one.
-    """
-    match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(length))
-    if not match:
-        raise Error(f"hole length {length!r} is neither a number of tokens nor a range such as 2-6.")
-    low, high = int(match[1]), int(match[2] or match[1])
-    if not 1 <= low <= high:
-        raise Error(f"hole length {length!r} must start at 1 or more and not end before it starts.")
-    return low, high
-
-
 def layouts(holes: int, low: int, high: int) -> list[tuple[int, ...]]:
     """Return the combinations of hole lengths to try."""
     span = range(low, high + 1)
@@ -71,6 +38,7 @@ def layouts(holes: int, low: int, high: int) -> list[tuple[int, ...]]:
     return [(n,) * holes for n in span]
 
 
+@lru_cache(maxsize=4)
 def spaced_tokens(tokenizer: Tokenizer, size: int | None = None) -> torch.Tensor | None:
     """Return which tokens begin with a space; ``None`` if no word does, so that a space is its own token (bytes)."""
     spaced = [tokenizer.decode_bytes([i])[:1] == b" " for i in range(tokenizer.vocab_size)]

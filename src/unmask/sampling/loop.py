@@ -13,14 +13,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unmask.diffusion.state import Visibility
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.sampling.finished import Sample
 from unmask.sampling.mind import passages_of
 from unmask.sampling.passages import write_passages
 from unmask.sampling.request import Request, Vocabulary
-from unmask.sampling.sampler import Sampler, check_visibility
+from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 
 
@@ -40,7 +39,7 @@ def ticks(
     vocabulary: Vocabulary,
     *,
     batch_size: int = 8,
-    visibility: Visibility | None = None,
+    process: Any = None,
     leave: Callable[[tuple[int, ...], SamplerState], Bool[Tensor, " B"]] | None = None,
 ) -> Iterator[Tick]:
     """Yield every moment: the opening of each batch, then each step. The base of ``generate`` and ``frames``.
@@ -53,7 +52,7 @@ def ticks(
         requests: What to write.
         vocabulary: The special tokens.
         batch_size: Most rows in one network call.
-        visibility: That of the process that trained the model, to be checked; ``None``: the caller has checked.
+        process: What trained the model (or what is known of it), to be checked; ``None``: the caller has checked.
         leave: Asked between steps, with the requests' numbers and their state, which rows leave unfinished.
 
     Raises:
@@ -61,8 +60,8 @@ def ticks(
     """
     if batch_size < 1:
         raise Error(f"batch_size is {batch_size}; it must be at least 1.")
-    if visibility is not None:
-        check_visibility(sampler, visibility)
+    if process is not None:
+        check_drives(sampler, process)
     context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     longest = max((len(r.tokens) for r in requests), default=0)
     if context is not None and longest > context:
@@ -99,7 +98,7 @@ def generate(
     vocabulary: Vocabulary,
     *,
     batch_size: int = 8,
-    visibility: Visibility | None = None,
+    process: Any = None,
 ) -> list[Sample]:
     """Return the finished texts in the order of the requests. Arguments and errors: :func:`ticks`.
 
@@ -109,11 +108,11 @@ def generate(
     if options is not None and too_long(options, requests):
 
         def write(part: list[Request]) -> list[Sample]:
-            return generate(model, sampler, part, vocabulary, batch_size=batch_size, visibility=visibility)
+            return generate(model, sampler, part, vocabulary, batch_size=batch_size, process=process)
 
         return write_passages(model, options, requests, vocabulary, write)
     finished: dict[int, Sample] = {}
-    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
+    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, process=process):
         collect(tick, finished)
     return [finished[i] for i in range(len(requests))]
 
@@ -125,10 +124,10 @@ def frames(
     vocabulary: Vocabulary,
     *,
     batch_size: int = 8,
-    visibility: Visibility | None = None,
+    process: Any = None,
 ) -> Iterator[tuple[tuple[int, ...], Frame]]:
     """Yield (numbers of the requests in the rows, frame) step by step. Arguments and errors: :func:`ticks`."""
-    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=visibility):
+    for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, process=process):
         yield tick.which, tick.frame
 
 

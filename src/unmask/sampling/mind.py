@@ -70,7 +70,12 @@ def in_mind(model: Any, state: SamplerState, view: State) -> State:
 
 
 def thought_on(
-    model: Any, before: SamplerState, after: SamplerState, answer: Prediction, index: Int[Tensor, " b"]
+    model: Any,
+    before: SamplerState,
+    after: SamplerState,
+    answer: Prediction,
+    index: Int[Tensor, " b"],
+    share: Float[Tensor, " b"] | None = None,
 ) -> SamplerState:
     """Return the state after a step, with what the answer changed in the minds of the rows that were asked.
 
@@ -80,11 +85,12 @@ def thought_on(
         after: The state after it.
         answer: What the network said about the rows of ``index``.
         index: Their numbers.
+        share: Their noise level after the step; ``None``: the share of open positions.
     """
     options = options_of(model)
     if options is not None and answer.thought is not None:
         thought = before.thought or fresh(options, before.key)
-        share = after.masked_fraction[index]
+        share = after.masked_fraction[index] if share is None else share
         believed = answer.thought.float()
         time = thought_time(share, options.pace)
         then = levels(time, believed, get_schedule(options.schedule), options.saliency)

@@ -4,7 +4,8 @@
     keywords    S = log sum over places p and keywords k of prod_j P(x_(p+j) = k_j)
 
 The second is the log of how often a keyword is expected, if open positions were drawn on their own from the network's
-answer; decided ones count as they are. A text that already says one is left alone.
+answer (of a word that may be wrong: what all the others say of it); decided ones count as they are. A text that
+already says one is left alone.
 
 Letters: B batch, T tokens, V vocabulary, n open positions, m different tokens, C cells, E channels.
 """
@@ -65,7 +66,7 @@ def keywords(words: Sequence[Sequence[int]], mask: int) -> Score:
             raise Error(
                 "keywords are looked for at all open places, and this run knows the next alone; steer --toward."
             )
-        opened = state.tokens == mask
+        opened = state.opened(mask)
         wanted = torch.tensor(needed, device=opened.device)
         logp = without(answer.logits.float(), mask).log_softmax(-1)[:, wanted]
         said = torch.where(state.tokens[..., None] == wanted, 0.0, _NEVER)

@@ -42,7 +42,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from unmask.diffusion.state import Visibility
+from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.ancestral import decided
 from unmask.sampling.carry import carries
 from unmask.sampling.decide import reopen
@@ -66,7 +66,7 @@ class Remasking:
 
     name: ClassVar[str] = FACTS.name
     visibility: ClassVar[Visibility] = FACTS.visibility
-    processes: ClassVar[frozenset[str] | None] = FACTS.processes
+    shows: ClassVar[Shows] = FACTS.shows
     uses: ClassVar[frozenset[str]] = FACTS.uses
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"remask": "rescale", "remask_strength": 0.2},

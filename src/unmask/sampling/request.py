@@ -1,15 +1,17 @@
-"""What a user asks of a sampler: settings, a canvas with open positions, and the ids of the special tokens."""
+"""What a user asks of a sampler: settings, and a canvas with open positions."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
+from unmask.data.vocabulary import Vocabulary as Vocabulary
 from unmask.errors import Error, wrong_count
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
     from torch import Tensor
 
     from unmask.diffusion.thought import Thought
@@ -52,6 +54,9 @@ class Settings:
             (``kept``), or are replaced by random ones with probability n(t) (``replaced``).
         candidates: Weighted candidates that an open position carries to the next step, where the model takes them;
             ``None``: as many as it was trained with.
+        corrections: Words that ``uniform`` draws anew after each step, one at a time given all the others, at the noise
+            level just reached: a Gibbs step each, which takes a network call and repairs what words drawn side by side
+            got wrong.
     """
 
     steps: int = 32
@@ -75,6 +80,7 @@ class Settings:
     remask_hold: float | None = None
     renoise: Literal["kept", "replaced"] | None = None
     candidates: int | None = None
+    corrections: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
@@ -82,9 +88,13 @@ class Settings:
         Raises:
             Error: which setting is wrong, and its range.
         """
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise Error(f"{name} is {value}; it must be a finite number.")
         counts = (
             wrong_count("steps", self.steps, 1),
             wrong_count("top_k", self.top_k, 0, "all tokens"),
+            wrong_count("corrections", self.corrections, 0),
             None if self.candidates is None else wrong_count("candidates", self.candidates, 0),
         )
         for text in counts:
@@ -166,25 +176,6 @@ def refuse_unused(sampler: str, uses: Collection[str], names: Collection[str]) -
             raise Error(
                 f"the {sampler!r} sampler does not use {name}; leave it out. It uses: {', '.join(sorted(uses))}."
             )
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Ids of the special tokens, and which tokens begin with a space.
-
-    Attributes:
-        pad: Fills what lies behind the end of a text.
-        bos: First token of every text; never drawn.
-        eos: End of text.
-        mask: Stands at open positions; never drawn.
-        spaced: True for tokens that begin with a space. Needed only where a request has ``lead`` positions.
-    """
-
-    pad: int = 0
-    bos: int = 1
-    eos: int = 2
-    mask: int = 3
-    spaced: Bool[Tensor, " V"] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unmask.diffusion.process import Network
-from unmask.diffusion.state import SparseState, State, Visibility
+from unmask.diffusion.state import Shows, SparseState, State, Visibility
 from unmask.sampling.registry import SAMPLERS as SAMPLERS
 from unmask.sampling.registry import check_drives as check_drives
-from unmask.sampling.registry import check_visibility as check_visibility
 from unmask.sampling.registry import drives as drives
 from unmask.sampling.request import Request, Settings, Vocabulary, refuse_unused
 from unmask.sampling.state import Frame, SamplerState, begin
@@ -36,14 +35,14 @@ class Sampler(Protocol):
     Attributes:
         name: Its name in recipes and on the command line.
         visibility: What the model that it drives may see.
-        processes: The processes whose models it drives; ``None``: all of its visibility.
+        shows: What the open positions of its states show.
         uses: The settings that mean something to it.
         variants: Settings, besides the defaults, that ``unmask certify`` puts to the test when it is given none.
     """
 
     name: ClassVar[str]
     visibility: ClassVar[Visibility]
-    processes: ClassVar[frozenset[str] | None]
+    shows: ClassVar[Shows]
     uses: ClassVar[frozenset[str]]
     variants: ClassVar[tuple[Mapping[str, Any], ...]]
 

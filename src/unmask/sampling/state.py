@@ -131,13 +131,14 @@ class Frame:
 
     Attributes:
         step: Steps that each row has taken.
-        tokens: Ids; the mask id at open positions.
+        tokens: Ids; the mask id at open positions that show no word.
         committed: Decided positions of the text.
         changed: Positions that this step decided, reopened or closed.
         valid: Positions of the text.
         confidence: As in the state.
         candidates: Weighted candidates of open positions; ``None``: there are none.
         thought: The clean thought that the model believes in; ``None``: it has none, or was not asked yet.
+        doubtful: Whether open positions show words, which may be wrong.
     """
 
     step: Int[Tensor, " B"]
@@ -148,6 +149,7 @@ class Frame:
     confidence: Float[Tensor, "B T"]
     candidates: SparseState | None = None
     thought: Float[Tensor, "B C E"] | None = None
+    doubtful: bool = False
 
 
 def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:

@@ -142,7 +142,7 @@ class Steered(nn.Module):
         with torch.enable_grad():
             cells = state.thought.cells.detach().requires_grad_()
             view = replace(state, thought=replace(state.thought, cells=cells))
-            answer = self.network(view, at=state.tokens == self.mask)
+            answer = self.network(view, at=state.opened(self.mask))
             score = self.score(view, answer)
             if score.shape != (len(cells),):
                 raise Error(f"a property gives one number a row, [{len(cells)}], not {list(score.shape)}.")

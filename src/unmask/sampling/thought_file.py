@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from unmask.data.cache import by_umask
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
+from unmask.lines import shell
 from unmask.sampling.kept import Kept
 
 FORMAT = 1
@@ -72,11 +73,7 @@ def write_thought(path: str | Path, thought: ThoughtFile) -> None:
         Error: the place cannot be written to, or holds something else.
     """
     path, kept, origin = Path(path), thought.kept, thought.origin
-    if path.is_file() and path.stat().st_size:
-        try:
-            _header(path)
-        except Error as error:
-            raise Error(f"{path} exists and is no thought; name another file for --output.") from error
+    refuse_other(path)
     header = {
         "format": FORMAT,
         "kind": KIND,
@@ -105,6 +102,19 @@ def write_thought(path: str | Path, thought: ThoughtFile) -> None:
         raise Error(f"the thought {path} cannot be written ({why}); choose another place.") from error
 
 
+def refuse_other(path: Path) -> None:
+    """Refuse to write over a file that is neither empty nor a thought.
+
+    Raises:
+        Error: it holds something else.
+    """
+    if path.is_file() and path.stat().st_size:
+        try:
+            _header(path)
+        except Error as error:
+            raise Error(f"{path} exists and is no thought; name another file for --output.") from error
+
+
 def read_thought(path: str | Path) -> ThoughtFile:
     """Read a thought file.
 
@@ -125,8 +135,8 @@ def read_thought(path: str | Path) -> ThoughtFile:
             ended=bool(header["ended"]),
             **tensors,
         )
-    except (SafetensorError, ValidationError, KeyError, TypeError, ValueError) as error:
-        why = " ".join(str(error).split())
+    except (SafetensorError, ValidationError, KeyError, TypeError, ValueError, Error, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
         raise Error(f"the thought {path} is damaged ({why}); {_AGAIN}.") from error
     return ThoughtFile(kept, options, origin)
 
@@ -153,13 +163,14 @@ def check_origin(path: str | Path, thought: ThoughtFile, options: ThoughtOptions
 def _header(path: Path) -> dict[str, Any]:
     """Return the metadata of a thought file whose format we read."""
     if not path.is_file():
-        raise Error(f"there is no thought {path}; make one with: unmask thoughts save RUN --text TEXT --output {path}")
+        make = f"unmask thoughts save RUN --text TEXT --output {shell(path)}"
+        raise Error(f"there is no thought {path}; make one with: {make}")
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["unmask"])
         if header["kind"] != KIND or not isinstance(header["format"], int):
             raise ValueError("another kind of file")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Error(f"{path} is not a thought; make one with: unmask thoughts save RUN --output FILE") from error
     if header["format"] > FORMAT:
         raise Error(

@@ -1,14 +1,15 @@
 """Trace files: a sampling run, frame by frame, as JSON lines (gzip if the name ends in .gz); replay needs no run.
 
-    {"format": 1, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
+    {"format": 1 or 2, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
      "requests": [{"length", "index", "settings"}], "created"}
-    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length",
+    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "open": [position, ...],
                "candidates": [[position, [[token, mass], ...]], ...]}], "strings": {token: text}}
     ...
     {"end": number of frames}
 
 Frames hold what changed since the request's last frame; a position that opens again is set to the mask id. The first
-frame of a request holds its given words. ``candidates`` are there for models that carry them: those of all open
+frame of a request holds its given words. Format 2 has ``open``: the open positions that show a word which may change,
+in traces of samplers that show such. ``candidates`` are there for models that carry them: those of all open
 positions, masses to four digits. ``strings`` brings the tokens seen for the first time: their text, or their
 bytes as a list of numbers where they are not UTF-8 by themselves.
 """
@@ -17,29 +18,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any
 
 import torch
 
 from unmask.data.tokenizers import Tokenizer
 from unmask.diffusion.state import SparseState
 from unmask.errors import Error
+from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.state import Frame
+from unmask.sampling.trace_header import KIND, check_header, missing, not_a_trace, open_trace, refuse_other
 
-FORMAT = 1
-KIND = "unmask-trace"
-
-
-def _open(path: Path, mode: str) -> TextIO:
-    raw = gzip.GzipFile(path, mode + "b") if path.suffix == ".gz" else path.open(mode + "b")
-    return TextIOWrapper(cast(BinaryIO, raw), encoding="utf-8")
+_LONGEST, _MOST_PLACES, _MOST_SHOWN = 1 << 26, 1 << 22, 1 << 28
+"""Characters of a line, places of all texts, and of all frames: far above what a run writes."""
 
 
 class TraceWriter:
@@ -68,12 +66,14 @@ class TraceWriter:
     ) -> None:
         self._tokenizer = tokenizer
         self._mask = vocabulary.mask
+        self._doubtful = sampler in SAMPLERS and SAMPLERS.facts(sampler).shows == "token"
         self._told: set[int] = set()
         self._last = [[vocabulary.mask] * len(r.tokens) for r in requests]
+        self._open: list[set[int]] = [set() for _ in requests]
         self._frames = 0
         special = {"pad": vocabulary.pad, "bos": vocabulary.bos, "eos": vocabulary.eos, "mask": vocabulary.mask}
         header = {
-            "format": FORMAT,
+            "format": 2 if self._doubtful else 1,
             "kind": KIND,
             "sampler": sampler,
             "run": run,
@@ -82,9 +82,9 @@ class TraceWriter:
             "requests": [{"length": len(r.tokens), "index": r.index, "settings": asdict(r.settings)} for r in requests],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        _refuse_other(Path(path))
+        refuse_other(Path(path))
         try:
-            self._file = _open(Path(path), "w")
+            self._file = open_trace(Path(path), "w")
         except OSError as error:
             raise Error(f"the trace {path} cannot be written: {error.strerror}; choose another place.") from error
         self._line(header)
@@ -95,8 +95,12 @@ class TraceWriter:
         tokens, confidence = frame.tokens.tolist(), frame.confidence.tolist()
         lengths = frame.valid.sum(1).tolist()
         for row, request in enumerate(which):
-            last = self._last[request]
-            changed = [p for p in range(min(lengths[row], len(last))) if tokens[row][p] != last[p]]
+            last, opened = self._last[request], self._open[request]
+            if self._doubtful:
+                shown = ~frame.committed[row] & frame.valid[row] & (frame.tokens[row] != self._mask)
+                self._open[request] = set(shown.nonzero()[:, 0].tolist())
+            closed = opened - self._open[request]  # their words may stay, and be believed otherwise in the end
+            changed = [p for p in range(min(lengths[row], len(last))) if tokens[row][p] != last[p] or p in closed]
             for p in changed:
                 token = last[p] = tokens[row][p]
                 if token not in self._told and token != self._mask:
@@ -104,6 +108,8 @@ class TraceWriter:
                     strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
             sets = [[p, last[p], round(confidence[row][p], 5)] for p in changed]
             entry = {"request": request, "step": int(frame.step[row]), "set": sets, "length": lengths[row]}
+            if self._doubtful:
+                entry["open"] = sorted(self._open[request])
             if frame.candidates is not None:
                 entry["candidates"] = _listed(frame.candidates, row)
                 for token in {token for _, given in entry["candidates"] for token, _ in given} - self._told:
@@ -141,19 +147,6 @@ def _listed(candidates: SparseState, row: int) -> list[list[Any]]:
         pairs = zip(tokens[position].tolist(), mass[position].tolist(), strict=True)
         found.append([position, [[token, round(m, 4)] for token, m in pairs if m > 0]])
     return found
-
-
-def _refuse_other(path: Path) -> None:
-    """Refuse to write over a file that is neither empty nor a trace: it may be a corpus, or weights."""
-    if not path.is_file() or not path.stat().st_size:
-        return
-    try:
-        with _open(path, "r") as file:
-            known = f'"kind":"{KIND}"' in file.readline(1 << 16)
-    except (OSError, EOFError, ValueError):
-        known = False
-    if not known:
-        raise Error(f"{path} exists and is no trace; name another file for --trace.")
 
 
 def _readable(data: bytes) -> str | list[int]:
@@ -204,22 +197,22 @@ def read_trace(path: str | Path) -> Trace:
     """
     lines, broken = _lines(Path(path))
     header = lines[0] if lines else {}
-    if header.get("kind") != KIND:
-        raise Error(f"{path} is not a trace; make one with: unmask sample RUN --trace FILE")
-    if header.get("format") != FORMAT:
-        raise Error(
-            f"trace {path} has format {header.get('format')}, this version reads {FORMAT}; "
-            "upgrade with: pip install -U unmask"
-        )
+    check_header(header, path)
     whole = not broken and len(lines) > 1 and lines[-1].get("end") == len(lines) - 2
     body = lines[1:-1] if whole else [line for line in lines[1:] if "rows" in line]
     strings: dict[int, bytes] = {}
     try:
+        _check_header(header)
         canvases = [_Canvas(r["length"], header["vocabulary"]["mask"]) for r in header["requests"]]
-        frames = []
+        frames, cells = [], 0
         for line in body:
             for token, text in line.get("strings", {}).items():
-                strings[int(token)] = text.encode() if isinstance(text, str) else bytes(text)
+                strings[int(token)] = (
+                    text.encode() if isinstance(text, str) else b"".join(bytes([byte]) for byte in text)
+                )
+            cells += sum(len(canvases[row["request"]].tokens) for row in line["rows"])
+            if cells > _MOST_SHOWN:
+                raise ValueError(f"its frames have more than {_MOST_SHOWN:,} places")
             frames.append(_frame(line["rows"], canvases, header["vocabulary"]))
             told = {*strings, header["vocabulary"]["mask"]}
             for row in line["rows"]:
@@ -230,8 +223,8 @@ def read_trace(path: str | Path) -> Trace:
                 raise ValueError(f"token {unknown[0]} has no text")
         if not frames:
             raise ValueError("it holds no frame")
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        why = error if type(error) is ValueError else repr(error)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError) as error:
+        why = " ".join((str(error) if type(error) is ValueError else repr(error)).split())[:200]
         raise Error(f"trace {path} is damaged ({why}); record it again with --trace.") from error
     return Trace(header, tuple(frames), strings, whole)
 
@@ -240,21 +233,35 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
     """Return the lines that are whole, and whether the file breaks off within one."""
     lines: list[dict[str, Any]] = []
     try:
-        with _open(path, "r") as file:
-            for text in file:
+        with open_trace(path, "r") as file:
+            while text := file.readline(_LONGEST + 1):
+                if len(text) > _LONGEST:
+                    raise ValueError(f"a line has more than {_LONGEST:,} characters")
                 lines.append(json.loads(text))
                 if not isinstance(lines[-1], dict):
                     raise ValueError("a line is not an object")
     except FileNotFoundError as error:
-        raise Error(f"there is no trace {path}; make one with: unmask sample RUN --trace {path}") from error
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+        raise missing(path) from error
+    except (ValueError, EOFError, RecursionError, zlib.error, gzip.BadGzipFile) as error:
         rest = lines and not isinstance(error, gzip.BadGzipFile)
         if not rest:
-            raise Error(f"{path} is not a trace; make one with: unmask sample RUN --trace FILE") from error
+            raise not_a_trace(path) from error
         return [line for line in lines if isinstance(line, dict)], True
     except OSError as error:
         raise Error(f"the trace {path} cannot be read: {error.strerror or error}; give a file of --trace.") from error
     return lines, False
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    """Refuse a header whose values are not what they are for, or whose texts would take all memory."""
+    if not all(isinstance(header.get(name), str) for name in ("sampler", "run", "created")):
+        raise ValueError("its sampler, run and date are no text")
+    special = header["vocabulary"]
+    if special.keys() != {"pad", "bos", "eos", "mask"} or not all(type(i) is int and i >= 0 for i in special.values()):
+        raise ValueError("its vocabulary holds no token ids")
+    lengths = [request["length"] for request in header["requests"]]
+    if not all(type(length) is int and length > 0 for length in lengths) or sum(lengths) > _MOST_PLACES:
+        raise ValueError(f"its requests have no lengths, or more than {_MOST_PLACES:,} places")
 
 
 class _Canvas:
@@ -264,6 +271,7 @@ class _Canvas:
         self.tokens = [mask] * length
         self.confidence = [0.0] * length
         self.length = length
+        self.open: set[int] = set()
 
 
 def _frame(
@@ -278,9 +286,18 @@ def _frame(
     for i, row in enumerate(rows):
         canvas = canvases[row["request"]]
         for position, token, trust in row["set"]:
+            if not 0 <= position < len(canvas.tokens):
+                raise IndexError(f"position {position} of a text of {len(canvas.tokens)}")
             canvas.tokens[position], canvas.confidence[position] = token, trust
             changed[i, position] = row["step"] > 0
+        shown = set(row.get("open", []))
+        if not all(type(place) is int and 0 <= place < len(canvas.tokens) for place in shown):
+            raise IndexError(f"an open position outside a text of {len(canvas.tokens)}")
+        closed, canvas.open = canvas.open - shown, shown
+        changed[i, sorted(closed)] = True
         n = row["length"]
+        if not 0 <= n <= len(canvas.tokens):
+            raise IndexError(f"length {n} of a text of {len(canvas.tokens)}")
         changed[i, n : canvas.length] = True
         canvas.length = n
         tokens[i, :n] = torch.tensor(canvas.tokens[:n])
@@ -288,7 +305,10 @@ def _frame(
         valid[i, :n] = True
     steps = torch.tensor([row["step"] for row in rows])
     committed = valid & (tokens != special["mask"])
-    return which, Frame(steps, tokens, committed, changed, valid, confidence, _candidates(rows, size))
+    for i, row in enumerate(rows):
+        committed[i, sorted(set(row.get("open", [])))] = False
+    candidates, doubtful = _candidates(rows, size), any(row.get("open") for row in rows)
+    return which, Frame(steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful)
 
 
 def _candidates(rows: list[dict[str, Any]], size: int) -> SparseState | None:

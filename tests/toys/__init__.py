@@ -1,0 +1,1 @@
+"""Parts that a contributor might add: one file each, and one line each in ``plugin``."""
