@@ -107,6 +107,13 @@ def pydocs(reader: Reader, quick: bool) -> Corpus:
 
 
 def cranfield(folder: Path, reader: Reader) -> Corpus:
+    texts, wanted, gains = cranfield_judgements(folder)
+    vectors = read_texts(reader, texts).vectors
+    return Corpus("cranfield", texts, vectors, [asked("cranfield", wanted, vectors, gains, "nDCG@10", reader)])
+
+
+def cranfield_judgements(folder: Path) -> tuple[list[str], list[str], np.ndarray]:
+    """Return texts, questions, and what each text is worth to each question."""
     documents = [document for document in lines(folder / "corpus.jsonl.gz") if document["text"].strip()]
     place = {document["_id"]: row for row, document in enumerate(documents)}
     questions = lines(folder / "queries.jsonl.gz")
@@ -116,10 +123,7 @@ def cranfield(folder: Path, reader: Reader) -> Corpus:
         for entry in csv.DictReader(file, delimiter="\t"):
             if entry["corpus-id"] in place:
                 gains[row_of[entry["query-id"]], place[entry["corpus-id"]]] = max(0.0, float(entry["score"]))
-    texts = [document["text"] for document in documents]
-    vectors = read_texts(reader, texts).vectors
-    wanted = [question["text"] for question in questions]
-    return Corpus("cranfield", texts, vectors, [asked("cranfield", wanted, vectors, gains, "nDCG@10", reader)])
+    return [document["text"] for document in documents], [question["text"] for question in questions], gains
 
 
 def xquad(folder: Path, reader: Reader) -> list[Corpus]:

@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.frontier_entrants import Found, coded, flat, inverted, roots, words
 from benchmarks.frontier_worlds import TOP, Corpus, Questions, corpora
 from benchmarks.measure import Goal, Result, Row, markdown, ratios, say, stamp, store, take_turns, timed
+from unmask.data.origin import Document
 from unmask.evaluation.intervals import seed_interval
 from unmask.retrieval.budget import Budget
 from unmask.retrieval.build import BuildOptions, build
@@ -139,7 +140,13 @@ def timing(corpus: Corpus, reader: Reader, quick: bool) -> Result:
     queries = corpus.questions[0].vectors
     with tempfile.TemporaryDirectory() as folder:
         options = BuildOptions(passage=0, grams=0, partition="balanced_kmeans" if quick else "kmeans")
-        build(corpus.texts, {"source": corpus.name, "split": "all"}, Path(folder) / "index", reader, options)
+        build(
+            map(Document, corpus.texts),
+            {"source": corpus.name, "split": "all"},
+            Path(folder) / "index",
+            reader,
+            options,
+        )
         index = open_index(Path(folder) / "index")
         return timed_rivals(index, queries, faiss, quick)
 

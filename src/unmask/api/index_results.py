@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unmask.data.origin import spot
 from unmask.lines import counted, excerpt, line
 
 
@@ -56,6 +57,14 @@ class Hit:
         score: Cosine with the query; 1 for a substring.
         offset: Byte at which a substring first begins; 0 for a search by meaning.
         count: How often the text has the substring; 1 for a search by meaning.
+        source: File that the text was read from, as it was named then, or name of a data set; ``None``: not known (the
+            index was built before that was kept).
+        line: Line at which the text begins, its line in a .jsonl, or its row in a .parquet, from 1; of a substring in a
+            text file the line of its first match. ``None``: not known.
+        end: Line of a text file at which the text, or the match, ends; else ``None``.
+        rerank: What ordered the results, where they were ordered again; greater is better.
+        term: What was added to the score for that, as it is: bits a byte of the query given the text, nats a byte of
+            the text, or its BM25 (:mod:`unmask.retrieval.rerank`).
     """
 
     text: str
@@ -65,9 +74,21 @@ class Hit:
     score: float
     offset: int = 0
     count: int = 1
+    source: str | None = None
+    line: int | None = None
+    end: int | None = None
+    rerank: float | None = None
+    term: float | None = None
+
+    @property
+    def where(self) -> str:
+        """Where the text stands: ``notes.md:10-14``, ``a.jsonl:3``, ``a.parquet#row 12``; else its document."""
+        if self.source is None:
+            return f"document {self.document}"
+        return spot(self.source, self.line, self.end)
 
     def __repr__(self) -> str:
-        return line("Hit", f"{self.score:.3f}", f"text {self.id}", repr(excerpt(self.text, 80)))
+        return line("Hit", f"{self.score:.3f}", self.where, repr(excerpt(self.text, 80)))
 
 
 @dataclass(frozen=True)
@@ -85,9 +106,11 @@ class SearchResult:
         texts_read: Texts whose vectors were read.
         texts: N.
         bytes_read: Bytes of these vectors.
-        certified: Whether nothing better is left unread.
+        certified: Whether no text with a better ``score`` is left unread; with ``rerank``, than the worst candidate's.
         k: How many were asked for.
         note: Why there are fewer results than that; ``None``: there are not.
+        rerank: What the candidates were ordered by again; ``None``: nothing.
+        candidates: How many there were; ``None``: they were not ordered again.
     """
 
     index: str
@@ -103,6 +126,8 @@ class SearchResult:
     certified: bool
     k: int
     note: str | None = None
+    rerank: str | None = None
+    candidates: int | None = None
 
     def __repr__(self) -> str:
         read = f"{self.opened_shelves} of {counted(self.shelves, 'shelf', 'shelves')} read"

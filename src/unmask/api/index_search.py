@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from unmask.api.index_results import GrepResult, Hit, IndexStats, SearchResult
-from unmask.errors import Error
+from unmask.data.origin import in_rows, lines_of
+from unmask.errors import Error, wrong_count
 from unmask.retrieval.account import account
-from unmask.retrieval.budget import Budget
+from unmask.retrieval.budget import Budget, candidates
 from unmask.retrieval.embedders import read_texts
 from unmask.retrieval.grep import grep
 from unmask.retrieval.index import Index, open_index
+from unmask.retrieval.rerank import rerank as ordered_again
 from unmask.retrieval.scan import scan
 from unmask.retrieval.search import search
 from unmask.retrieval.spread import Spread
@@ -32,6 +35,8 @@ def search_index(
     workers: int | Workers | None = None,
     on: str = "processes",
     address: str | None = None,
+    rerank: str | None = None,
+    rerank_of: int | None = None,
 ) -> SearchResult:
     """Find the texts nearest in meaning.
 
@@ -51,14 +56,22 @@ def search_index(
             that :func:`unmask.retrieval.workers.at_work` has started. The answer is the same.
         on: ``processes`` of this machine, or ``ray``.
         address: Of a Ray cluster; ``None``: a Ray on this machine.
+        rerank: Order the first ``rerank_of`` again and return the best k of them: by ``surprisal`` of the query given
+            each text's bytes, by ``bm25`` of its words among them, or by the ``energy`` of each text alone, each with
+            the cosine beside it in equal parts (:mod:`unmask.retrieval.rerank`).
+        rerank_of: How many; default: 50, and no fewer than 5 k.
 
     Raises:
-        Error: no index, a query without tokens, or an impossible k or budget.
+        Error: no index, a query without tokens, or an impossible k, budget or rerank.
     """
+    wanted = candidates(rerank, rerank_of, k, exact)
     budget = Budget(open, bytes, recall, exact)
     budget.check()
+    if wrong := wrong_count("k", k, 1):
+        raise Error(wrong)
     if not query.strip():
         raise Error("the query is empty. Give some words.")
+    _encoded(query, "query")
     opened = index if isinstance(index, Index) else open_index(index)
     chosen = opened.router(router)
     vectors = read_texts(opened.reader(embedder), [query]).vectors
@@ -69,12 +82,12 @@ def search_index(
     lowest = -1e9 if least is None else least
     with at_work(workers, on, address) as at:
         reading = scan if at is HERE else Spread(opened, at)
-        found = search(opened, vectors, k, budget, least=lowest, router=chosen, reading=reading)
-    hits = [
-        _hit(opened, int(member), float(score))
-        for member, score in zip(found.members[0], found.scores[0], strict=True)
-        if member >= 0
-    ]
+        found = search(opened, vectors, min(wanted, len(opened)), budget, least=lowest, router=chosen, reading=reading)
+    members, scores = found.members[0][found.members[0] >= 0], found.scores[0][found.members[0] >= 0]
+    hits = [_hit(opened, int(member), float(score)) for member, score in zip(members, scores, strict=True)]
+    if rerank is not None:
+        again = ordered_again(opened, query, members, scores.astype(float), rerank)
+        hits = [replace(hits[i], rerank=float(again.score[i]), term=float(again.term[i])) for i in again.order[:k]]
     shelves = found.read[0].nonzero()[0].tolist()
     count = int(found.read[0].sum())
     return SearchResult(
@@ -91,6 +104,8 @@ def search_index(
         certified=bool(found.certified[0]),
         k=k,
         note=_why_fewer(len(hits), k, count, len(opened), least),
+        rerank=rerank,
+        candidates=None if rerank is None else len(members),
     )
 
 
@@ -120,15 +135,12 @@ def grep_index(index: str | Path | Index, pattern: str, *, limit: int = 20) -> G
     """
     if limit < 0:
         raise Error(f"limit is {limit}; it must be 0 or more.")
-    try:
-        wanted = pattern.encode()
-    except UnicodeEncodeError as error:
-        raise Error(f"the pattern holds a lone surrogate at character {error.start}; it is no text.") from error
+    wanted = _encoded(pattern, "pattern")
     opened = index if isinstance(index, Index) else open_index(index)
     found = grep(opened.segments, opened.signs, wanted)
     bases = [sum(map(len, opened.segments[:number])) for number in range(len(opened.segments))]
     hits = [
-        _hit(opened, bases[match.segment] + match.row, 1.0, match.offset, match.count)
+        _hit(opened, bases[match.segment] + match.row, 1.0, match.offset, match.count, pattern)
         for match in found.matches[:limit]
     ]
     return GrepResult(
@@ -157,7 +169,20 @@ def index_stats(index: str | Path | Index) -> IndexStats:
     return IndexStats(str(opened.path), **account(opened))
 
 
-def _hit(index: Index, member: int, score: float, offset: int = 0, count: int = 1) -> Hit:
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Error(f"the {what} holds a lone surrogate at character {error.start}; it is no text.") from error
+
+
+def _hit(index: Index, member: int, score: float, offset: int = 0, count: int = 1, match: str = "") -> Hit:
     number, row = index.place(member)
     shelf = int(index.segments[number].starts.searchsorted(row, side="right")) - 1
-    return Hit(index.text(member), member, index.document(member), shelf, score, offset, count)
+    text = index.text(member)
+    source, line = index.origin(member) or (None, None)
+    end = None
+    if source and line and not in_rows(source):
+        before = text.encode()[:offset].count(b"\n")
+        line, end = lines_of(line + before, match or text)
+    return Hit(text, member, index.document(member), shelf, score, offset, count, source, line, end)

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, say
-from unmask.cli.index_print import around, cell, print_change, print_rows, short
-from unmask.lines import counted
+from unmask.cli.index_print import around, cell, print_change, print_found, print_rows
+from unmask.lines import counted, shell
 
 index_app = typer.Typer(
     no_args_is_help=True, help="Search a corpus by meaning or by substring: build, add, merge, link, ask."
@@ -95,7 +96,7 @@ def build(
         say=note,
     )
     print_change(built.to_dict(), json)
-    note(f"search it with: unmask index search {output} QUERY")
+    note(f"search it with: unmask index search {shell(output)} QUERY")
 
 
 @index_app.command("add")
@@ -151,7 +152,14 @@ def link(
     print_change(told, json)
 
 
+def _refuse(given: Parameters) -> None:
+    from unmask.retrieval.budget import candidates
+
+    candidates(given["rerank"], given["rerank_of"], given["k"], given["exact"])
+
+
 @index_app.command("search")
+@refused_by(_refuse)
 def search(
     index: Folder,
     query: Annotated[str, typer.Argument(help="Words.")],
@@ -167,6 +175,13 @@ def search(
     least: Annotated[float | None, typer.Option("--least", help="Smallest score of a result.")] = None,
     router: Router = None,
     embedder: Embedder = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Order the first ones again, by surprisal | energy | bm25 beside meaning."),
+    ] = None,
+    rerank_of: Annotated[
+        int | None, typer.Option("--rerank-of", metavar="N", help="How many. Default: 50, and no fewer than 5 k.")
+    ] = None,
     workers: Workers = None,
     on: On = "processes",
     address: Address = None,
@@ -186,6 +201,8 @@ def search(
         least=least,
         router=router,
         embedder=embedder,
+        rerank=rerank,
+        rerank_of=rerank_of,
         workers=workers,
         on=on,
         address=address,
@@ -193,16 +210,7 @@ def search(
     if json:
         print_json(found.to_dict())
         return
-    for place, hit in enumerate(found.results, 1):
-        say(f"{place:>3}  {hit.score:.3f}  document {hit.document}, shelf {hit.shelf}  {short(hit.text)}")
-    note(
-        f"opened {found.opened_shelves} of {counted(found.shelves, 'shelf', 'shelves')}, {found.texts_read:,} "
-        f"of {counted(found.texts, 'text')}, "
-        f"{counted(found.bytes_read, 'byte')} of vectors; "
-        + ("certified: nothing better is left." if found.certified else "a better one may be left.")
-    )
-    if found.note:
-        note(found.note)
+    print_found(found)
 
 
 @index_app.command("grep")
@@ -220,7 +228,7 @@ def grep(
         print_json(found.to_dict())
         return
     for hit in found.results:
-        say(f"document {hit.document}, shelf {hit.shelf}  {around(hit.text, hit.offset, pattern)}")
+        say(f"{hit.where}  {around(hit.text, hit.offset, pattern)}")
     share = 1 - found.bytes_read / max(found.bytes, 1)
     note(
         f"{found.matches:,} of {counted(found.texts, 'text')}; read {found.opened_shelves} of "
@@ -240,11 +248,11 @@ def stats(index: Folder, json: Json = False) -> None:
         return
     for section, values in found.items():
         if isinstance(values, Mapping):
-            print(section.replace("_", " "))
+            say(section.replace("_", " "))
             for name, value in values.items():
-                print(f"  {name.replace('_', ' '):<28}{cell(value):>20}")
+                say(f"  {name.replace('_', ' '):<28}{cell(value):>20}")
         else:
-            print(f"{section.replace('_', ' '):<30}{cell(values):>20}")
+            say(f"{section.replace('_', ' '):<30}{cell(values):>20}")
 
 
 @index_app.command("bench")

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from unmask.errors import Error
+from unmask.errors import Error, nearest
 
 SHARE = 0.1
 """Share of the texts whose shelves are opened by default."""
 WHOLE = 1024
 """... but no fewer texts than these: of a small index all are read, which costs nothing."""
+
+RERANKS = ("surprisal", "energy", "bm25")
+"""What the candidates of a search are ordered by again (:mod:`unmask.retrieval.rerank`)."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,30 @@ def upto(scores: Float[np.ndarray, "Q K"], sizes: Int64[np.ndarray, " K"], most:
     found = np.zeros(scores.shape, np.int64)
     np.put_along_axis(found, order, read, axis=1)
     return found
+
+
+def candidates(name: str | None, count: int | None, k: int, exact: bool) -> int:
+    """Return how many texts to find for k results: k, or the candidates of a new order, max(50, 5 k) by default.
+
+    Args:
+        name: One of :data:`RERANKS`; ``None``: the order stays.
+        count: How many were asked for.
+        k: How many results.
+        exact: Whether the best k are to be certain.
+
+    Raises:
+        Error: an unknown name, fewer candidates than results, or what does not go together.
+    """
+    if name is None:
+        if count is not None:
+            raise Error(f"--rerank-of {count} needs --rerank {' | '.join(RERANKS)}; without it the order stays.")
+        return k
+    if name not in RERANKS:
+        raise Error(f"unknown rerank {name!r}.{nearest(name, RERANKS)} Available: {', '.join(sorted(RERANKS))}.")
+    if k < 1:
+        raise Error(f"k is {k}; ask for at least 1.")
+    if exact:
+        raise Error("--exact makes the order by meaning certain, and --rerank changes it; leave one of them out.")
+    if count is not None and count < k:
+        raise Error(f"--rerank-of is {count}, fewer than the {k} texts asked for by -k; give {k} or more.")
+    return max(50, 5 * k) if count is None else count

@@ -19,7 +19,7 @@ Letters: T bytes of a text, G distinct n-grams, H distinct h.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -109,10 +109,15 @@ def byte_context(text: bytes, source: NgramEntropy, *, order: int = ORDER) -> By
     """
     if source.unit != "byte":
         raise Error("a byte context needs entropies of bytes; make NgramEntropy with unit 'byte'.")
+    nats, entropy = float(source.model.nats(text)[:-1].sum()), float(source.entropy(text).sum())
+    return replace(counted(text, order), nats=nats, entropy=entropy)
+
+
+def counted(text: bytes, order: int = ORDER) -> ByteContext:
+    """Return the context of one text that no model measured: all but ``nats`` and ``entropy``, which are 0."""
     grams, counts = np.unique(pack(text, order), return_counts=True)
     histogram = np.bincount(np.frombuffer(text, np.uint8), minlength=256)
-    nats, entropy = float(source.model.nats(text)[:-1].sum()), float(source.entropy(text).sum())
-    return ByteContext(order, 1, histogram, grams, counts, nats, entropy)
+    return ByteContext(order, 1, histogram, grams, counts, 0.0, 0.0)
 
 
 def merge(a: ByteContext, b: ByteContext) -> ByteContext:
