@@ -15,6 +15,7 @@ from pathlib import Path
 from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
 from unmask.evaluation.collapse import collapse
+from unmask.training.held import held
 from unmask.training.run import Run
 
 Write = Callable[[Run, str, int, int], str]
@@ -27,10 +28,12 @@ class Mended:
 
     Attributes:
         text: The text.
+        data: Its bytes, be they text or not.
         passages: Numbers of the passages that were written again, from 0.
     """
 
     text: str
+    data: bytes
     passages: list[int]
 
 
@@ -40,7 +43,7 @@ def fallback_run(run: str | Path | Run) -> Run:
     Raises:
         Error: not a run, or one that does not write left to right.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = held(run)  # its weights are read once, however many passages it writes
     if run.process.visibility != "causal":
         raise Error(f"run {run.path} does not write left to right; --fallback takes a causal run.")
     return run
@@ -92,7 +95,7 @@ def mended(
             again.append(passage)
         done += own
     done += tokenizer.decode_bytes(tokens[at:])
-    return Mended(done.decode("utf-8", "replace"), again)
+    return Mended(done.decode("utf-8", "replace"), done, again)
 
 
 def _fitting(run: Run, before: str, count: int) -> tuple[str, int]:

@@ -1,0 +1,87 @@
+"""``unmask.load``: a run to use again and again, its weights, tokenizer and process read once.
+
+Its methods are the verbs, with the run filled in: ``load(RUN).sample("the cat")`` is ``sample(load(RUN), "the cat")``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from unmask.api.evaluate import evaluate
+from unmask.api.export import export
+from unmask.api.infill import infill
+from unmask.api.likelihood import likelihood
+from unmask.api.sample import sample
+from unmask.api.stream import stream
+from unmask.arguments import checked
+from unmask.errors import Error
+from unmask.lines import counted, line
+from unmask.training.held import Held
+from unmask.training.run import Run
+
+if TYPE_CHECKING:
+    from unmask.models.network import Denoiser
+
+
+class Model(Held):
+    """A run that is loaded, made by :func:`load`. Whatever takes a run takes it, and reads no weights again.
+
+    Attributes:
+        path: Its folder, and all else that a :class:`unmask.Run` has: ``manifest``, ``recipe``, ``tokenizer``,
+            ``process``.
+    """
+
+    sample = checked(sample)
+    stream = checked(stream)
+    infill = checked(infill)
+    evaluate = checked(evaluate)
+    likelihood = checked(likelihood)
+    save = checked(export)
+
+    @property
+    def network(self) -> Denoiser:
+        """The network, in evaluation mode."""
+        return self.model()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.device
+
+    def __repr__(self) -> str:
+        size = counted(sum(weight.numel() for weight in self.network.parameters()), "parameter")
+        return line("Model", str(self.path), self.recipe.process.name, size, f"on {self.device}")
+
+
+def load(run: str | Path | Run, *, device: str | None = None, allow_code: bool = False) -> Model:
+    """Load a run: its weights, tokenizer and process are read once, and kept for all that is done with it.
+
+    Args:
+        run: A run folder, ``runs/NAME`` by its name, a Hub name or an opened run; a loaded one is returned as it is.
+        device: Where the weights go, such as ``cpu`` or ``cuda:1``; default a GPU if there is one.
+        allow_code: Import code that its recipe names (a schedule ``module:function``): for runs of people whom you
+            trust.
+
+    Raises:
+        Error: no such run or device, or a damaged run.
+    """
+    if device is not None:
+        _check_device(device)
+    elif isinstance(run, Model):
+        return run
+    opened = run if isinstance(run, Run) else Run.open(run, allow_code)
+    model = Model(opened.path, opened.manifest, opened.recipe, opened.allow_code or allow_code, device)
+    _ = model.network, model.tokenizer, model.process  # what is damaged is told here
+    return model
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise Error(
+            f"there is no device {device!r} for weights ({str(error).splitlines()[0]}); leave it out, or give cpu."
+        ) from error

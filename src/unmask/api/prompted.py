@@ -1,0 +1,91 @@
+"""A prompt laid out for a run: the canvases that ``sample`` and ``stream`` have written, and what was looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unmask.api.evidence import Gathered, gather
+from unmask.api.writing import vocabulary_of
+from unmask.errors import Error, check_texts
+from unmask.lines import counted
+from unmask.retrieval.index import Index
+from unmask.sampling import Request, Settings, Vocabulary, canvas
+from unmask.sampling.infill import hand_over_space
+from unmask.training.own_text import own_text
+from unmask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """Texts to be written.
+
+    Attributes:
+        model: The run's network.
+        vocabulary: The special tokens.
+        prompt: Given text before, as the run's own.
+        suffix: Given text behind.
+        ahead: Tokens of the prompt, BOS among them.
+        behind: Tokens of the suffix.
+        found: What an index had; ``None``: there was none.
+        requests: One a text.
+    """
+
+    model: Any
+    vocabulary: Vocabulary
+    prompt: str
+    suffix: str
+    ahead: int
+    behind: int
+    found: Gathered | None
+    requests: list[Request]
+
+
+def check_asked(n: int, index: object, evidence: int | None) -> None:
+    """Refuse what no run can do.
+
+    Raises:
+        Error: no text, or evidence without an index.
+    """
+    check_texts(n)
+    if evidence is not None and index is None:
+        raise Error(f"evidence is {evidence}, and there is no index to look it up in; give one (--index).")
+
+
+def lay_out(
+    run: Run,
+    settings: Settings,
+    prompt: str | bytes,
+    suffix: str,
+    max_tokens: int | None,
+    n: int,
+    index: str | Path | Index | None,
+    evidence: int | None,
+) -> Prompted:
+    """Lay a prompt out. Arguments: :func:`unmask.sample`.
+
+    Raises:
+        Error: a prompt longer than the context; an index that does not fit the run, or no prompt to look up.
+    """
+    tokenizer, model = run.tokenizer, run.model()
+    vocabulary = vocabulary_of(tokenizer, model)
+    own, tail = own_text(prompt, run), own_text(suffix, run)
+    before, leads = hand_over_space(own, vocabulary)
+    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
+    context = model.config.max_position_embeddings
+    room = context - 1 - len(prefix_ids) - len(suffix_ids)
+    wanted = room if max_tokens is None else max_tokens
+    if wanted < 1 <= room:
+        raise Error(f"max_tokens is {max_tokens}; it must be at least 1.")
+    if wanted > room or room < 1:
+        given = f"a prompt of {counted(len(prefix_ids), 'token')}"
+        given += f" and a suffix of {len(suffix_ids)}" if suffix_ids else ""
+        fix = f"; ask for at most {room} (--max-tokens)." if room > 0 else "; shorten the prompt."
+        more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
+        raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")
+    tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
+    found = None if index is None else gather(run, model, index, prefix_ids, evidence)
+    memory = None if found is None else found.memory
+    requests = [Request(tokens, settings, i, lead, memory=memory) for i in range(n)]
+    return Prompted(model, vocabulary, own, tail, 1 + len(prefix_ids), len(suffix_ids), found, requests)

@@ -1,0 +1,104 @@
+"""A text while it is being written: one iterator over the steps of a sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from unmask.api.prompted import Prompted, check_asked, lay_out
+from unmask.api.writing import SettingsOptions, resolve
+from unmask.data.pieces import pieces
+from unmask.lines import counted, excerpt, line
+from unmask.retrieval.index import Index
+from unmask.sampling import Frame, Sampler, ticks
+from unmask.training.own_text import shown
+from unmask.training.run import Run
+
+OPEN = "\u2591"
+"""Stands for an open position."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A text after a step.
+
+    Attributes:
+        number: Which of the texts, from 0.
+        step: Steps that it has taken.
+        text: The whole text, prompt and suffix included. An open position is a block; where a run writes left to right
+            they are left out, for all of them lie ahead.
+        done: Whether it is finished; then ``text`` is what :func:`unmask.sample` returns.
+        frame: What the step did to all texts that share a batch.
+        row: The row of this text in the frame.
+    """
+
+    number: int
+    step: int
+    text: str
+    done: bool
+    frame: Frame
+    row: int
+
+    def __repr__(self) -> str:
+        steps = counted(self.step, "step")
+        return line("Moment", f"text {self.number} after {steps}{', done' * self.done}", repr(excerpt(self.text, 64)))
+
+
+def stream(
+    run: str | Path | Run,
+    prompt: str | bytes = "",
+    *,
+    suffix: str = "",
+    max_tokens: int | None = None,
+    n: int = 1,
+    sampler: str | None = None,
+    batch_size: int = 8,
+    index: str | Path | Index | None = None,
+    evidence: int | None = None,
+    **settings: Unpack[SettingsOptions],
+) -> Iterator[Moment]:
+    """Write ``n`` texts and yield each after each of its steps, the opening among them.
+
+    The texts are those of :func:`unmask.sample`. Who stops asking stops the writing.
+
+    Args:
+        run: A run folder, an opened run, or a loaded one.
+        prompt: Text before what is written.
+        suffix: Text behind it (masked runs).
+        max_tokens: Most tokens to write; default: what the context has room for.
+        n: How many texts.
+        sampler: Name of a sampler; default: the recipe's, else the process's.
+        batch_size: Most texts in one network call.
+        index: An index in which the prompt is looked up.
+        evidence: How many texts are looked up.
+        **settings: Fields of ``unmask.sampling.Settings``.
+
+    Raises:
+        Error: as :func:`unmask.sample`, before the first moment; a text longer than a passage of a run with thoughts.
+    """
+    run, chosen, resolved = resolve(run, sampler, settings)
+    check_asked(n, index, evidence)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
+    return _moments(run, chosen, asked, batch_size)
+
+
+def _moments(run: Run, sampler: Sampler, asked: Prompted, batch_size: int) -> Iterator[Moment]:
+    block = "" if sampler.visibility == "causal" else OPEN
+    texts = ticks(asked.model, sampler, asked.requests, asked.vocabulary, batch_size=batch_size, process=run.process)
+    for tick in texts:
+        frame = tick.frame
+        done, steps = tick.state.done.tolist(), frame.step.tolist()
+        for row, number in enumerate(tick.which):
+            there = frame.valid[row]
+            tokens = frame.tokens[row][there].tolist()
+            parts = pieces(
+                tokens,
+                frame.committed[row][there].tolist(),
+                lambda token: run.tokenizer.decode_bytes([token]),
+            )
+            text = "".join(block if part.text is None else part.text for part in parts)
+            if done[row]:
+                text = shown(run.tokenizer.decode(tokens), run.tokenizer)
+            yield Moment(number, steps[row], text, done[row], frame, row)
