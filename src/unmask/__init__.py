@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from unmask.api.index_search import search_index as search_index
     from unmask.api.infill import infill as infill
     from unmask.api.interpolate import thoughts_interpolate as thoughts_interpolate
+    from unmask.api.model import Model as Model
+    from unmask.api.model import load as load
     from unmask.api.parallel import thoughts_parallel as thoughts_parallel
     from unmask.api.plot import plot as plot
     from unmask.api.recipes import copy_recipe as copy_recipe
@@ -61,6 +63,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that defines it
 _HOMES = {
+    "Model": "unmask.api.model",
     "Recipe": "unmask.training.recipe",
     "Run": "unmask.training.run",
     "add_texts": "unmask.api.index",
@@ -83,6 +86,7 @@ _HOMES = {
     "index_stats": "unmask.api.index_search",
     "infill": "unmask.api.infill",
     "link_indexes": "unmask.api.index",
+    "load": "unmask.api.model",
     "load_recipe": "unmask.training.recipe",
     "load_run": "unmask.api.run",
     "merge_indexes": "unmask.api.index",
@@ -105,6 +109,7 @@ _HOMES = {
 
 __all__ = [
     "Error",
+    "Model",
     "Recipe",
     "Run",
     "__version__",
@@ -128,6 +133,7 @@ __all__ = [
     "index_stats",
     "infill",
     "link_indexes",
+    "load",
     "load_recipe",
     "load_run",
     "merge_indexes",

@@ -111,9 +111,13 @@ def _as_list(places: list[str], kinds: Mapping[str, Any]) -> str:
 def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
     for attempt in (_fit, _fit_one):
         try:
-            return attempt(value, kind)
+            fits = attempt(value, kind)
         except _Unfit:
             continue
+        for place in _places(fits, kind):
+            if "\0" in place or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in place.split("/")):
+                raise Error(f"{name}() argument {key} is {_short(place)}; no file can have that name.")
+        return fits
     if isinstance(value, str) and (choices := _choices(kind)):
         raise Error(f"unknown {key} {value!r}.{nearest(value, choices)} Choose from {', '.join(choices)}.")
     several = isinstance(value, list | tuple) and _items(kind) is None
@@ -121,6 +125,14 @@ def _checked(name: str, key: str, value: Any, kind: Any) -> Any:
     raise Error(
         f"{name}() argument {key} is {_short(value)} ({type(value).__name__}); it must be {_words(kind)}.{more}"
     )
+
+
+def _places(value: Any, kind: Any) -> list[str]:
+    """Return the paths that a value names, where its kind may be one."""
+    item = _items(kind)
+    if item is not None and isinstance(value, list):
+        return [place for one in value for place in _places(one, item)]
+    return [str(value)] if Path in (kind, *typing.get_args(kind)) and isinstance(value, str | Path) else []
 
 
 def _fit(value: Any, kind: Any) -> Any:

@@ -73,6 +73,22 @@ def wrong_count(name: str, value: int, least: int, meaning: str = "") -> str | N
     return f"{name} is {value}; it must fit into 64 bits." if value >= 2**63 else None
 
 
+MOST_TEXTS = 100_000
+"""Texts that one call writes: all of them are held in memory until the last is done."""
+
+
+def check_texts(count: int, name: str = "n", least: int = 1) -> None:
+    """Refuse a number of texts to write that is too small, or more than memory is for.
+
+    Raises:
+        Error: which one, and how to mend it.
+    """
+    if count < least:
+        raise Error(f"{name} is {count}; ask for at least {least} text{'s' * (least > 1)}.")
+    if count > MOST_TEXTS:
+        raise Error(f"{name} is {count}, and one call writes {MOST_TEXTS} texts at most; ask again with another seed.")
+
+
 def nearest(wrong: str, right: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the one of ``right`` that was meant, or an empty string."""
     meant = closest(wrong, right)

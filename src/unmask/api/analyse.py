@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask.errors import Error, check_seed
+from unmask.errors import Error, check_seed, check_texts
 from unmask.lines import counted, line
 from unmask.training.run import Run
 
@@ -138,8 +138,7 @@ def thoughts_analyse(
     from unmask.sampling import fill_request
 
     check_seed(seed)
-    if n < 1:
-        raise Error(f"n is {n}; ask for at least 1 text.")
+    check_texts(n)
     if every < 1:
         raise Error(f"every is {every}; it must be at least 1 step.")
     if output is not None and Path(output).is_file():
@@ -208,7 +207,7 @@ def _written(result: ThoughtAnalysis, trajectories: list[Trajectory], folder: Pa
         (folder / name).write_bytes(base64.b64decode(uri.partition(",")[2]))
     result = replace(result, files=[folder / name for name in ("thoughts.html", "thoughts.json", *drawn)])
     html = page("thoughts.html").render(found=result, table=result.table(), courses=each, together=together)
-    (folder / "thoughts.html").write_text(html, encoding="utf-8")
+    (folder / "thoughts.html").write_text(html, encoding="utf-8", errors="backslashreplace")
     content = json.dumps(finite(result.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "thoughts.json").write_text(content + "\n", encoding="utf-8")
+    (folder / "thoughts.json").write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
     return result

@@ -10,7 +10,8 @@ from unmask.compare.blind import BlindPage as BlindPage
 from unmask.compare.preference import BlindResults as BlindResults
 from unmask.compare.preference import tally
 from unmask.compare.prompts import RUBRIC, load_prompts, load_rubric
-from unmask.errors import Error, check_seed
+from unmask.data.lock import only_one
+from unmask.errors import Error, check_seed, check_texts
 from unmask.training.run import Run
 
 
@@ -50,28 +51,37 @@ def blind(
     for name, count in (("pairs", pairs), ("length", length)):
         if count is not None and count < 1:
             raise Error(f"{name} is {count}; it must be at least 1.")
+    if pairs is not None:
+        check_texts(pairs, "pairs")
     check_seed(seed)
     folder = Path(output)
+    _check_place(folder)
+    texts = load_prompts(prompts)
+    criteria = RUBRIC if rubric is None else load_rubric(rubric)
+    first, second = (run if isinstance(run, Run) else Run.open(run) for run in (run_a, run_b))
+    busy = f"another process is making a page in {folder}"
+    with only_one(folder, "making a blind page", busy, "wait for it, or give another folder", make=True, say=say):
+        _check_place(folder)
+        return make_page(
+            (first, second),
+            folder,
+            texts,
+            criteria,
+            name=str(prompts),
+            pairs=pairs,
+            length=length,
+            temperature=temperature,
+            seed=seed,
+            say=say,
+        )
+
+
+def _check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise Error(f"--output {folder} is a file; give a folder.")
     for name in (KEY, PAGE):
         if (folder / name).exists():
             raise Error(f"{folder / name} exists; choices made with it would be lost. Give another folder.")
-    texts = load_prompts(prompts)
-    criteria = RUBRIC if rubric is None else load_rubric(rubric)
-    first, second = (run if isinstance(run, Run) else Run.open(run) for run in (run_a, run_b))
-    return make_page(
-        (first, second),
-        folder,
-        texts,
-        criteria,
-        name=str(prompts),
-        pairs=pairs,
-        length=length,
-        temperature=temperature,
-        seed=seed,
-        say=say,
-    )
 
 
 def blind_results(choices: Sequence[str | Path], folder: str | Path | None = None) -> BlindResults:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 from unmask import __version__
-from unmask.lines import counted
+from unmask.compare.cells import line as markdown_row
+from unmask.diffusion.registry import PROCESSES
+from unmask.lines import counted, excerpt
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run
-
-_KINDS = {
-    "causal": "a left-to-right (autoregressive) language model: it writes one token after another",
-    "masked": (
-        "a masked-diffusion language model: it starts from hidden tokens and reveals them in any order, "
-        "so that it also fills holes inside a text"
-    ),
-}
 
 
 def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
@@ -29,13 +24,14 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
         format: ``hub`` or ``llama``.
         name: Name of the exported folder, used in the commands.
     """
-    kind = _KINDS.get(run.process.name, f"a language model trained by the process `{run.process.name}`")
+    kind = PROCESSES.facts(run.process.name).about
+    name_of_recipe = excerpt(recipe.name).replace("`", "'")
     finished = run.manifest.get("status") == "finished"
     parts = [
         f"---\n{yaml.safe_dump(_front_matter(run, recipe, format), sort_keys=False)}---",
         f"# {name}",
         f"{run.manifest['parameters']:,} parameters, {kind}. Trained with [unmask](https://pypi.org/project/unmask) "
-        f"{run.manifest.get('versions', {}).get('unmask', __version__)} from the recipe `{recipe.name}`.",
+        f"{run.manifest.get('versions', {}).get('unmask', __version__)} from the recipe `{name_of_recipe}`.",
         "" if finished else f"**Its training did not finish** (status: {run.manifest.get('status')}).",
         "> The license is not chosen yet: replace `license: other` above by one that suits the weights and the text "
         "that they were trained on.",
@@ -46,7 +42,7 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
         "## Limits",
         _limits(run, recipe),
         "## Recipe",
-        f"```yaml\n{recipe.to_yaml()}```",
+        _fenced(recipe.to_yaml()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -54,7 +50,7 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
 def _front_matter(run: Run, recipe: Recipe, format: str) -> dict[str, Any]:
     tags = ["unmask", run.process.name]
     if run.process.visibility == "bidirectional":
-        tags += ["diffusion", "masked-diffusion", "infilling"]
+        tags += ["diffusion", "masked-diffusion" if run.process.shows == "mask" else "discrete-diffusion", "infilling"]
     matter: dict[str, Any] = {
         "license": "other",
         "library_name": "transformers" if format == "llama" else "unmask",
@@ -80,7 +76,8 @@ def _usage(run: Run, format: str, name: str) -> str:
         )
     lines = [f'unmask sample {name} --prompt "Once upon a time"', f"unmask evaluate {name} --source YOUR_TEXT.txt"]
     if run.process.visibility == "bidirectional":
-        lines.insert(1, f'unmask infill {name} "the ____ sat on the ____"')
+        length = "" if run.process.shows == "mask" else " --length 2"
+        lines.insert(1, f'unmask infill {name} "the ____ sat on the ____"{length}')
     commands = "\n".join(["pip install unmask", *lines])
     return f"```bash\n{commands}\n```\n\n`{name}` is this folder, or its name on the Hub."
 
@@ -97,9 +94,9 @@ def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
     ]
     if "train_bytes" in manifest:
         rows.append(("training text", f"{counted(manifest['train_bytes'], 'byte')}"))
-    if "tokens_seen" in manifest:
+    if {"tokens_seen", "steps"} <= manifest.keys():
         rows.append(("tokens seen", f"{manifest['tokens_seen']:,} in {counted(manifest['steps'], 'step')}"))
-    if "device" in manifest:
+    if {"device", "precision"} <= manifest.keys():
         rows.append(("trained on", f"{manifest['device']}, {manifest['precision']}, seed {recipe.seed}"))
     scores = [row["valid_nats_per_token"] for row in run.metrics() if "valid_nats_per_token" in row]
     if scores:
@@ -111,8 +108,14 @@ def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
     return rows
 
 
+def _fenced(text: str) -> str:
+    """Return YAML as code that no sign within it ends."""
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}yaml\n{text}{fence}"
+
+
 def _table(rows: list[tuple[str, str]]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+    return "\n".join(["| | |", "|---|---|", *map(markdown_row, rows)])
 
 
 def _limits(run: Run, recipe: Recipe) -> str:

@@ -105,10 +105,10 @@ def certify(
     names = [samplers] if isinstance(samplers, str) else list(samplers or certifiable())
     parts = [SAMPLERS.get(name)() for name in dict.fromkeys(names)]
     for part in parts:
-        if part.processes is not None:
+        if part.name not in certifiable():
             raise Error(
-                f"the {part.name!r} sampler shows states of {', '.join(sorted(part.processes))}, which no known source "
-                f"can answer. Certifiable: {', '.join(certifiable())}."
+                f"the {part.name!r} sampler shows {part.shows} at open positions, which no known source can answer. "
+                f" Certifiable: {', '.join(certifiable())}."
             )
     worlds = list(WORLDS) if world == "both" else [world]
     makers = {name: WORLDS.get(name) for name in worlds}

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from unmask.data.lock import only_one
 from unmask.data.sources import open_source
 from unmask.errors import Error, check_seed, nearest
+from unmask.training.held import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ def compare(
     check_folder(Path(output), resume=resume, force=force)
     if source is not None:
         open_source(source)
-    opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
+    opened = [held(run) for run in runs]
     if not opened:
         raise Error("there is nothing to compare; name at least one run.")
     refuse_twice(opened)
@@ -119,7 +121,7 @@ def compare(
     wanted = judge or ("n-gram" if quick else "auto")
     if wanted == "auto":
         for run in opened:
-            run.model("cpu")  # damaged weights are refused before a judge is trained
+            run.model()  # damaged weights are refused before a judge is trained
         chosen = auto_judge(opened[0], say)
     elif wanted == "none":
         chosen = "none"
@@ -127,21 +129,23 @@ def compare(
         chosen = "n-gram"
     else:
         chosen = wanted if isinstance(wanted, Run) else Run.open(wanted)
-    return measure(
-        opened,
-        output,
-        scope=scope,
-        source=source,
-        judge=chosen,
-        budget=budget,
-        rules=asked,
-        seed=seed,
-        resume=resume,
-        force=force,
-        command=command,
-        say=say,
-        progress=progress,
-    )
+    busy = f"another comparison is at work in {output}"
+    with only_one(Path(output), "comparing", busy, "wait for it, or choose another --output", make=True, say=say):
+        return measure(
+            opened,
+            output,
+            scope=scope,
+            source=source,
+            judge=chosen,
+            budget=budget,
+            rules=asked,
+            seed=seed,
+            resume=resume,
+            force=force,
+            command=command,
+            say=say,
+            progress=progress,
+        )
 
 
 def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:

@@ -118,7 +118,11 @@ def data_stats(
     tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split(measured)))
     size = stats["splits"][measured]["bytes"]
     figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}
-    return DataStats(stats, {**figures, "split": measured, "tokens": tokens, "bytes_per_token": size / tokens}, notes)
+    return DataStats(
+        stats,
+        {**figures, "split": measured, "tokens": tokens, "bytes_per_token": size / tokens},
+        (*notes, *chosen.notes),
+    )
 
 
 def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched:
@@ -127,17 +131,12 @@ def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched
     Args:
         name: See :data:`unmask.data.named.NAMED`, or a source.
         output: The folder.
-        force: Replace a corpus that lies there.
+        force: Replace files of a corpus that lie there.
 
     Raises:
-        Error: as :func:`unmask.data.fetch.fetch`, or a corpus lies there already.
+        Error: as :func:`unmask.data.fetch.fetch`.
     """
-    folder = Path(output)
-    if folder.is_file():
-        raise Error(f"{folder} is a file. Name a folder in --output.")
-    if not force and (folder / "manifest.json").exists():
-        raise Error(f"{folder} holds a corpus already. Name another --output, or add --force to replace it.")
-    return Fetched(folder, fetch(name, folder))
+    return Fetched(Path(output), fetch(name, Path(output), force))
 
 
 def data_convert(
@@ -165,27 +164,27 @@ def data_convert(
     if path.exists() and not force:
         raise Error(f"{path} exists. Name another file, or add --force to replace it.")
     if binary:
-        return _convert_bytes(Path(source), path)
+        return _convert_bytes(Path(source), path, force)
     if (
         form in (".txt", ".npy")
         and readers.file_format(Path(source)) in (".txt", ".npy", None)
         and Path(source).is_file()
     ):
         readers.check_readable(Path(source))
-        writers.write_raw((text.encode() for text in readers.read_raw(Path(source))), path)
+        writers.write_raw((text.encode() for text in readers.read_raw(Path(source))), path, force)
         return Converted(path, 1, path.stat().st_size)
-    count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path)
+    count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path, force)
     return Converted(path, count, path.stat().st_size)
 
 
-def _convert_bytes(source: Path, output: Path) -> Converted:
+def _convert_bytes(source: Path, output: Path, force: bool) -> Converted:
     if not source.is_file():
         raise Error(f"no file {source}. Name one file; --binary copies its bytes.")
     if (readers.file_format(source) == ".npy") == (readers.file_format(output) == ".npy"):
         raise Error(f"--binary converts to or from .npy, one of the two: not {source.name} to {output.name}.")
     if source.stat().st_size == 0:
         raise Error(f"{source} is empty. Give a file with bytes in it.")
-    writers.write_raw(readers.read_bytes(source), output)
+    writers.write_raw(readers.read_bytes(source), output, force)
     return Converted(output, 1, output.stat().st_size)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.api.train import resolve, train
 from unmask.errors import Error
 from unmask.lines import line
+from unmask.training.held import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
@@ -92,13 +93,14 @@ def demo(
         Error: as train, sample and compare.
     """
     folder, overrides = Path(output), list(overrides)
+    _check_place(folder)
     for name in ("causal", "masked"):
         resolve(f"demo-{name}", overrides)
     from unmask.api.compare import compare
     from unmask.api.infill import infill
     from unmask.api.sample import sample
 
-    runs = {name: _train(f"demo-{name}", folder / name, overrides, say) for name in ("causal", "masked")}
+    runs = {name: held(_train(f"demo-{name}", folder / name, overrides, say)) for name in ("causal", "masked")}
     if interrupted := [r for r in runs.values() if r.manifest["status"] != "finished"]:
         raise Error(f"stopped while training {interrupted[0].path}; the same command goes on from there.")
     say("")
@@ -143,6 +145,14 @@ def demo(
         masked_text,
         comparison,
     )
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a folder that holds something else than an earlier demo, whose report is written anew."""
+    report = folder / "report"
+    theirs = not (report / "compare.json").is_file() and not (report / "parts").is_dir()
+    if report.is_dir() and any(report.iterdir()) and theirs:
+        raise Error(f"{report} is not empty and holds no report; choose another --output.")
 
 
 def _train(recipe: str, folder: Path, overrides: list[str], say: Callable[[str], None]) -> Run:

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unmask.errors import Error
-from unmask.retrieval.evidence import check_filled, look_up, vectors_of
+from unmask.lines import shell
+from unmask.retrieval.evidence import check_filled, forms, look_up, vectors_of
 from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.near import own
+from unmask.retrieval.near import CLOSE, Own, own
 from unmask.training.run import Run
 
 TEXTS = 4
@@ -80,8 +81,12 @@ def gather(run: Run, model: Any, index: str | Path | Index, prompt: Sequence[int
     query = run.tokenizer.decode(list(prompt[: section.query] if section else prompt))
     if not query.strip():
         raise Error("evidence is looked up by the prompt, and it is empty; give one with --prompt.")
-    mine = own(opened.segments, opened.firsts, query.encode())
-    members, scores = look_up(opened, opened.reader(), [query], min(most, len(opened)), [mine])
+    mine = [own(opened.segments, opened.firsts, form) for form in forms(query)]
+    documents, digests = (
+        frozenset().union(*part) for part in zip(*((m.documents, m.digests) for m in mine), strict=True)
+    )
+    left_out = Own(documents, digests, CLOSE)
+    members, scores = look_up(opened, opened.reader(), [query], min(most, len(opened)), [left_out])
     found = [
         EvidenceText(opened.text(member), float(score), opened.document(member), member)
         for member, score in zip(members[0].tolist(), scores[0], strict=True)
@@ -103,5 +108,6 @@ def _check_fits(run: Run, index: Index, width: int) -> None:
     if trained not in (None, index.manifest.embedder):
         raise Error(
             f"run {run.path} learned to read vectors of {trained}, and the index {index.path} has those of "
-            f"{index.manifest.embedder}; build it with: unmask index build SOURCE --output DIR --embedder {trained}"
+            f"{index.manifest.embedder}; build it with: "
+            f"unmask index build SOURCE --output DIR --embedder {shell(trained)}"
         )

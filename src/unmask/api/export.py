@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from unmask.api.card import model_card
-from unmask.data.cache import by_umask
+from unmask.api.public import public_manifest, public_name, public_recipe
+from unmask.data.cache import aside, by_umask, writing
 from unmask.errors import Error, nearest
 from unmask.lines import counted, line
-from unmask.models.bytes_options import ENTROPY_RUN
-from unmask.training.recipe import Recipe
+from unmask.training.fingerprints import fingerprints
+from unmask.training.held import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
 if TYPE_CHECKING:
     from unmask.models.transformer import Transformer
 
 FORMATS = ("hub", "llama")
-_PRIVATE = ("checkpoints", "raw", "README.md")
-"""What a Hub folder leaves behind: what only resuming needs, and an older model card."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +69,41 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
     """
     if format not in FORMATS:
         raise Error(f"unknown format {format!r}.{nearest(format, FORMATS)} Choose from {', '.join(FORMATS)}.")
-    opened = run if isinstance(run, Run) else Run.open(run)
+    opened = held(run)
+    if missing := [
+        key for key in ("parameters", "corpus", "tokenizer", "corpus_fingerprint") if key not in opened.manifest
+    ]:
+        raise Error(f"{opened.path / MANIFEST} has no {missing[0]}; copy the run again, or train it again.")
     if format == "llama":
         check_llama(opened.name, opened.process, opened.recipe.backbone.name)
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
+    if folder.resolve().is_relative_to(opened.path.resolve()):
+        raise Error(f"--output {folder} lies in the run's own folder; give one outside {opened.path}.")
     opened.model("cpu")  # nobody is given a run that does not load
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    from unmask.api.card import model_card
+
+    there = folder.is_dir()
+    with writing(folder, "give another --output"):
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        partial = aside(folder / "export" if there else folder.absolute())
     try:
         if format == "llama":
             _write_llama(opened, partial)
         else:
             _write_hub(opened, partial)
-        public = _without_local_paths(opened.recipe)
+        public = public_recipe(opened.recipe)
         (partial / "README.md").write_text(model_card(opened, public, format, folder.absolute().name), "utf-8")
-        os.replace(by_umask(partial), folder)  # a reader never sees half a folder
-    except BaseException:
+        with writing(folder, "give another --output"):
+            by_umask(partial)
+            if there:  # it may be where the user stands, or a disk of its own; what makes it a run comes last
+                for path in sorted(partial.iterdir(), key=lambda path: path.name == MANIFEST):
+                    path.rename(folder / path.name)
+            else:
+                os.replace(partial, folder)  # a reader never sees half a folder
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return Export(
         path=folder,
@@ -124,41 +136,17 @@ def check_llama(run: str, process: Any, backbone: str) -> None:
 
 
 def _write_hub(run: Run, folder: Path) -> None:
-    for path in run.path.iterdir():
-        if path.name in _PRIVATE or path.name.startswith(".") or path.suffix == ".partial":
-            continue
-        if path.is_dir():
-            shutil.copytree(path, folder / path.name)
-        else:
-            shutil.copy(path, folder / path.name)
-    public = _without_local_paths(run.recipe)
+    """Write what was read: nothing is copied, so nothing goes along that lies in the folder or that a link leads to."""
+    run.model("cpu").save_pretrained(folder)
+    run.tokenizer.save(folder / "tokenizer")
+    rows = "".join(json.dumps(row) + "\n" for row in run.metrics())
+    (folder / "metrics.jsonl").write_text(rows, "utf-8")
+    public = public_recipe(run.recipe)
     (folder / RECIPE).write_text(public.to_yaml(), encoding="utf-8")
-    names = {"corpus": _public_name(run.manifest["corpus"]), "tokenizer": _public_name(run.manifest["tokenizer"])}
-    told = {key: value for key, value in run.manifest.items() if key != "corpus_at"}  # places on this machine
-    write_json(folder / MANIFEST, {**told, **names})
+    write_json(folder / MANIFEST, {**public_manifest(run.manifest), **fingerprints(folder)})
     adopted = folder / "tokenizer" / "unmask_tokenizer.json"
     state = json.loads(adopted.read_text("utf-8"))
-    adopted.write_text(json.dumps({**state, "name": _public_name(state["name"])}, indent=2) + "\n", "utf-8")
-
-
-def _public_name(source: str) -> str:
-    """Return a source's name without the folders of this machine."""
-    return source if source.startswith("hf:") else Path(source).name or source
-
-
-def _without_local_paths(recipe: Recipe) -> Recipe:
-    data = recipe.data
-    names = {
-        "source": _public_name(data.source),
-        "valid": _public_name(data.valid) if data.valid else None,
-        "tokenizer": _public_name(data.tokenizer),
-    }
-    backbone = recipe.backbone
-    entropy = str((backbone.model_extra or {}).get("entropy", ""))
-    if entropy.startswith(ENTROPY_RUN):
-        name = ENTROPY_RUN + _public_name(entropy.removeprefix(ENTROPY_RUN))
-        backbone = backbone.model_copy(update={"entropy": name})
-    return recipe.model_copy(update={"data": data.model_copy(update=names), "backbone": backbone})
+    adopted.write_text(json.dumps({**state, "name": public_name(state["name"])}, indent=2) + "\n", "utf-8")
 
 
 def _write_llama(run: Run, folder: Path) -> None:

@@ -81,7 +81,7 @@ def build_index(
             raise Error(f"--like {like} brings its embedder; leave --embedder out.")
     options.check()
     _check_most(max_texts)
-    given = open_documents(source, split, text_field, part)
+    given = open_documents(source, split, text_field, part, say)
     reader = make_embedder(embedder or DEFAULT) if example is None else example.reader()
     told = {"source": source, "split": split} | ({} if part is None else {"part": part})
     with at_work(workers, on, address) as at:
@@ -127,10 +127,10 @@ def add_texts(
     began = time.perf_counter()
     _check_most(max_texts)
     opened = open_index(index)
-    given = open_documents(source, split, text_field)
+    given = open_documents(source, split, text_field, say=say)
     told = {"source": source, "split": split}
     taken = change.add(opened, given, told, opened.reader(embedder), max_texts=max_texts, say=say)
-    return _told(open_index(index), len(opened), taken.repeated, began)
+    return _told(open_index(index), taken.texts, taken.repeated, began)
 
 
 def merge_indexes(
@@ -201,7 +201,7 @@ def _check_most(max_texts: int | None) -> None:
         raise Error(f"--max-texts is {max_texts}; give at least 1.")
 
 
-def _told(index: Index, before: int | None, repeated: int, began: float) -> IndexResult:
+def _told(index: Index, added: int | None, repeated: int, began: float) -> IndexResult:
     manifest = index.manifest
     return IndexResult(
         index=str(index.path),
@@ -209,7 +209,7 @@ def _told(index: Index, before: int | None, repeated: int, began: float) -> Inde
         documents=manifest.documents,
         bytes=manifest.bytes,
         shelves=manifest.shelves,
-        added=manifest.texts - (before or 0),
+        added=manifest.texts if added is None else added,
         repeated=repeated,
         fingerprint=manifest.fingerprint,
         embedder=manifest.embedder,

@@ -11,12 +11,13 @@ import torch
 
 from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
 from unmask.data.batch import Batch
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import counted, excerpt, line, scored
 from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
 from unmask.sampling.lengths import Choice, around_nats, posterior
 from unmask.sampling.lengths import chosen as chosen_layout
+from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 
 
@@ -107,7 +108,7 @@ def infill(
 
     Raises:
         Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
-            longer than a passage of the run.
+            longer than a passage of the run, or of a run whose process hides no word.
     """
     if length_by not in get_args(Choice):
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
@@ -115,9 +116,14 @@ def infill(
     run, chosen, resolved = resolve(run, sampler, settings)
     if chosen.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
-    if n < 1:
-        raise Error(f"n is {n}; ask for at least 1 text.")
+    check_texts(n)
+    if low < high and run.process.shows != "mask":  # their probabilities are those of the text around hidden words
+        raise Error(
+            f"run {run.path} was trained as {run.process.name}, which cannot weigh hole lengths against each other; "
+            f"give one length, such as --length {low}."
+        )
     tokenizer, model = run.tokenizer, run.model()
+    pieces = [own_text(piece, run) for piece in pieces]
     vocabulary = vocabulary_of(tokenizer, model)
     holes, context = len(pieces) - 1, model.config.max_position_embeddings
     (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, resolved)
@@ -143,8 +149,11 @@ def infill(
         sampler=chosen.name,
         settings=asdict(resolved),
         text=text,
-        texts=[tokenizer.decode(sample.tokens) for sample in samples],
-        fills=[list(hole_texts(sample, own, tokenizer)) for sample, own in zip(samples, asked, strict=True)],
+        texts=[shown(tokenizer.decode(sample.tokens), tokenizer) for sample in samples],
+        fills=[
+            [shown(fill, tokenizer) for fill in hole_texts(sample, own, tokenizer)]
+            for sample, own in zip(samples, asked, strict=True)
+        ],
         lengths=[list(own) for own in lengths],
         bits_per_byte=bits,
         bound=score.bound,

@@ -14,13 +14,14 @@ from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
 from unmask.api.writing import SettingsOptions
 from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 from unmask.evaluation.closeness import Closeness, closeness
 from unmask.lines import counted, excerpt, line
 from unmask.sampling import Request
 from unmask.sampling.blend import Path as Way
 from unmask.sampling.blend import begun, between, unit
 from unmask.sampling.kept import Kept
+from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
@@ -118,8 +119,7 @@ def thoughts_interpolate(
     """
     if points < 2:
         raise Error(f"points is {points}; two are the ends themselves, ask for at least 2.")
-    if n < 1:
-        raise Error(f"n is {n}; ask for at least 1 text at each point.")
+    check_texts(n)
     mind = opened(run, sampler, settings)
     embedder = WordLlamaEmbedder() if topic else None
     ends = read_end(mind, a), read_end(mind, b)
@@ -159,7 +159,7 @@ def _point(
     embedder: Embedder | None,
 ) -> Point:
     """Measure the texts of a point."""
-    texts = [mind.run.tokenizer.decode(tokens) for tokens in written]
+    texts = [shown(mind.run.tokenizer.decode(tokens), mind.run.tokenizer) for tokens in written]
     thoughts: Float[Tensor, "N C E"] = read_all(mind, written)
     to_a, to_b = (closeness(texts, thoughts, text, kept.cells, embedder) for text, kept in ends)
     return Point(share, texts, to_a, to_b)

@@ -13,12 +13,13 @@ import torch
 from unmask.api.thoughts import Mind, opened, read_all, read_text
 from unmask.api.writing import SettingsOptions
 from unmask.data.batch import Batch
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import excerpt, line
 from unmask.sampling import Request, Sample
 from unmask.sampling.blend import begun, mixed
 from unmask.sampling.kept import Kept, opening
+from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 
 Criterion = Literal["bound", "confidence"]
@@ -122,11 +123,13 @@ def thoughts_parallel(
     """
     if hypotheses < 2:
         raise Error(f"hypotheses is {hypotheses}; one is what sample writes, ask for at least 2.")
+    check_texts(hypotheses, "hypotheses")
     if by not in get_args(Criterion):
         raise Error(f"by is {by!r}; choose bound or confidence.")
     if not 0 <= sharpness < math.inf:
         raise Error(f"sharpness is {sharpness}; it must be 0 or more.")
     mind = opened(run, sampler, settings)
+    before = own_text(prompt, mind.run)
     kept = read_text(mind, prompt) if prompt else None
     room = mind.options.passage - (1 if kept is None else len(kept.tokens)) % mind.options.passage
     most = room if max_tokens is None else max_tokens
@@ -140,7 +143,7 @@ def thoughts_parallel(
     if not said:
         raise Error("every hypothesis ended before it said a word; ask for --ignore-eos, or give another prompt.")
     weights = torch.softmax(torch.tensor(scores, dtype=torch.float64).clamp(min=-1e9) * sharpness, 0)
-    found = [_hypothesis(mind, prompt, *parts) for parts in zip(wholes, scores, weights.tolist(), strict=True)]
+    found = [_hypothesis(mind, before, *parts) for parts in zip(wholes, scores, weights.tolist(), strict=True)]
     best = max(range(hypotheses), key=scores.__getitem__)
     blended = None
     if blend:
@@ -152,12 +155,12 @@ def thoughts_parallel(
         sample = mind.write([request], batch_size)
         whole = [_whole(mind, kept, request, sample[0])]
         score, _ = _scores(mind, kept, whole, sample, by, draws, batch_size)
-        blended = _hypothesis(mind, prompt, whole[0], score[0], 1.0)
+        blended = _hypothesis(mind, before, whole[0], score[0], 1.0)
     return ParallelResult(
         run=str(mind.run.path),
         sampler=mind.sampler.name,
         settings=asdict(mind.settings),
-        prompt=prompt,
+        prompt=shown(before, mind.run.tokenizer),
         by=by,
         bound=bound,
         hypotheses=found,
@@ -222,6 +225,7 @@ def _confidence(sample: Sample) -> float:
     return sum(math.log(max(value, 1e-12)) for value in sample.confidence[-count:]) / count
 
 
-def _hypothesis(mind: Mind, prompt: str, whole: tuple[int, ...], score: float, weight: float) -> Hypothesis:
+def _hypothesis(mind: Mind, before: str, whole: tuple[int, ...], score: float, weight: float) -> Hypothesis:
     text = mind.run.tokenizer.decode(whole)
-    return Hypothesis(text, text.removeprefix(prompt), score, weight)
+    more = text.removeprefix(before)
+    return Hypothesis(shown(text, mind.run.tokenizer), shown(more, mind.run.tokenizer), score, weight)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unmask.data.corpus import normalized
 from unmask.errors import Error
 from unmask.lines import counted, line
 from unmask.training.find_run import find_run
@@ -63,7 +64,9 @@ def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str |
     model, texts, source = None, list[str](), ""
     if shows_text(run):
         model = run.model() if (run.path / WEIGHTS).is_file() else None
-        texts, source = shown_texts(run) if given is None else ([given[0]], given[1])
+        texts, source = (
+            shown_texts(run) if given is None else ([normalized(given[0], run.recipe.data.normalize)], given[1])
+        )
     drawn = draw_run(run, model, texts, run.path / PLOTS if output is None else Path(output))
     return Plots(run.name, drawn.files, drawn.missing, source)
 

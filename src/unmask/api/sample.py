@@ -7,16 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
-from unmask.api.evidence import EvidenceText, gather
+from unmask.api.evidence import EvidenceText
 from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
-from unmask.api.raw import shown, text_for
-from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
+from unmask.api.prompted import check_asked, lay_out
+from unmask.api.writing import SettingsOptions, Watch, resolve, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt, line
 from unmask.retrieval.index import Index
-from unmask.sampling import Request, canvas
-from unmask.sampling.infill import hand_over_space
+from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
@@ -90,7 +89,7 @@ def sample(
     """Write ``n`` texts.
 
     Args:
-        run: A run folder, or an opened run.
+        run: A run folder, an opened run, or a loaded one (:func:`unmask.load`).
         prompt: Text before what is written; of a run of bytes (``data.binary``) any bytes.
         suffix: Text behind it (masked runs).
         max_tokens: Most tokens to write; default: what the context has room for.
@@ -109,45 +108,25 @@ def sample(
             work, a prompt longer than the context; an index that does not fit the run, or no prompt to look up.
     """
     run, chosen, resolved = resolve(run, sampler, settings)
-    if n < 1:
-        raise Error(f"n is {n}; ask for at least 1 text.")
-    if evidence is not None and index is None:
-        raise Error(f"evidence is {evidence}, and there is no index to look it up in; give one (--index).")
+    check_asked(n, index, evidence)
     other = None if fallback is None else fallback_run(fallback)
-    tokenizer, model = run.tokenizer, run.model()
-    vocabulary = vocabulary_of(tokenizer, model)
+    tokenizer = run.tokenizer
     if tokenizer.binary and other is not None:
         raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
-    own, tail = text_for(prompt, tokenizer), text_for(suffix, tokenizer)
-    before, leads = hand_over_space(own, vocabulary)
-    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
-    context = model.config.max_position_embeddings
-    room = context - 1 - len(prefix_ids) - len(suffix_ids)
-    wanted = room if max_tokens is None else max_tokens
-    if wanted < 1 <= room:
-        raise Error(f"max_tokens is {max_tokens}; it must be at least 1.")
-    if wanted > room or room < 1:
-        given = f"a prompt of {counted(len(prefix_ids), 'token')}"
-        given += f" and a suffix of {len(suffix_ids)}" if suffix_ids else ""
-        fix = f"; ask for at most {room} (--max-tokens)." if room > 0 else "; shorten the prompt."
-        more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
-        raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")
-    tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
-    found = None if index is None else gather(run, model, index, prefix_ids, evidence)
-    memory = None if found is None else found.memory
-    requests = [Request(tokens, resolved, i, lead, memory=memory) for i in range(n)]
-    samples = write(run, model, chosen, requests, vocabulary, batch_size, trace, watch)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
+    own, tail, found = asked.prompt, asked.suffix, asked.found
+    samples = write(run, asked.model, chosen, asked.requests, asked.vocabulary, batch_size, trace, watch)
     texts, rewritten = [tokenizer.decode(s.tokens) for s in samples], None
     data = [tokenizer.decode_bytes(s.tokens) for s in samples]
     if other is not None:
         size = None if run.recipe.thought is None else run.recipe.thought.passage
-        spans = [pieces(s.tokens, 1 + len(prefix_ids), len(suffix_ids) + s.ended, size) for s in samples]
+        spans = [pieces(s.tokens, asked.ahead, asked.behind + s.ended, size) for s in samples]
         passages = [
             mended(s.tokens, span, tokenizer, other, _behind, resolved.seed + i)
             for i, (s, span) in enumerate(zip(samples, spans, strict=True))
         ]
         texts, rewritten = [one.text for one in passages], [one.passages for one in passages]
-        data = [text.encode() for text in texts]
+        data = [one.data for one in passages]
     return SampleResult(
         run=str(run.path),
         sampler=chosen.name,

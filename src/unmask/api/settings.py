@@ -38,6 +38,7 @@ class SettingsOptions(TypedDict, total=False):
     remask_hold: float | None
     renoise: str | None
     candidates: int | None
+    corrections: int | None
 
 
 def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, str, Settings]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
 from unmask.api.writing import SettingsOptions
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.judge import NetworkJudge
 from unmask.evaluation.text import TextQuality, text_quality, words
@@ -20,6 +20,7 @@ from unmask.sampling import Request
 from unmask.sampling.properties import keywords as keyword_property
 from unmask.sampling.properties import towards
 from unmask.sampling.steering import Schedule, Score, Steered, Where
+from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 
 Has = Callable[[Sequence[str], Sequence[tuple[int, ...]]], list[bool]]
@@ -134,9 +135,11 @@ def thoughts_steer(
         raise Error("--away says what not to think like; say with --toward what to think like instead.")
     if (score is None) != (has is None):
         raise Error("a score of your own needs has, which says whether a text has the property, and has needs score.")
-    if n < 1 or directions < 1 or not strengths:
+    check_texts(n)
+    if directions < 1 or not strengths:
         raise Error("ask for at least 1 text, 1 random direction and 1 strength.")
     mind = opened(run, sampler, settings)
+    tokenizer, before = mind.run.tokenizer, own_text(prompt, mind.run)
     tokens, lead = one_passage(mind, prompt, max_tokens)
     requests = [Request(tokens, mind.settings, i, lead) for i in range(n)]
     plain = [mind.words(sample) for sample in mind.write(requests, batch_size)]
@@ -147,12 +150,15 @@ def thoughts_steer(
         scorer = NetworkJudge(other.model(), other.process, other.tokenizer)
 
     def row(kind: str, strength: float, written: list[tuple[int, ...]]) -> SteerRow:
-        texts = [mind.run.tokenizer.decode(text) for text in written]
-        own = [text.removeprefix(prompt) for text in texts]
+        whole = [tokenizer.decode(text) for text in written]
+        texts, own = (
+            [shown(text, tokenizer) for text in part] for part in (whole, [t.removeprefix(before) for t in whole])
+        )
+        sizes = [len(tokenizer.decode_bytes(text)) - len(tokenizer.raw(before)) for text in written]
         held = np.array(test(own, written), dtype=np.float64)
         bits = None if scorer is None else scorer.bits(own)
         interval = mean_interval(np.arange(n), n, held, share=True)
-        return SteerRow(kind, strength, float(held.mean()), interval, text_quality(own), bits, texts)
+        return SteerRow(kind, strength, float(held.mean()), interval, text_quality(own, sizes), bits, texts)
 
     def pushed(aim: Score | None, strength: float, group: Sequence[int], seed: int = 0) -> list[tuple[int, ...]]:
         network = Steered(
@@ -174,7 +180,7 @@ def thoughts_steer(
         property=name,
         schedule=schedule,
         where=where,
-        prompt=prompt,
+        prompt=shown(before, tokenizer),
         rows=rows,
     )
 
@@ -195,8 +201,8 @@ def _property(
         names = [word.strip() for word in keywords]
         if not all(names):
             raise Error("a keyword is empty; give words with commas between them.")
-        ids = [mind.run.tokenizer.encode(" " + word) for word in names]
-        wanted = [words(word) for word in names]
+        ids = [mind.run.tokenizer.encode(own_text(" " + word, mind.run)) for word in names]
+        wanted = [words(shown(own_text(word, mind.run), mind.run.tokenizer)) for word in names]
         return (
             keyword_property(ids, mind.vocabulary.mask),
             lambda texts, _: [any(_says(words(text), word) for word in wanted) for text in texts],

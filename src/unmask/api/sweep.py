@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from unmask.compare.plan import SweepPlan
 from unmask.errors import Error
 from unmask.lines import counted, line
+from unmask.own_code import allowing
+from unmask.training.find_run import HOME, named_folder
 
 if TYPE_CHECKING:
     from unmask.compare.executors import Executor
@@ -120,6 +122,7 @@ def sweep(
     on: str = "local",
     address: str | None = None,
     available: bool = False,
+    allow_code: bool = False,
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
 ) -> Sweep:
@@ -136,6 +139,7 @@ def sweep(
         on: ``local``, or ``ray`` (an extra: ``pip install 'unmask[ray]'``).
         address: Ray cluster; ``auto`` is the one that this machine belongs to. Default: a Ray on this machine.
         available: Leave out rows and samplers whose parts do not exist, instead of refusing the plan.
+        allow_code: Import code that recipes and runs of the plan name (a schedule ``module:function``).
         command: The command line, for the report.
         say: Called with a line of progress.
 
@@ -149,13 +153,14 @@ def sweep(
     from unmask.compare.sweep import sweep as run
 
     _check(workers, threads, on, address)
-    ahead = plan_sweep(plan, overrides)
+    with allowing(allow_code):
+        ahead = plan_sweep(plan, overrides)
     if ahead.missing and not available:
         raise Error(f"{ahead.missing[0]} ({len(ahead.missing)} not available); --available runs what is.")
     if not any(row.id for row in ahead.rows) and not ahead.plan.runs:
         raise Error(f"no row of the plan is available: {ahead.missing[0]}.")
-    folder = Path(output) if output else Path("runs") / f"sweep-{ahead.plan.name}"
-    with _executor(workers, threads, on, address) as execute:
+    folder = Path(output) if output else named_folder(HOME, "the plan", f"sweep-{ahead.plan.name}")
+    with allowing(allow_code), _executor(workers, threads, on, address) as execute:
         return run(ahead.plan, ahead.rows, ahead.ways, folder, execute, command=command, say=say)
 
 

@@ -8,10 +8,11 @@ from typing import Any, Unpack
 
 from unmask.api.thoughts import SUFFIX, opened, origin_of, read_file, read_text
 from unmask.api.writing import SettingsOptions
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 from unmask.lines import counted, excerpt, line
 from unmask.sampling.kept import go_on
-from unmask.sampling.thought_file import ThoughtFile, write_thought
+from unmask.sampling.thought_file import ThoughtFile, refuse_other, write_thought
+from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
@@ -142,8 +143,7 @@ def thoughts_resume(
     Raises:
         Error: no thought file, another network's, a text that has ended; as :func:`unmask.sample`.
     """
-    if n < 1:
-        raise Error(f"n is {n}; ask for at least 1 text.")
+    check_texts(n)
     if output is not None:
         _check_output(output)
         if n > 1:
@@ -157,15 +157,16 @@ def thoughts_resume(
     if output is not None:
         write_thought(output, ThoughtFile(found[0].kept, mind.options, origin_of(mind.run)))
     text = mind.run.tokenizer.decode(start.tokens) + " " * start.space
-    texts = [mind.run.tokenizer.decode(one.kept.tokens) for one in found]
+    tokenizer = mind.run.tokenizer
+    texts = [tokenizer.decode(one.kept.tokens) for one in found]
     return ResumeResult(
         run=str(mind.run.path),
         file=str(file),
         sampler=mind.sampler.name,
         settings=asdict(mind.settings),
-        text=text,
-        texts=texts,
-        completions=[whole.removeprefix(text) for whole in texts],
+        text=shown(text, tokenizer),
+        texts=[shown(whole, tokenizer) for whole in texts],
+        completions=[shown(whole.removeprefix(text), tokenizer) for whole in texts],
         ended=[one.kept.ended for one in found],
         tokens=[len(one.written) for one in found],
         steps=[one.steps for one in found],
@@ -177,3 +178,4 @@ def thoughts_resume(
 def _check_output(output: str | Path) -> None:
     if not str(output).endswith(SUFFIX):
         raise Error(f"a thought is kept in a file NAME{SUFFIX}; {output} has another name.")
+    refuse_other(Path(output))  # before anything is read

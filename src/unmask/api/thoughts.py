@@ -20,6 +20,7 @@ from unmask.sampling.infill import hand_over_space
 from unmask.sampling.kept import Kept, keep
 from unmask.sampling.mind import options_of
 from unmask.sampling.thought_file import Origin, ThoughtFile, check_origin, read_thought
+from unmask.training.own_text import own_text, shown
 from unmask.training.run import WEIGHTS, Run
 
 SUFFIX = ".safetensors"
@@ -48,8 +49,7 @@ class Mind:
     def write(self, requests: Sequence[Request], batch_size: int, model: Any = None) -> list[Sample]:
         """Write texts, with the run's network or one that stands before it."""
         model = self.model if model is None else model
-        visibility = self.run.process.visibility
-        return generate(model, self.sampler, requests, self.vocabulary, batch_size=batch_size, visibility=visibility)
+        return generate(model, self.sampler, requests, self.vocabulary, batch_size=batch_size, process=self.run.process)
 
     def words(self, sample: Sample) -> tuple[int, ...]:
         """Return a text's tokens without its end."""
@@ -85,7 +85,7 @@ def read_text(mind: Mind, text: str) -> Kept:
     Raises:
         Error: an empty text.
     """
-    before, space = hand_over_space(text, mind.vocabulary)
+    before, space = hand_over_space(own_text(text, mind.run), mind.vocabulary)
     kept = keep(mind.model, (mind.vocabulary.bos, *mind.run.tokenizer.encode(before)), mind.vocabulary)
     return Kept(kept.tokens, kept.cells, kept.before, kept.stack, space)
 
@@ -99,7 +99,8 @@ def read_end(mind: Mind, source: str | Path) -> tuple[str, Kept]:
     if not str(source).endswith(SUFFIX):
         return str(source), read_text(mind, str(source))
     found = read_file(mind, source)
-    return mind.run.tokenizer.decode(found.kept.tokens), found.kept
+    tokenizer = mind.run.tokenizer
+    return shown(tokenizer.decode(found.kept.tokens), tokenizer), found.kept
 
 
 def read_file(mind: Mind, path: str | Path) -> ThoughtFile:
@@ -125,7 +126,7 @@ def one_passage(mind: Mind, prompt: str, max_tokens: int | None) -> tuple[tuple[
     Raises:
         Error: no room.
     """
-    before, leads = hand_over_space(prompt, mind.vocabulary)
+    before, leads = hand_over_space(own_text(prompt, mind.run), mind.vocabulary)
     ids = mind.run.tokenizer.encode(before)
     room = mind.options.passage - 1 - len(ids)
     wanted = room if max_tokens is None else max_tokens

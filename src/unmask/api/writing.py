@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -
 def vocabulary_of(tokenizer: Tokenizer, model: Any) -> Vocabulary:
     """Return the special tokens of a run, and which of its tokens begin with a space."""
     spaced = spaced_tokens(tokenizer, model.config.vocab_size)
-    return Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id, spaced)
+    return replace(tokenizer.vocabulary, spaced=spaced)
 
 
 def write(
@@ -44,16 +45,14 @@ def write(
 ) -> list[Sample]:
     """Run the sampler; tell the trace and the watcher of every frame."""
     if trace is None and watch is None:
-        return generate(model, sampler, requests, vocabulary, batch_size=batch_size, visibility=run.process.visibility)
+        return generate(model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process)
     finished: dict[int, Sample] = {}
     with ExitStack() as stack:
         writer = None
         if trace is not None:
             writer = TraceWriter(trace, sampler.name, requests, run.tokenizer, vocabulary, run.name)
             stack.enter_context(writer)
-        for tick in ticks(
-            model, sampler, requests, vocabulary, batch_size=batch_size, visibility=run.process.visibility
-        ):
+        for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process):
             collect(tick, finished)
             if writer is not None:
                 writer.write(tick.which, tick.frame)

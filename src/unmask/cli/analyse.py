@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json, say
+from unmask.cli.console import console, note, print_json, printer, say
+from unmask.cli.outputs import Force
 
 
 def analyse(
@@ -28,10 +29,14 @@ def analyse(
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder for thoughts.html, thoughts.json and the pictures.")
     ] = None,
+    force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Follow thoughts from noise to text, and measure them: compression, stability, alignment, diversity, collapse."""
+    from rich.text import Text
+
     from unmask.api.analyse import thoughts_analyse
+    from unmask.data.visible import visible
 
     with console.status("opening the run") as status:
         found = thoughts_analyse(
@@ -46,7 +51,7 @@ def analyse(
             seed=seed,
             table=table,
             output=output,
-            say=status.update,
+            say=lambda text: status.update(Text(visible(text))),
         )
     for text in found.notes:
         note(f"note: {text}")
@@ -54,20 +59,16 @@ def analyse(
         print_json(found.to_dict())
         return
     first = found.texts[0]
-    print(
-        f"{'step':>6}{'open':>8}{'noise':>8}{'to end':>8}{'to read':>9}{'velocity':>10}  text 1 of {len(found.texts)}"
-    )
+    say(f"{'step':>6}{'open':>8}{'noise':>8}{'to end':>8}{'to read':>9}{'velocity':>10}  text 1 of {len(found.texts)}")
     for moment in first.moments:
         velocity = "-" if moment.velocity is None else f"{moment.velocity:.3f}"
         numbers = f"{moment.open:>8.2f}{moment.level:>8.2f}{moment.to_end:>8.2f}{moment.to_read:>9.2f}{velocity:>10}"
         say(f"{moment.step:>6}{numbers}  {' '.join(moment.text.split())[:60]}")
     if found.measures:
-        from rich.console import Console
-
         from unmask.compare.cells import to_rich
 
-        Console(width=None if console.is_terminal else 240).print(to_rich(found.table()))
+        printer(240).print(to_rich(found.table()))
     if found.collapse is not None:
-        print(f"{'collapsed' if found.collapse.collapsed else 'not collapsed'}: {found.collapse.why}")
+        say(f"{'collapsed' if found.collapse.collapsed else 'not collapsed'}: {found.collapse.why}")
     for path in found.files:
-        print(path)
+        say(path)

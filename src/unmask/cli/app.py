@@ -1,27 +1,33 @@
 """The ``unmask`` command: its verbs, and how every failure ends in one line and an exit status.
 
 Exit status: 0 done, 1 the verb found a problem (``doctor``, ``certify``, ``sweep``; ``compare``: drop), 2 a mistake the
-user can mend, 3 undecided (``compare`` with rules), 130 Ctrl-C.
-``UNMASK_DEBUG=1`` shows the traceback behind a one-line error.
+user can mend, 3 undecided (``compare`` with rules), 130 Ctrl-C, 143 SIGTERM, which is a Ctrl-C from elsewhere, or
+the terminal was closed. ``UNMASK_DEBUG=1`` shows the traceback behind a one-line error.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
+from functools import cache
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from unmask import __version__
+from unmask.cli.allow_code import with_code
 from unmask.cli.checks import check
 from unmask.cli.console import note
 from unmask.cli.elsewhere import verb_hint
 from unmask.cli.failures import explain
+from unmask.cli.streams import leave_terminal, mend_streams
 from unmask.errors import Error
+from unmask.own_code import allowing
 from unmask.threads import settle
 
 # verb -> the function in unmask.cli.<verb>. These modules stay light: torch is imported inside the function.
@@ -50,6 +56,20 @@ QUIET = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what runs stops as at Ctrl-C, and cleans up behind itself."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would disturb the cleaning up
+    raise Terminated
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:
+    leave_terminal()
+    signal.raise_signal(signal.SIGTERM)  # to whoever takes that now: a training saves and stops
+
+
 class Verb(TyperCommand):
     """A command whose parameters are checked before its function, and with it torch, is called."""
 
@@ -59,8 +79,12 @@ class Verb(TyperCommand):
         Raises:
             Error: parameters that cannot work.
         """
-        check(ctx.params, self.callback)
-        return super().invoke(ctx)
+        try:
+            with allowing(ctx.params.get("allow_code", False)):
+                check(ctx.params, self.callback)
+                return super().invoke(ctx)
+        except Terminated as error:  # typer takes every KeyboardInterrupt for Ctrl-C
+            raise typer.Exit(143) from error
 
 
 class Verbs(TyperGroup):
@@ -100,22 +124,29 @@ def build_app() -> typer.Typer:
     app = typer.Typer(cls=Verbs, name="unmask", pretty_exceptions_enable=False)
     app.callback()(_root)
     for verb, function in VERBS.items():
-        app.command(verb, cls=Verb)(getattr(importlib.import_module(f"unmask.cli.{verb}"), function))
+        app.command(verb, cls=Verb)(with_code(getattr(importlib.import_module(f"unmask.cli.{verb}"), function)))
     for verb, sub_app in GROUPS.items():
         group: typer.Typer = getattr(importlib.import_module(f"unmask.cli.{verb}"), sub_app)
         for command in group.registered_commands:
-            command.cls = Verb
+            command.cls, command.callback = Verb, with_code(command.callback)
         app.add_typer(group, name=verb, cls=Verbs)
     return app
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(build_app())
+
+
 def run(args: list[str]) -> int:
     """Run one command line and return its exit status; failures are printed, not raised, unless they are bugs."""
-    command = typer.main.get_command(build_app())
+    command = _command()  # of a process that runs many, made once
     try:
         # Outside standalone mode the value is the verb's own or, after typer.Exit or Ctrl-C, the exit status.
         status = command.main(args or ["--help"], prog_name="unmask", standalone_mode=False)
         sys.stdout.flush()
+    except Terminated:
+        status = 143
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except BrokenPipeError:
@@ -129,16 +160,20 @@ def run(args: list[str]) -> int:
         if os.environ.get("UNMASK_DEBUG") == "1":
             traceback.print_exception(failure)
         if line:
-            note(f"error: {line}")
+            note(f"error: {line}".replace("\n", "\u240a"))  # in a name that is quoted
         return 2
-    if status == 130:
+    if status in (130, 143):
         note("interrupted.")
     return status if isinstance(status, int) else 0
 
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    mend_streams()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     settle()
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(hang_up := getattr(signal, "SIGHUP", signal.SIGTERM)) is signal.SIG_DFL:  # else: nohup
+        signal.signal(hang_up, _hang_up)
     sys.exit(run(sys.argv[1:]))

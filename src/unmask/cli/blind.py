@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unmask.cli.console import console, note, print_json
-from unmask.lines import counted
+from unmask.cli.console import note, print_json, printer, say
+from unmask.lines import counted, shell
 
 
 def make_page(
@@ -38,11 +38,11 @@ def make_page(
     note(
         f"{counted(page.pairs, 'pair')}. Give readers {page.page.name} alone: {page.key.name} says whose text is whose."
     )
-    note(f"then: unmask compare --blind-results CHOICES.json ... -o {output}")
+    note(f"then: unmask compare --blind-results CHOICES.json ... -o {shell(output)}")
     if json:
         print_json(page.to_dict())
     else:
-        print(page.page)
+        say(page.page)
 
 
 def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None:
@@ -55,11 +55,13 @@ def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None
     if json:
         print_json(found.to_dict())
         return
-    from rich.console import Console
     from rich.table import Table
 
+    from unmask.compare.cells import plain
+
     first, second = found.runs
-    table = Table(title=f"{first} against {second}: {counted(found.pairs, 'pair')}, {len(found.raters)} reader(s)")
+    title = f"{first} against {second}: {counted(found.pairs, 'pair')}, {counted(len(found.raters), 'reader')}"
+    table = Table(title=plain(title, "table.title"))
     table.add_column("criterion")
     several = len(found.raters) > 1
     columns = ["wins", "losses", "ties", "win rate", "95 % interval", "sign test p", *["agree", "alpha"] * several]
@@ -71,14 +73,15 @@ def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None
         cells = [row.name, str(row.wins), str(row.losses), str(row.ties), _number(rate.rate)]
         cells += [f"{rate.interval[0]:.2f} to {rate.interval[1]:.2f}", f"{rate.p_value:.3f}"]
         cells += [_number(row.agreement), _number(row.alpha)] if several else []
-        table.add_row(*cells, row.verdict)
+        table.add_row(*map(plain, cells), row.verdict)
     left = found.left
-    table.caption = (
+    caption = (
         f"Wins and losses are {first}'s, a pair at a time; the rate leaves ties out. The left text was chosen "
         f"{left.count} of {left.of} times ({_number(left.rate)}, {left.interval[0]:.2f} to {left.interval[1]:.2f}, "
         f"p {left.p_value:.3f})."
     )
-    Console(width=None if console.is_terminal else 160).print(table)
+    table.caption = plain(caption, "table.caption")
+    printer(160).print(table)
 
 
 def _number(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """Denoising in the terminal: open positions are dim blocks, fresh words stand out, doubtful ones are shaded.
 
-An open position that carries candidates shows the likeliest of them, dim and slanted; one whose word was taken back
-just now is underlined. A legend stands below, and the last picture stays.
+An open position's likeliest candidate, or the word there that may be wrong, is dim and slanted; one whose word was
+taken back just now is underlined. A legend stands below, and the last picture stays.
 
 The shades run from blue to yellow like cividis (Nunez et al. 2018), which people with colour-blindness tell apart.
 """
@@ -69,7 +69,9 @@ def render(
 
 
 def _guesses(frame: Frame, row: int, keep: Tensor) -> list[int | None] | None:
-    """Return the likeliest candidate of each position of a text that has any."""
+    """Return the likeliest candidate of each position of a text that has any, or the words that may be wrong."""
+    if frame.doubtful:
+        return list(frame.tokens[row][keep].tolist())
     if frame.candidates is None:
         return None
     best = frame.candidates.mass[row][keep].max(-1)

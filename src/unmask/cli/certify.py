@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import note, print_json, printer
+from unmask.cli.outputs import Force
 from unmask.errors import Error
 
 
@@ -27,6 +28,7 @@ def certify(
         float, typer.Option("--tolerance", help="Largest total variation that keeps a promise.")
     ] = 0.04,
     output: Annotated[Path | None, typer.Option("--output", help="Folder for certify.json and certify.md.")] = None,
+    force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Measure how far samplers are from the truth in small known worlds. Exit status 1 if a promise is broken."""
@@ -57,11 +59,9 @@ def certify(
     if json:
         print_json(result.to_dict())
     else:
-        from rich.console import Console
-
         from unmask.compare.cells import to_rich
 
-        out = Console(width=None if console.is_terminal else 200)
+        out = printer(200)
         for table in result.tables():
             out.print(to_rich(table))
         note("no promise is broken." if result.passed else "some promises are broken: see FAILS above.")

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unmask.cli.outputs import check_outputs
+from unmask.errors import Error, wrong_count
+
 Parameters = Mapping[str, Any]
 """Name of a verb's parameter -> what was given."""
 Verb = TypeVar("Verb", bound=Callable[..., object])
@@ -33,6 +36,10 @@ def check(given: Parameters, verb: Callable[..., object] | None = None) -> None:
     """
     if (refuse := getattr(verb, _REFUSE, None)) is not None:
         refuse(given)
+    for name, least in _COUNTS.items():
+        if isinstance(given.get(name), int) and (wrong := wrong_count(name, given[name], least)):
+            raise Error(f"n is {given[name]}; ask for at least 1 text." if name == "n" and given[name] < 1 else wrong)
+    check_outputs(given, verb)
     for name, part in _CHECKS.items():
         if given.get(name):
             part(given[name], given)
@@ -48,7 +55,11 @@ def _run(name: str, given: Parameters) -> None:
         SAMPLERS.check(given["sampler"])
     if _there(name) and "sampler" in given:
         named = {key: given[key] for key in Settings.__dataclass_fields__ if key in given}
-        choose(name, given["sampler"], {key: value for key, value in named.items() if value is not False})
+        kept = {key: value for key, value in named.items() if value is not False}
+        run, sampler, _ = choose(name, given["sampler"], kept)
+        if SAMPLERS.facts(sampler).visibility == "causal" and (given.get("suffix") or "hole" in given):
+            what = "fill holes" if "hole" in given else "take a suffix or fill holes"
+            raise Error(f"run {run.path} writes left to right and cannot {what}; use a run of the masked process.")
 
 
 def _there(name: str, given: Parameters | None = None) -> bool:
@@ -100,6 +111,16 @@ def _plan(name: str, given: Parameters) -> None:
     load_plan(name)
 
 
+def _output(path: str | Path, given: Parameters) -> None:
+    """A place that what is written can be opened at again: safetensors takes names in UTF-8 alone."""
+    from unmask.errors import Error
+
+    try:
+        str(Path(path).absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise Error(f"--output {path} lies under a name that is not UTF-8. Choose another place.") from error
+
+
 def _partition(name: str, given: Parameters) -> None:
     from unmask.retrieval.registry import PARTITIONERS
 
@@ -112,22 +133,36 @@ def _router(name: str, given: Parameters) -> None:
     ROUTERS.check(name)
 
 
-def _replay(path: str | Path, given: Parameters) -> None:
-    from unmask.errors import Error
+def _trace(path: str | Path, given: Parameters) -> None:
+    from unmask.sampling.trace_header import refuse_other
 
-    if not Path(path).exists():
-        raise Error(f"there is no trace {path}; make one with: unmask sample RUN --trace {path}")
+    refuse_other(Path(path))
+
+
+def _replay(path: str | Path, given: Parameters) -> None:
+    from unmask.sampling.trace_header import check_trace
+
+    check_trace(Path(path))
+
+
+def _texts(count: int, given: Parameters) -> None:
+    from unmask.errors import check_texts
+
+    check_texts(count)
 
 
 def _file(path: str | Path, given: Parameters) -> None:
-    from unmask.errors import Error
-
     if not Path(path).exists():
         raise Error(f"there is no file {path}.")
 
 
+_COUNTS = {"n": 1, "batch_size": 1, "documents": 1, "draws": 1, "orders": 1, "max_tokens": 1, "seed": -(2**63)}
+"""Counts -> the least that works."""
 _CHECKS: dict[str, Callable[[Any, Parameters], object]] = {
+    "output": _output,
     "replay": _replay,
+    "n": _texts,
+    "trace": _trace,
     "run": _run,
     "runs": _runs,
     "fallback": _there,

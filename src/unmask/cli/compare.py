@@ -11,7 +11,7 @@ import typer
 
 from unmask.cli.blind import make_page, show_results
 from unmask.cli.checks import Parameters, refused_by
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def _refuse(given: Parameters) -> None:
         return
     if given["output"] is None:
         raise Error("missing option '--output' / '-o': the folder of the report. See 'unmask compare --help'.")
+    if given["output"].exists() and not given["output"].is_dir():
+        raise Error(f"--output {given['output']} is a file; give a folder.")
     if given["blind"] and len(given["runs"]) != 2:
         raise Error(f"--blind takes two runs, got {len(given['runs'])}.")
     for option in ("steps", "batches"):
@@ -165,19 +167,17 @@ def compare(
     _warn(result)
     for decision in result.decisions:
         note(f"{decision.verdict}: {decision.keep} against {decision.against}")
-    print(f"all tables: {output / 'table.md'}")
-    print(f"report:     {output / 'report.html'}")
+    say(f"all tables: {output / 'table.md'}")
+    say(f"report:     {output / 'report.html'}")
     raise typer.Exit(_status(result))
 
 
 def show_result(result: Comparison) -> None:
     """Print the answer and the table on stdout, no wider than the terminal."""
-    from rich.console import Console
-
     from unmask.compare.summary import NARROW, print_summary
 
-    out = Console()
-    print_summary(result, out if out.is_terminal else Console(width=NARROW))
+    out = printer()
+    print_summary(result, out if out.is_terminal else printer(NARROW))
 
 
 def _warn(result: Comparison) -> None:

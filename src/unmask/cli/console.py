@@ -19,8 +19,8 @@ console = Console(stderr=True, highlight=False)
 """The terminal people watch. Progress and notes go here, so that stdout holds results only."""
 
 
-_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""What acts on a terminal and yet stands in JSON as it is."""
+_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What acts on a terminal, or is no text (a file's name that is not UTF-8), and yet stands in JSON as it is."""
 
 
 def note(text: str) -> None:
@@ -32,10 +32,23 @@ def note(text: str) -> None:
         console.print(visible(text), markup=False, emoji=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """Print a line of results on stdout; in a terminal its control characters are shown and do not act."""
+def say(text: object) -> None:
+    """Print a line of results on stdout; in a terminal its control characters are shown and do not act.
+
+    What is no text, of a file's name that is not UTF-8, is written as its escape anywhere.
+    """
     if _leads():
-        print(visible(text) if sys.stdout.isatty() else text)
+        shown = visible(str(text)) if sys.stdout.isatty() else str(text)
+        print(shown.encode("utf-8", "backslashreplace").decode())
+
+
+def printer(width: int | None = None) -> Console:
+    """Return what prints tables on stdout; square brackets in them stand for themselves.
+
+    Args:
+        width: Columns where no terminal says how many there are.
+    """
+    return Console(width=None if console.is_terminal else width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(obj: Mapping[str, Any]) -> None:
@@ -47,7 +60,8 @@ def print_json(obj: Mapping[str, Any]) -> None:
         TypeError: a value is neither plain data nor a path.
     """
     if _leads():
-        text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False)
+        narrow = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+        text = json.dumps(_plain(obj), indent=2, ensure_ascii=narrow, allow_nan=False)
         print(_ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 

@@ -52,17 +52,21 @@ def stats(
         return
     corpus = found.corpus
     say(f"source       {corpus['source']}")
-    print(f"fingerprint  {corpus['fingerprint']}")
-    print(f"{'split':<9}{'documents':>12}{'bytes':>16}{'characters':>16}")
+    say(f"fingerprint  {corpus['fingerprint']}")
+    say(f"{'split':<9}{'documents':>12}{'bytes':>16}{'characters':>16}")
     for name, counts in [*corpus["splits"].items(), ("all", corpus)]:
-        print(f"{name:<9}{counts['documents']:>12,}{counts['bytes']:>16,}{counts['characters']:>16,}")
+        say(f"{name:<9}{counts['documents']:>12,}{counts['bytes']:>16,}{counts['characters']:>16,}")
     dropped = corpus["dropped"]
-    print(f"mean document {corpus['mean_document_bytes']:,.0f} bytes; ", end="")
-    print(f"dropped {dropped['duplicates']:,} duplicates, {dropped['empty']:,} empty")
+    say(
+        f"mean document {corpus['mean_document_bytes']:,.0f} bytes; "
+        f"dropped {dropped['duplicates']:,} duplicates, {dropped['empty']:,} empty"
+    )
     if found.tokenizer:
         figures = found.tokenizer
-        print(f"tokenizer {figures['name']} ({figures['fingerprint']}), vocabulary {figures['vocab_size']:,}: ", end="")
-        print(f"{figures['bytes_per_token']:.2f} bytes a token on the {figures['split']} split")
+        say(
+            f"tokenizer {figures['name']} ({figures['fingerprint']}), vocabulary {figures['vocab_size']:,}: "
+            f"{figures['bytes_per_token']:.2f} bytes a token on the {figures['split']} split"
+        )
 
 
 @data_app.command("fetch")
@@ -81,7 +85,7 @@ def fetch(
         print_json(fetched.to_dict())
         return
     for file, facts in fetched.manifest["files"].items():
-        print(f"{output / file}  {counted(facts['documents'], 'document')}  sha256 {facts['sha256']}")
+        say(f"{output / file}  {counted(facts['documents'], 'document')}  sha256 {facts['sha256']}")
 
 
 @data_app.command("convert")
@@ -102,4 +106,4 @@ def convert(
     if json:
         print_json(converted.to_dict())
     else:
-        print(f"{converted.output}  {counted(converted.documents, 'document')}  {counted(converted.bytes, 'byte')}")
+        say(f"{converted.output}  {counted(converted.documents, 'document')}  {counted(converted.bytes, 'byte')}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import console, note, print_json, say
+from unmask.lines import shell
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
@@ -43,6 +44,6 @@ def demo(
         print_json(result.to_dict())
         return
     show_result(result.comparison)
-    print(f"report: {result.report}")
-    print(f"next:   unmask sample {result.masked} --prompt 'Return the' --watch")
-    print(f"        unmask infill {result.masked} 'Return the ____ of the ____.'")
+    say(f"report: {result.report}")
+    say(f"next:   unmask sample {shell(result.masked)} --prompt 'Return the' --watch")
+    say(f"        unmask infill {shell(result.masked)} 'Return the ____ of the ____.'")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
 
 
 def doctor(
@@ -24,9 +24,9 @@ def doctor(
     else:
         width = max(len(check.name) for check in diagnosis.checks)
         for check in diagnosis.checks:
-            print(f"{check.status:<5} {check.name:<{width}}  {check.detail}")
+            say(f"{check.status:<5} {check.name:<{width}}  {check.detail}")
             if check.fix:
-                print(f"      fix: {check.fix}")
+                say(f"      fix: {check.fix}")
         note("all is well." if diagnosis.healthy else "some verbs will not work before the failures above are mended.")
     if not diagnosis.healthy:
         raise typer.Exit(1)

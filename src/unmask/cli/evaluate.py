@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.checks import Parameters, refused_by
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import console, note, print_json, say
 from unmask.errors import Error
 from unmask.lines import counted
 
@@ -53,15 +53,15 @@ def evaluate(
         return
     sign = "at most " if result.bound == "upper bound" else ""
     kind = f"upper bound, {counted(result.draws, 'draw')}" if result.bound == "upper bound" else result.bound
-    print(f"{result.run}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
+    say(f"{result.run}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
     if result.bits_per_character is not None:
-        print(f"{sign}{result.bits_per_character:.4f} bits per character")
+        say(f"{sign}{result.bits_per_character:.4f} bits per character")
     if result.length_nats:
         lengths = result.length_nats / math.log(2) / result.bytes
-        print(f"of these, {lengths:.4f} for the lengths of windows in tokens, which the network is told")
+        say(f"of these, {lengths:.4f} for the lengths of windows in tokens, which the network is told")
     if result.interval:
-        print(f"95 % interval over documents: {result.interval[0]:.4f} to {result.interval[1]:.4f}")
-    print(
+        say(f"95 % interval over documents: {result.interval[0]:.4f} to {result.interval[1]:.4f}")
+    say(
         f"{counted(result.documents, 'document')}, {counted(result.bytes, 'byte')} of {result.source} ({result.split}, "
         f"fingerprint {result.corpus_fingerprint}), windows of {counted(result.window, 'byte')}"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
 from unmask.lines import counted
 
 
@@ -26,7 +26,7 @@ def export(
     if json:
         print_json(result.to_dict())
     else:
-        print(
+        say(
             f"{result.path}: {result.run} as {result.format}, {counted(len(result.files), 'file')}, "
             f"{counted(result.bytes, 'byte')}"
         )

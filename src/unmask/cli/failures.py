@@ -12,11 +12,14 @@ from typer.exceptions import TyperException
 
 from unmask.cli.elsewhere import option_hint
 from unmask.errors import Error
+from unmask.lines import excerpt
 
 # The system's words, then how torch.save says that its file ended early.
 _NO_SPACE = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing file", ". unexpected pos ")
+_TOO_LARGE = ("File too large", "os error 27")
+_DISK = {errno.EFBIG, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+"""The disk or a limit of the system refuses, whatever the file; Python often does not say which."""
 _NO_MEMORY = "can't allocate memory"  # torch on a CPU
-_FILE_FAULTS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 def explain(failure: Exception) -> str | None:
@@ -28,13 +31,24 @@ def explain(failure: Exception) -> str | None:
     if _disk_full(failure):
         where = getattr(failure, "filename", None) or os.getcwd()
         return f"no space left on the disk that holds {where}. Free some, or write elsewhere with --output."
+    if isinstance(failure, OSError) and failure.errno in _DISK:
+        return _refused(str(failure.strerror), failure.filename)
+    if any(words in str(failure) for words in _TOO_LARGE):
+        return _refused("File too large", None)
     if isinstance(failure, OSError) and failure.errno == errno.EROFS:
         return f"cannot write {failure.filename}: the disk is read-only. Write elsewhere with --output."
-    if isinstance(failure, _FILE_FAULTS) and failure.filename is not None:
-        return f"{failure.filename}: {failure.strerror}. Check the path and its permissions."
+    if isinstance(failure, OSError) and failure.filename is not None:
+        return f"{excerpt(str(failure.filename), 160)}: {failure.strerror}. Check the path and its permissions."
+    if isinstance(failure, UnicodeEncodeError) and failure.reason == "surrogates not allowed":
+        return f"{excerpt(failure.object, 160)!r} is not UTF-8. Give it a name, or a text, that is."
     if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError" or _NO_MEMORY in str(failure):
         return "out of memory. Lower the batch size, the context length or the model's width."
     return None
+
+
+def _refused(why: str, name: object) -> str:
+    where = f"{excerpt(str(name), 160)}: " if name is not None else ""
+    return f"{where}the system refuses to read or write ({excerpt(why)}). Check the disk, and the limits of ulimit -a."
 
 
 def _disk_full(failure: Exception) -> bool:

@@ -11,10 +11,20 @@ import typer
 
 from unmask.cli import sample as options
 from unmask.cli.canvas import Canvas
+from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json
 from unmask.cli.sample import print_texts
 
 
+def _refuse(given: Parameters) -> None:
+    from unmask.sampling.holes import parse_holes, parse_length
+
+    parse_holes(given["text"], given["hole"])
+    parse_length(given["length"])
+    options.watching(given["watch"], given["watch_speed"])
+
+
+@refused_by(_refuse)
 def infill(
     run: Annotated[str, typer.Argument(help="Run folder.")],
     text: Annotated[str, typer.Argument(help='A sentence with holes: "the ____ sat on ____".')],
@@ -48,6 +58,7 @@ def infill(
     remask_hold: options.RemaskHold = None,
     renoise: options.Renoise = None,
     candidates: options.Candidates = None,
+    corrections: options.Corrections = None,
     draws: Annotated[int, typer.Option(help="Network calls that bits per byte are averaged over.")] = 16,
     batch_size: options.BatchSize = 8,
     trace: options.Trace = None,
@@ -96,6 +107,7 @@ def infill(
             remask_hold=remask_hold,
             renoise=renoise,
             candidates=candidates,
+            corrections=corrections,
         )
     if json:
         print_json(result.to_dict())
@@ -112,7 +124,7 @@ def _print_filled(texts: Sequence[str], fills: Sequence[Sequence[str]], holes: s
     from rich.text import Text
 
     from unmask.data.visible import visible
-    from unmask.sampling.infill import parse_holes
+    from unmask.sampling.holes import parse_holes
 
     pieces = parse_holes(holes, hole)
     out = Console(highlight=False)

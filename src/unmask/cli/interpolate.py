@@ -76,7 +76,7 @@ def interpolate(
         return
     names = ["thought", "words", *(["topic"] if topic else [])]
     head = "  ".join(f"{name + ': A':>10} {'B':>6}" for name in names)
-    print(f"{'to B':>8}  {head}  text")
+    say(f"{'to B':>8}  {head}  text")
     for point in [*result.points, result.random]:
         at = "random" if point.share is None else f"{point.share:.2f}"
         ends = point.to_a.to_dict(), point.to_b.to_dict()

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import console, note, print_json, say
+from unmask.cli.outputs import Force
 
 
 def plot(
@@ -17,6 +18,7 @@ def plot(
         typer.Option("--text", help="A file or a text to cut into patches; default held-out text of the run's corpus."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Folder for the pictures; default RUN/plots.")] = None,
+    force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Draw a run: how it trained; of backbone bytes also its patches, and of latent wubu its nested levels."""
@@ -32,4 +34,4 @@ def plot(
         print_json(found.to_dict())
         return
     for path in found.files:
-        print(path)
+        say(path)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
+from unmask.lines import shell
 
 
 def recipes(
@@ -24,12 +25,12 @@ def recipes(
         if name is None:
             raise Error("say which recipe to copy: unmask recipes NAME --copy FILE.yaml")
         api.copy_recipe(name, copy)
-        note(f"copied to {copy}; train it with: unmask train {copy}")
+        note(f"copied to {copy}; train it with: unmask train {shell(copy)}")
     elif name is not None:
         recipe = load_recipe(name)
-        print_json(recipe.model_dump()) if json else print(recipe.to_yaml())
+        print_json(recipe.model_dump()) if json else say(recipe.to_yaml())
     elif json:
         print_json({"recipes": [line.to_dict() for line in api.recipes()]})
     else:
         for line in api.recipes():
-            print(f"{line.name:24} {line.about}")
+            say(f"{line.name:24} {line.about}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,15 +14,18 @@ from unmask.cli.canvas import Canvas, check_speed
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json, say
 from unmask.cli.index_print import short
+from unmask.cli.outputs import Force
 from unmask.errors import Error
-from unmask.lines import counted
+from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
     from unmask.api.evidence import EvidenceText
 
 Sampler = Annotated[
     str | None,
-    typer.Option("--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking | flatten."),
+    typer.Option(
+        "--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking | flatten | uniform."
+    ),
 ]
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
@@ -48,6 +52,7 @@ RemaskStop = Annotated[float | None, typer.Option(help="Time at which it ends.")
 RemaskHold = Annotated[float | None, typer.Option(help="Share of words that stays written between the two.")]
 Renoise = Annotated[str | None, typer.Option(help="kept | replaced: how flatten noises a drawn text between steps.")]
 Candidates = Annotated[int | None, typer.Option(help="Candidates that open positions carry; 0: none.")]
+Corrections = Annotated[int | None, typer.Option(help="Words that uniform draws anew after each step; a call each.")]
 Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
 WatchSpeed = Annotated[
@@ -57,9 +62,19 @@ WatchSpeed = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
+_REPLAYED = ("replay", "output", "watch", "watch_speed", "json")
+"""Options that mean something to a record."""
+
+
 def _refuse(given: Parameters) -> None:
     prompt, prompt_file, output, n = (given[name] for name in ("prompt", "prompt_file", "output", "n"))
     if given["replay"] is not None:
+        for name, parameter in signature(sample).parameters.items():
+            if name not in _REPLAYED and given[name] != parameter.default:
+                what = name.upper() if name in ("run", "start") else f"--{name.replace('_', '-')}"
+                raise Error(
+                    f"--replay plays what was recorded, and {what} changes nothing of it; leave one of them out."
+                )
         check_speed(given["watch_speed"])
         return
     watching(given["watch"], given["watch_speed"])
@@ -106,6 +121,7 @@ def sample(
     remask_hold: RemaskHold = None,
     renoise: Renoise = None,
     candidates: Candidates = None,
+    corrections: Corrections = None,
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
@@ -129,6 +145,7 @@ def sample(
     replay: Annotated[
         Path | None, typer.Option(help="Play a recorded trace instead; --output x.html or x.svg writes it.")
     ] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Write text with a run. What is left out comes from the run's recipe."""
@@ -180,9 +197,10 @@ def sample(
             remask_hold=remask_hold,
             renoise=renoise,
             candidates=candidates,
+            corrections=corrections,
         )
     if trace is not None:
-        note(f"trace: {trace} (play it with: unmask sample --replay {trace})")
+        note(f"trace: {trace} (play it with: unmask sample --replay {shell(trace)})")
     for number, passages in enumerate(result.rewritten or [], 1):
         if passages:
             note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")

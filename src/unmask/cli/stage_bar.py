@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn
 
 from unmask.cli.console import console, note
+from unmask.data.visible import visible
 
 if TYPE_CHECKING:
     from unmask.compare.progress import Progress as Told
@@ -22,7 +23,7 @@ class StageBar:
 
     def __init__(self) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[count]}"),
             console=console,
@@ -45,10 +46,15 @@ class StageBar:
         place = f"{told.number}/{told.stages} {told.stage}"
         count = f"{told.done} of {told.total}" + ("" if told.left is None else f", {_time(told.left)} left")
         if console.is_terminal:
-            what = told.what if len(told.what) <= 30 else f"{told.what[:27]}..."
+            name = visible(told.what).replace("\n", " ")
+            what = name if len(name) <= 30 else f"{name[:27]}..."
             self._bar.start()
             self._bar.update(
-                self._task, description=f"{place}: {what}", completed=told.share, count=count, visible=told.share < 1
+                self._task,
+                description=f"{place}: {what}",
+                completed=told.share,
+                count=count,
+                visible=told.share < 1,
             )
         elif told.number != self._stage or now - self._last > _EVERY:
             note(f"{place}: {told.what} ({count})")

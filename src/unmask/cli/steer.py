@@ -70,7 +70,7 @@ def steer(
     if json:
         print_json(result.to_dict())
         return
-    print(f"{'':<10} {'strength':>8} {'share':>6} {'95 %':>14} {'repeated':>8} {'distinct':>8} {'judge':>6}  text")
+    say(f"{'':<10} {'strength':>8} {'share':>6} {'95 %':>14} {'repeated':>8} {'distinct':>8} {'judge':>6}  text")
     for row in result.rows:
         span = "" if row.interval is None else f"{row.interval[0]:.2f} to {row.interval[1]:.2f}"
         bits = "" if row.judge is None else f"{row.judge:.3f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json
+from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error
 from unmask.lines import counted
 
@@ -47,7 +47,7 @@ def sweep(
             print_json({"plans": [line.to_dict() for line in plans]})
             return
         for line in plans:
-            print(f"{line.name:24} {line.about}")
+            say(f"{line.name:24} {line.about}")
         return
     if plan is None:
         raise Error("say which plan: unmask sweep PLAN.yaml, or one of 'unmask sweep --list'.")
@@ -79,12 +79,10 @@ def sweep(
     if json:
         print_json(result.to_dict())
     else:
-        from rich.console import Console
-
-        out = Console(width=None if console.is_terminal else 240)
+        out = printer(240)
         for table in sweep_tables(result):
             out.print(to_rich(table))
-        print(Path(result.folder) / "report.html")
+        say(Path(result.folder) / "report.html")
     if result.failed:
         note(
             f"{len(result.failed)} of {counted(len(result.rows), 'row')} failed; run the same command to try "
@@ -97,10 +95,12 @@ def _preview(preview: Preview, json: bool) -> None:
     if json:
         print_json(preview.to_dict())
         return
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"plan {preview.plan.name}: {counted(len(preview.rows), 'row')}", title_justify="left")
+    from unmask.compare.cells import plain
+
+    title = plain(f"plan {preview.plan.name}: {counted(len(preview.rows), 'row')}", "table.title")
+    table = Table(title=title, title_justify="left")
     table.add_column("row", overflow="fold")
     for column in ("id", "parameters", "steps", "tokens", "train FLOPs", "memory MiB"):
         table.add_column(column, justify="right")
@@ -108,20 +108,20 @@ def _preview(preview: Preview, json: bool) -> None:
     for row in preview.rows:
         cost = row.cost
         if cost is None:
-            table.add_row(row.label, *["-"] * 6, f"not available: {row.missing}")
+            table.add_row(plain(row.label), *["-"] * 6, plain(f"not available: {row.missing}"))
             continue
         spent = (f"{cost.tokens or 0:,}", f"{cost.training_flops or 0:.2e}")
         counts = (f"{cost.parameters:,}", f"{cost.recipe.training.max_steps:,}", *spent)
-        table.add_row(row.label, row.id, *counts, f"{cost.memory_bytes / 2**20:,.0f}", "ready")
-    out = Console(width=None if console.is_terminal else 200)
+        table.add_row(plain(row.label), row.id, *counts, f"{cost.memory_bytes / 2**20:,.0f}", "ready")
+    out = printer(200)
     if preview.rows:
         out.print(table)
     for way in preview.ways:
         state = f"not available: {way.missing}" if way.missing else "ready"
-        print(f"sampler {way.label}: {state}")
+        say(f"sampler {way.label}: {state}")
     ready = [row.cost for row in preview.rows if row.cost is not None]
     total = sum(cost.training_flops or 0 for cost in ready)
-    print(
+    say(
         f"{counted(len(ready), 'row')} ready, {len(preview.rows) - len(ready)} not available; {total:.2e} "
         "training FLOPs in all"
     )

@@ -9,10 +9,10 @@ import typer
 
 from unmask.cli import sample as options
 from unmask.cli.checks import Parameters, refused_by
-from unmask.cli.console import note, print_json
+from unmask.cli.console import note, print_json, say
 from unmask.cli.sample import print_texts
 from unmask.errors import Error
-from unmask.lines import counted
+from unmask.lines import counted, shell
 
 Run = Annotated[str, typer.Argument(help="Run folder with thoughts.")]
 
@@ -35,7 +35,7 @@ def save(
 
     if prompt_file is not None:
         try:
-            text = prompt_file.read_text(encoding="utf-8")
+            text = prompt_file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise Error(f"{prompt_file} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     assert text is not None
@@ -44,11 +44,11 @@ def save(
         print_json(result.to_dict())
         return
     shape = " x ".join(map(str, result.shape))
-    print(
+    say(
         f"{result.path}  {counted(result.tokens, 'token')}  {counted(result.passages, 'finished passage')}  "
         f"thought {shape}"
     )
-    note(f"go on with: unmask thoughts resume {run} {output}")
+    note(f"go on with: unmask thoughts resume {shell(run)} {shell(output)}")
 
 
 def resume(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import note, print_json
-from unmask.lines import counted
+from unmask.cli.console import note, print_json, say
+from unmask.lines import counted, shell
 
 
 def train(
@@ -39,16 +39,16 @@ def train(
         if json:
             print_json({"recipe": plan.recipe.model_dump(), **cost})
             return
-        print(plan.recipe.to_yaml())
-        print(f"parameters        {plan.parameters:,}")
+        say(plan.recipe.to_yaml())
+        say(f"parameters        {plan.parameters:,}")
         if plan.tokens is None:
             epochs = f"of {plan.recipe.training.epochs:g} epochs: known once the data is read"
-            print(f"tokens            {plan.tokens_per_step:,} a step; steps {epochs}")
+            say(f"tokens            {plan.tokens_per_step:,} a step; steps {epochs}")
         else:
-            print(f"tokens            {plan.tokens:,}")
+            say(f"tokens            {plan.tokens:,}")
         whole = "" if plan.training_flops is None else f", {plan.training_flops:.3g} in all"
-        print(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
-        print(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
+        say(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
+        say(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
         return
     run = api.train(recipe, option or [], output, resume)
     manifest = run.manifest
@@ -65,7 +65,8 @@ def train(
             f"held out: {sign}{manifest['valid_bits_per_byte']:.3f} bits per byte, "
             f"{sign}{manifest['valid_nats_per_token']:.3f} nats a token ({manifest['valid_bound']}, of blocks)"
         )
+    here = shell(run.path)
     if manifest["status"] == "interrupted":
-        note(f"continue with: unmask train {run.path / 'recipe.yaml'} --output {run.path} --resume")
-        raise typer.Exit(130)
-    note(f"next: unmask sample {run.path}   unmask evaluate {run.path}")
+        note(f"continue with: unmask train {shell(run.path / 'recipe.yaml')} --output {here} --resume")
+        raise typer.Exit(143 if manifest.get("stopped_by") == "SIGTERM" else 130)
+    note(f"next: unmask sample {here}   unmask evaluate {here}")

@@ -22,8 +22,9 @@ from jinja2 import Environment, StrictUndefined
 from unmask.compare.prompts import Criterion
 from unmask.errors import Error, nearest
 from unmask.lines import counted, line
-from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, canvas, generate
+from unmask.sampling import SAMPLERS, Request, Settings, canvas, generate
 from unmask.sampling.infill import hand_over_space, spaced_tokens
+from unmask.training.own_text import own_text
 from unmask.training.run import Run
 
 FORMAT = 1
@@ -145,9 +146,10 @@ def make_page(
         "pairs": [asdict(pair) for pair in made],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / KEY).write_text(json.dumps(key, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    told = json.dumps(key, indent=2, ensure_ascii=False) + "\n"
+    (folder / KEY).write_text(told, encoding="utf-8", errors="backslashreplace")
     content = {"format": FORMAT, "page": identity, "criteria": rubric, "pairs": shown, "file": CHOICES}
-    (folder / PAGE).write_text(to_html(content), encoding="utf-8")
+    (folder / PAGE).write_text(to_html(content), encoding="utf-8", errors="backslashreplace")
     names = tuple(criterion.name for criterion in criteria)
     runs_named = (runs[0].name, runs[1].name)
     return BlindPage(folder / PAGE, folder / KEY, identity, runs_named, count, len(set(chosen)), names)
@@ -166,13 +168,13 @@ def _write(
     """Return what a run writes after each prompt, and the sampler and settings it used."""
     tokenizer, model = run.tokenizer, run.model()
     spaced = spaced_tokens(tokenizer, model.config.vocab_size)
-    words = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id, spaced)
+    words = replace(tokenizer.vocabulary, spaced=spaced)
     sampler = SAMPLERS.get(run.recipe.sampler.name or run.process.sampler)()
     settings = _settings(run, temperature, seed)
     context = int(model.config.max_position_embeddings)
     requests = []
     for number, prompt in enumerate(prompts):
-        before, leads = hand_over_space(prompt, words)
+        before, leads = hand_over_space(own_text(prompt, run), words)
         ids = tokenizer.encode(before)
         if 1 + len(ids) + length > context:
             raise Error(
@@ -181,7 +183,7 @@ def _write(
             )
         tokens, lead = canvas([ids, []], [length], words, [0] if leads else [])
         requests.append(Request(tokens, settings, number, lead))
-    done = generate(model, sampler, requests, words, batch_size=16, visibility=run.process.visibility)
+    done = generate(model, sampler, requests, words, batch_size=16, process=run.process)
     texts = []
     for request, sample in zip(requests, done, strict=True):
         text = tokenizer.decode(sample.written)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from unmask.compare.rows import TextRow
 from unmask.data.visible import visible
@@ -46,17 +47,34 @@ def to_markdown(table: Table) -> str:
 
 def to_rich(table: Table) -> RichTable:
     """Render a table for the terminal; controls are dim, and names from elsewhere cannot act on it."""
-    shown = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
+    title, note = plain(table.title, "table.title"), plain(table.note, "table.caption")
+    shown = RichTable(title=title, caption=note, title_justify="left", caption_justify="left")
     for place, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if place == 0 else "right")
+        shown.add_column(plain(column), justify="left" if place == 0 else "right")
     for number, row in enumerate(table.rows):
-        shown.add_row(*map(visible, row), style="dim" if number in table.controls else "")
+        shown.add_row(*map(plain, row), style="dim" if number in table.controls else "")
     return shown
 
 
+def plain(text: str, style: str = "") -> Text:
+    """Return a text for a cell of a terminal: brackets are no markup in it, and nothing acts."""
+    return Text(one_line(text), style)
+
+
+def one_line(text: str) -> str:
+    """Return a text whose control characters are seen, line feeds among them."""
+    return visible(text).replace("\n", "\u240a")
+
+
 def line(cells: Sequence[str]) -> str:
-    """Return a row of a markdown table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    """Return a row of a markdown table; what would end a cell, or be a tag or a link, is shown as it stands."""
+    return "| " + " | ".join(map(_escaped, cells)) + " |"
+
+
+def _escaped(cell: str) -> str:
+    for sign, shown in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("](", "]\\(")):
+        cell = cell.replace(sign, shown)
+    return one_line(cell)
 
 
 def sign(bound: str) -> str:

@@ -104,7 +104,7 @@ def untrained_control(
         score.value,
         score.bound,
         score.interval,
-        yardstick.measure("untrained", written),
+        yardstick.measure("untrained", written.texts, sizes=written.sizes),
     )
 
 

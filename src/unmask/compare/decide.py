@@ -66,7 +66,7 @@ def read_rules(path: Path) -> Question:
         Error: no such file, unknown keys, or a rule that cannot be read.
     """
     try:
-        tree = load_yaml(path.read_text(encoding="utf-8-sig"))
+        tree = load_yaml(path.read_text(encoding="utf-8-sig"), lambda keys: True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Error(f"rules file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):

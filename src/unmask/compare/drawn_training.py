@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from unmask.errors import Error
 from unmask.retrieval.evidence import find_evidence
+from unmask.training.arguments import first_line
 from unmask.training.monitor import say
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run, open_folder
@@ -43,11 +43,6 @@ class Drawing(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.every = open_folder(self.folder)[1].training.plot_every
-        if self.every and args.fsdp:
-            raise Error(
-                "training.plot_every asks one process for its network, and fsdp gives each a part of it; leave "
-                "plot_every out and draw the finished run with: unmask plot"
-            )
 
     def on_step_end(
         self,
@@ -71,8 +66,8 @@ class Drawing(TrainerCallback):
             if self._texts is None:
                 self._texts = shown_texts(run)[0] if shows_text(run) else []
             draw_run(run, model, self._texts, folder)
-        except Error as error:
-            say(f"warning: no pictures in {folder}: {error}")
+        except Exception as error:  # of a full disk, of the library that draws, of ours
+            say(f"warning: no pictures in {folder}: {first_line(error)}")
 
 
 def train_drawn(recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> Run:

@@ -100,8 +100,14 @@ class Processes:
 def _start(task: Task) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(task.threads)}
     with (Path(task.folder) / "log.txt").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "unmask.compare.sweep_row", task.to_json()],
+        return subprocess.Popen(  # -P: no module comes from the current folder
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "unmask.compare.sweep_row",
+                task.to_json(),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,6 +9,7 @@ from unmask.compare.entrants import Entrant
 from unmask.errors import Error
 from unmask.evaluation.judge import refuse_biased_judge
 from unmask.evaluation.windows import common_window
+from unmask.lines import shell
 from unmask.models.cost import parameter_count
 from unmask.training.run import Run
 
@@ -78,7 +79,7 @@ def refuse_bytes(runs: Sequence[Run]) -> None:
         if run.recipe.data.binary:
             raise Error(
                 f"{run.name} models bytes (data.binary), and a comparison is of text. Score it with: "
-                f"unmask evaluate {run.path} --source FILE; or compare runs of text."
+                f"unmask evaluate {shell(run.path)} --source FILE; or compare runs of text."
             )
 
 

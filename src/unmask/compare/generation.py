@@ -59,18 +59,30 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
 def vocabulary_of(run: Run) -> Vocabulary:
     """Return the special tokens of a run."""
     tokenizer = run.tokenizer
-    return Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    return tokenizer.vocabulary
 
 
-def write_texts(run: Run, model: Any, way: Way, *, length: int, samples: int, seed: int) -> list[str]:
+@dataclass(frozen=True)
+class Written:
+    """Texts that a run wrote.
+
+    Attributes:
+        texts: As they are shown: bytes that are not UTF-8 are U+FFFD.
+        sizes: The bytes of each, be they text or not.
+    """
+
+    texts: list[str]
+    sizes: list[int]
+
+
+def write_texts(run: Run, model: Any, way: Way, *, length: int, samples: int, seed: int) -> Written:
     """Sample texts from nothing but BOS; a text may end before ``length`` tokens."""
     vocabulary = vocabulary_of(run)
     settings = replace(way.settings, seed=seed)
     requests = [fill_request([], length, vocabulary, settings, index=index) for index in range(samples)]
-    done = generate(
-        model, SAMPLERS.get(way.sampler)(), requests, vocabulary, batch_size=32, visibility=run.process.visibility
-    )
-    return [run.tokenizer.decode(sample.written) for sample in done]
+    done = generate(model, SAMPLERS.get(way.sampler)(), requests, vocabulary, batch_size=32, process=run.process)
+    sizes = [len(run.tokenizer.decode_bytes(sample.written)) for sample in done]
+    return Written([run.tokenizer.decode(sample.written) for sample in done], sizes)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from unmask.data.corpus import Corpus, documents, load_corpus
+from unmask.data.corpus import Corpus, documents, load_corpus, normalized
 from unmask.data.sources import open_source
 from unmask.errors import Error, check_seed
 from unmask.training.places import is_there, place_of
@@ -60,8 +60,6 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
 
 def _own_again(run: Run, source: str) -> Corpus | None:
     """Return the run's corpus where ``source`` is its text in another place; ``None``: it is another text."""
-    if _has_text(run):
-        return None  # its own is there, and known by name
     try:
         found = corpus_of(run, source)
     except Error:
@@ -124,10 +122,18 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         chosen = _smallest(documents(corpus.split("valid")), count, seed)
     else:
         name, split = source, "all"
-        chosen = _smallest(open_source(source, data.text_field, data.binary).documents(), count, seed)
+        opened = open_source(source, data.text_field, data.binary)
+        notes.extend(opened.notes)
+        chosen = _smallest((normalized(text, data.normalize) for text in opened.documents()), count, seed)
         fingerprint = hashlib.sha256(b"".join(sorted(chosen))).hexdigest()[:12]
     if not chosen:
         raise Error(f"{name} holds no documents to score. Give a source with text in it.")
+    for run in runs[1:]:
+        if (other := run.recipe.data.normalize) != data.normalize:
+            notes.append(
+                f"the text is scored with data.normalize={data.normalize or 'null'}, as {runs[0].name} was trained; "
+                f"{run.name} was trained with {other or 'null'}."
+            )
     kept = _drop_trained(chosen, runs, fingerprint if split == "valid" else None, notes)
     return HeldOut(kept, name, split, fingerprint, notes)
 
@@ -146,6 +152,11 @@ def _digest(text: str, seed: int | None = None) -> bytes:
     return hashlib.blake2b(text.strip().encode(), digest_size=16, key=key).digest()
 
 
+def _plain(text: str) -> bytes:
+    """Hash what a text says, whatever its Unicode form, its case, its white space and its line ends."""
+    return _digest(" ".join(normalized(text.casefold(), "NFC").split()))
+
+
 def _smallest(texts: Iterable[str], count: int, seed: int) -> dict[bytes, str]:
     """Return ``count`` documents, each once, by the smallest keyed hash; the keys are their plain hashes."""
     seen: set[bytes] = set()
@@ -161,7 +172,12 @@ def _smallest(texts: Iterable[str], count: int, seed: int) -> dict[bytes, str]:
 
 
 def _drop_trained(chosen: dict[bytes, str], runs: Sequence[Run], safe: str | None, notes: list[str]) -> list[str]:
-    """Drop documents that a rival trained on. The corpus ``safe`` is split by content: its parts do not overlap."""
+    """Drop documents that a rival trained on. The corpus ``safe`` is split by content: its parts do not overlap.
+
+    Texts are the same if they differ in Unicode form, case, white space and line ends alone: a copy is no other text.
+    """
+    forms = {digest: _plain(text) for digest, text in chosen.items()}
+    wanted = set(forms.values())
     checked: set[tuple[str, str]] = set()
     for run in runs:
         key = (str(run.manifest.get("corpus_fingerprint")), run.recipe.data.split)
@@ -178,9 +194,8 @@ def _drop_trained(chosen: dict[bytes, str], runs: Sequence[Run], safe: str | Non
                 f"the corpus {corpus.source} has changed since {run.name} was trained; "
                 "the check for overlap uses today's."
             )
-        known = {
-            digest for text in documents(corpus.split(run.recipe.data.split)) if (digest := _digest(text)) in chosen
-        }
+        found = {form for text in documents(corpus.split(run.recipe.data.split)) if (form := _plain(text)) in wanted}
+        known = {digest for digest in chosen if forms[digest] in found}
         if known:
             notes.append(
                 f"{len(known)} of {len(chosen)} held-out documents were dropped: {run.name} was trained on them."

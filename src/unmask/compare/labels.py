@@ -9,8 +9,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
+from unmask.data.visible import visible
+
 _NEAR = [(7, -3), (5, 4), (5, -11), (-5, 4), (-5, -11), (0, 9), (0, -16)]
 _FAR = [(side, up) for up in (15, -22, 26, -33, 37, -44) for side in (5, -5, 0)]
+
+
+def named(text: str) -> str:
+    """Return a name from elsewhere as a picture shows it: dollars make no formula, and no legend leaves it out."""
+    shown = visible(text).replace("\n", "\u240a").replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def label_points(
@@ -35,7 +43,7 @@ def label_points(
         best: tuple[float, Any] | None = None
         for right, up in (*_NEAR, *_FAR):
             side = "left" if right > 0 else "right" if right < 0 else "center"
-            label = axes.annotate(text, (x, y), (right, up), textcoords="offset points", ha=side, **font)
+            label = axes.annotate(named(text), (x, y), (right, up), textcoords="offset points", ha=side, **font)
             label.set_in_layout(False)  # the axes stay where they are
             box = label.get_window_extent()
             covered = sum(_shared(box, other) for other in held) + _area(box) - _shared(box, frame)

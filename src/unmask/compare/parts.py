@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from unmask.compare.stored import plain, rebuilt
 from unmask.data.cache import writing
+from unmask.data.json_file import read_object
+from unmask.data.lock import LOCK
 from unmask.errors import Error
 from unmask.training.run import Run, write_json
 
@@ -36,7 +38,7 @@ def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
         raise Error("--resume goes on with a comparison and --force starts it anew; give one of them.")
     if folder.exists() and not folder.is_dir():
         raise Error(f"--output {folder} is a file; give a folder.")
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    found = {path.name for path in folder.iterdir()} - {LOCK} if folder.is_dir() else set()
     begun = (folder / PARTS / PLAN).is_file()
     if PARTS in found and not begun:
         raise Error(f"{folder / PARTS} is in the way and no part of a comparison; choose another --output.")
@@ -73,10 +75,7 @@ class Parts:
         """
         path = self._folder / PLAN
         if resume:
-            try:
-                then = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise Error(f"{path} is damaged; start anew with --force.") from error
+            then = read_object(path, "start anew with --force")
             now = json.loads(json.dumps(plan))
             if differ := [key for key in {**then, **now} if then.get(key) != now.get(key)]:
                 told = "; ".join(f"{key} {_short(then.get(key))} then, {_short(now.get(key))} now" for key in differ)
@@ -108,7 +107,7 @@ class Parts:
                 value: Value = rebuilt(kind, json.loads(path.read_text(encoding="utf-8")))
                 self.kept.append(name)
                 return value
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError):
                 self._say(f"{path} cannot be read; measuring it again")
         value = measure()
         with writing(self._folder, "give another --output"):

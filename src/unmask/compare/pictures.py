@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from unmask.compare.labels import label_points
+from unmask.compare.labels import label_points, named
 from unmask.compare.rows import Comparison, Row, sharpest
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -80,7 +80,7 @@ def _bits(comparison: Comparison) -> Figure:
         axes.plot(value, place, marker="o", color=colour, markerfacecolor=face, markersize=7)
         sign = "≤ " if bound == "upper bound" else ""
         axes.annotate(f"{sign}{value:.2f}", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=9)
-    axes.set_yticks(range(len(entries)), [entry[0] for entry in entries])
+    axes.set_yticks(range(len(entries)), [named(entry[0]) for entry in entries])
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_xlim(0, 1.12 * max(entry[1] for entry in entries))
     axes.set_xlabel("bits per byte (hollow: upper bound; grey: control)")
@@ -105,10 +105,10 @@ def _curves(comparison: Comparison) -> Figure | None:
                 linestyle=look["linestyle"],
                 linewidth=1,
                 alpha=0.6,
-                label=f"{name}: training loss",
+                label=named(f"{name}: training loss"),
             )
         if valid:
-            axes.plot(*zip(*valid, strict=True), **look, linewidth=1.5, markersize=6, label=f"{name}: held out")
+            axes.plot(*zip(*valid, strict=True), **look, linewidth=1.5, markersize=6, label=named(f"{name}: held out"))
         drawn = drawn or bool(train or valid)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.locator_params(axis="x", nbins=5)
@@ -139,13 +139,13 @@ def _trade(comparison: Comparison) -> Figure | None:
             color=look["color"],
             marker=look["marker"],
             linestyle="none",
-            label=row.name,
+            label=named(row.name),
         )
         marked += points
     real = next((c.text.judges[judge] for c in comparison.controls if c.name == "real text" and c.text), None)
     if real is not None:
         axes.axhline(real, color=GREY, linestyle="--", linewidth=1)
-        named = axes.annotate(
+        told = axes.annotate(
             "real text", (0.01, real), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color=GREY
         )
     axes.set_xscale("log")
@@ -154,10 +154,10 @@ def _trade(comparison: Comparison) -> Figure | None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.2, y=0.15)
     axes.set_xlabel(f"tokens a second, batch {batch}")
-    axes.set_ylabel(f"bits per byte under the {judge}")
+    axes.set_ylabel(named(f"bits per byte under the {judge}"))
     legend = axes.legend(fontsize=8, frameon=False)
     figure.draw_without_rendering()  # now the axes are where they will be
-    taken = [legend.get_window_extent(), *([named.get_window_extent()] if real is not None else [])]
+    taken = [legend.get_window_extent(), *([told.get_window_extent()] if real is not None else [])]
     label_points(axes, marked, taken, fontsize=8)
     return figure
 
@@ -175,7 +175,7 @@ def _restored(comparison: Comparison) -> Figure | None:
             drawn = True
         elif levels:
             at = list(range(len(levels)))
-            axes.plot(at, [x.accuracy for x in levels], **look, linewidth=1.5, label=row.name)
+            axes.plot(at, [x.accuracy for x in levels], **look, linewidth=1.5, label=named(row.name))
             spans = [x.accuracy_interval or (x.accuracy, x.accuracy) for x in levels]
             axes.fill_between(at, [s[0] for s in spans], [s[1] for s in spans], color=look["color"], alpha=0.15)
             axes.plot(at, [x.unigram_accuracy for x in levels], color=GREY, linestyle=":", linewidth=1)
@@ -198,7 +198,7 @@ def _reliability(comparison: Comparison) -> Figure | None:
         curve = [] if row.calibration is None else row.calibration.overall.curve
         if curve:
             ece = row.calibration.overall.scores.ece if row.calibration and row.calibration.overall.scores else 0.0
-            label = f"{row.name}: ECE {ece:.3f}"
+            label = named(f"{row.name}: ECE {ece:.3f}")
             axes.plot([p.confidence for p in curve], [p.accuracy for p in curve], **_look(number), label=label)
             drawn = True
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from unmask.compare.plan import SweepPlan
 from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error, nearest
+from unmask.training.values import is_text
 
 
 def plan_names() -> list[str]:
@@ -41,7 +42,7 @@ def load_plan(name: str | Path) -> SweepPlan:
     else:
         raise Error(f"unknown plan {str(name)!r}.{nearest(str(name), plan_names())} Packaged plans: {listing}.")
     try:
-        tree = load_yaml(text) or {}
+        tree = load_yaml(text, _is_text) or {}
     except yaml.YAMLError as error:
         raise Error(f"plan {name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -51,6 +52,23 @@ def load_plan(name: str | Path) -> SweepPlan:
         listed = [recipes] if isinstance(recipes, str) else recipes
         tree["recipes"] = [_beside(path, str(recipe)) for recipe in listed]
     return parse_plan(tree)
+
+
+_TEXTS = (
+    ("name",),
+    ("about",),
+    ("recipes",),
+    ("runs",),
+    ("evaluate", "source"),
+    ("sample", "judge"),
+    ("samplers", "name"),
+)
+
+
+def _is_text(path: tuple[str, ...]) -> bool:
+    """Tell whether a value of a plan is a text: a name, or what a recipe key that takes text is set to."""
+    ends = (".".join(path[start:]) for start in (1, 2, 3) if path[:1] in (("set",), ("grid",)))
+    return path in _TEXTS or any(is_text(end) for end in ends)
 
 
 def _beside(plan: Path, recipe: str) -> str:

@@ -93,10 +93,12 @@ def tally(folder: Path, choices: Sequence[Path]) -> BlindResults:
     """
     key = _object(folder / KEY, "made by: unmask compare RUN RUN --blind -o DIR")
     try:
-        pairs = [pair["id"] for pair in key["pairs"]]
+        pairs = [_text(pair["id"]) for pair in key["pairs"]]
         side = np.array([pair["left"] for pair in key["pairs"]])
-        names = [criterion["name"] for criterion in key["criteria"]]
+        names = [_text(criterion["name"]) for criterion in key["criteria"]]
         prompts = len({pair["prompt"] for pair in key["pairs"]})
+        if not pairs or not names or not set(side.tolist()) <= {0, 1}:
+            raise ValueError("no pairs, or sides that are none")
         first, second = (str(run["name"]) for run in key["runs"])
         page = str(key["page"])
     except (KeyError, TypeError, ValueError) as error:
@@ -131,6 +133,12 @@ def tally(folder: Path, choices: Sequence[Path]) -> BlindResults:
         left=left,
         notes=tuple(_notes(left, len(pairs), prompts)),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
 
 
 def _preference(name: str, settled: NDArray[np.int64], votes: NDArray[np.int64], runs: tuple[str, str]) -> Preference:
@@ -185,10 +193,10 @@ def _votes(content: dict[str, Any], path: Path, page: str, pairs: list[str], nam
 def _object(path: Path, whence: str) -> dict[str, Any]:
     """Read a JSON object of our format."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise Error(f"there is no file {path} ({whence}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise Error(f"{path} is damaged ({error}); it should be {whence}.") from error
     found = content.get("format") if isinstance(content, dict) else None
     if not isinstance(found, int):

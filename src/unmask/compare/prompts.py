@@ -73,7 +73,7 @@ def load_rubric(path: str | Path) -> tuple[Criterion, ...]:
     """
     path = Path(path)
     try:
-        tree: Any = load_yaml(_read(path))
+        tree: Any = load_yaml(_read(path), lambda keys: True)
         criteria = tuple(Criterion(_words(item["name"]), _words(item["question"])) for item in tree["criteria"])
     except yaml.YAMLError as error:
         raise Error(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error

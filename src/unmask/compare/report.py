@@ -26,9 +26,9 @@ def write_report(comparison: Comparison, folder: Path) -> None:
         raise Error(f"--output {folder} is a file; give a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(finite(comparison.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "compare.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(to_text(comparison), encoding="utf-8")
-    (folder / "report.html").write_text(to_html(comparison), encoding="utf-8")
+    (folder / "compare.json").write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
+    (folder / "table.md").write_text(to_text(comparison), encoding="utf-8", errors="backslashreplace")
+    (folder / "report.html").write_text(to_html(comparison), encoding="utf-8", errors="backslashreplace")
 
 
 def to_text(comparison: Comparison) -> str:

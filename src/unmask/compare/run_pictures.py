@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from transformers import PreTrainedModel
 
 from unmask.compare.held_out import held_out
+from unmask.compare.labels import named
 from unmask.compare.metric_pictures import TRAINING, bends, bends_figure, series, training_figure
 from unmask.compare.patch_pictures import ROOM, cut_text, patches_figure
 from unmask.compare.wubu_pictures import discs_figure, spheres_figure, transitions_figure
@@ -19,6 +19,7 @@ from unmask.compare.wubu_view import look
 from unmask.errors import Error
 from unmask.evaluation.windows import cut
 from unmask.models.bytes import Bytes
+from unmask.models.network import Denoiser
 from unmask.training.run import Run
 
 BUILT_IN = (
@@ -60,7 +61,7 @@ def shows_text(run: Run) -> bool:
     return run.recipe.backbone.name == "bytes" and run.recipe.data.tokenizer == "bytes"
 
 
-def draw_run(run: Run, model: PreTrainedModel | None, texts: Sequence[str], folder: Path) -> Drawn:
+def draw_run(run: Run, model: Denoiser | None, texts: Sequence[str], folder: Path) -> Drawn:
     """Draw a run.
 
     Args:
@@ -88,27 +89,27 @@ _Found = tuple[dict[str, Figure], dict[str, str]]
 def _of_training(run: Run) -> _Found:
     rows, figures, missing = run.metrics(), dict[str, Figure](), dict[str, str]()
     if series(rows, TRAINING):
-        figures["metrics"] = training_figure(rows, run.name)
+        figures["metrics"] = training_figure(rows, named(run.name))
     else:
         missing["metrics"] = "nothing was logged yet."
     if bends(rows):
-        figures["levels"] = bends_figure(rows, f"{run.name}: nested levels while they were trained")
+        figures["levels"] = bends_figure(rows, f"{named(run.name)}: nested levels while they were trained")
     elif _has_levels(run):
         missing["levels"] = "no level has told its curvature in metrics.jsonl."
     return figures, missing
 
 
-def _of_patches(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) -> _Found:
+def _of_patches(run: Run, model: Denoiser | None, texts: Sequence[str]) -> _Found:
     if not shows_text(run):
         return {}, {}
     if not isinstance(model, Bytes) or model.patcher is None:
         return {}, {"patches": _NO_WEIGHTS}
     long = (text for text in texts if len(text.encode()) >= ROOM)
     cuts = cut_text(model.patcher, next(long, max(texts, key=len)))
-    return {"patches": patches_figure(cuts, f"{run.name}: patches")}, {}
+    return {"patches": patches_figure(cuts, f"{named(run.name)}: patches")}, {}
 
 
-def _of_levels(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) -> _Found:
+def _of_levels(run: Run, model: Denoiser | None, texts: Sequence[str]) -> _Found:
     names = ("discs", "spheres", "transitions")
     if not _has_levels(run):
         return {}, {}
@@ -120,12 +121,12 @@ def _of_levels(run: Run, model: PreTrainedModel | None, texts: Sequence[str]) ->
         return {}, dict.fromkeys(names, str(error))
     about = f"{len(view.patches)} patches"
     figures = {
-        "discs": discs_figure(view, f"{run.name}: {about} in the nested levels"),
-        "spheres": spheres_figure(view, f"{run.name}: {about}, boundary points (\u25c6), descriptors (\u2605)"),
+        "discs": discs_figure(view, f"{named(run.name)}: {about} in the nested levels"),
+        "spheres": spheres_figure(view, f"{named(run.name)}: {about}, boundary points (\u25c6), descriptors (\u2605)"),
     }
     if not view.transitions:
         return figures, {"transitions": "there is one level, and none to pass on to."}
-    title = f"{run.name}: tangent vectors of {about} between levels"
+    title = f"{named(run.name)}: tangent vectors of {about} between levels"
     return figures | {"transitions": transitions_figure(view, title)}, {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unmask.errors import Error
+from unmask.errors import Error, check_texts
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ def choose(
     for name, count in (("documents", documents), ("draws", draws), ("samples", samples), ("length", length)):
         if count is not None and count < 1:
             raise Error(f"{name} is {count}; it must be at least 1.")
+    if samples is not None:
+        check_texts(samples, "samples")
     if holes is not None and holes < 0:
         raise Error(f"holes is {holes}; it must be 0 or more.")
     if batches is not None and not timing:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from unmask.compare.cells import UNDER_LOAD, Table, number, sign, speed
+from unmask.compare.cells import UNDER_LOAD, Table, number, plain, sign, speed
 from unmask.compare.rows import Comparison, Row, TextRow, sharpest
+from unmask.data.visible import visible
 
 NARROW = 80
 """Columns of a terminal that everybody has."""
@@ -15,7 +16,7 @@ _GAP, _SHORTEST = 2, 8
 
 
 def print_summary(comparison: Comparison, console: Console) -> None:
-    """Print the sentence, the table and how to read it."""
+    """Print the sentence, the table and how to read it, on a console without markup."""
     table = summary_table(comparison)
     shown = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
@@ -24,11 +25,11 @@ def print_summary(comparison: Comparison, console: Console) -> None:
     for column in table.columns[1:]:
         shown.add_column(column, justify="right", overflow="fold", no_wrap=left >= _SHORTEST)
     for place, row in enumerate(table.rows):
-        shown.add_row(*row, style="dim" if place in table.controls else "")
-    console.print(comparison.answer, markup=False, highlight=False)
+        shown.add_row(*map(plain, row), style="dim" if place in table.controls else "")
+    console.print(visible(comparison.answer), emoji=False, markup=False, highlight=False)
     console.print()
     console.print(shown)
-    console.print(table.note, style="dim", markup=False, highlight=False)
+    console.print(visible(table.note), style="dim", emoji=False, markup=False, highlight=False)
 
 
 def summary_table(comparison: Comparison) -> Table:

@@ -34,10 +34,11 @@ from unmask.compare.held_out import corpus_of
 from unmask.compare.plan import StopEarly, SweepPlan
 from unmask.compare.rows import Control
 from unmask.compare.sweep_report import write_sweep
-from unmask.compare.sweep_row import STOP, Task, read_row, update_row
+from unmask.compare.sweep_row import HELD_OUT, STOP, Task, read_row, update_row
 from unmask.compare.sweep_rows import Sweep
 from unmask.compare.sweep_samples import open_scene, try_samplers
 from unmask.compare.sweep_score import choose_text, configurations, finished_runs, results, score_rows
+from unmask.data.lock import LOCK, only_one
 from unmask.errors import Error
 from unmask.training.hardware import device_name
 from unmask.training.monitor import read_metrics
@@ -71,7 +72,7 @@ def sweep(
         KeyboardInterrupt: it was asked to stop; what was done is saved.
     """
     given = _named([Run.open(name) for name in plan.runs])
-    with only_one(folder):
+    with at_work(folder):
         real = [row for row in rows if row.id]
         train_rows(plan, real, folder, execute, say)
         trained = finished_runs(real, folder)
@@ -228,21 +229,18 @@ def _kind(recipe: Recipe) -> str:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def at_work(folder: Path) -> Iterator[None]:
     """Keep a second sweep out of a folder while this one is at work; the lock goes with the process, however it ends.
 
     Raises:
-        Error: another sweep is at work there, or the folder is a file.
+        Error: another sweep is at work there, the folder is a file, or it holds something else.
     """
-    import fcntl
-
     if folder.exists() and not folder.is_dir():
         raise Error(f"--output {folder} is a file; give a folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Error(f"another sweep is at work in {folder}; wait for it, or give another --output.") from error
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if found - {LOCK} and not found & {"rows", "sweep.json", HELD_OUT}:
+        raise Error(f"{folder} is not empty and holds no sweep; choose another --output.")
+    busy = f"another sweep is at work in {folder}"
+    with only_one(folder, "a sweep", busy, "wait for it, or give another --output", make=True):
         (folder / STOP).unlink(missing_ok=True)
         yield

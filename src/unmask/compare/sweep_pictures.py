@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from unmask.compare.labels import named
 from unmask.compare.pictures import COLOURS, LINES, MARKERS, new_axes, to_uri
 from unmask.compare.sweep_rows import Configuration, Sweep
 
@@ -53,12 +54,12 @@ def _against(configurations: list[Configuration], axis: str) -> Figure:
             marker=marker,
             markerfacecolor=face,
             linestyle=LINES[number % len(LINES)],
-            label=f"{rest or 'all rows'} ({bound})",
+            label=named(f"{rest or 'all rows'} ({bound})"),
         )
     if not numeric:
-        axes.set_xticks(range(len(words)), words, rotation=0 if len(words) < 6 else 30)
+        axes.set_xticks(range(len(words)), [named(str(word)) for word in words], rotation=0 if len(words) < 6 else 30)
         axes.set_xlim(-0.5, len(words) - 0.5)
-    axes.set_xlabel(axis)
+    axes.set_xlabel(named(axis))
     axes.set_ylabel("bits per byte")
     if 1 < len(lines) <= _NAMED:
         figure.legend(loc="outside lower center", fontsize=8, frameon=False)
@@ -79,7 +80,7 @@ def _curves(sweep: Sweep) -> Figure:
         if not points:
             continue
         number = names.index(row.configuration)
-        label = None if row.configuration in drawn else row.configuration
+        label = None if row.configuration in drawn else named(row.configuration)
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(
             *zip(*points, strict=True),

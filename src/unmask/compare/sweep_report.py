@@ -19,9 +19,9 @@ from unmask.lines import counted
 def write_sweep(sweep: Sweep, folder: Path) -> None:
     """Write the three files into ``folder``, over those of an earlier report."""
     content = json.dumps(finite(sweep.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "sweep.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(to_text(sweep), encoding="utf-8")
-    (folder / "report.html").write_text(to_html(sweep), encoding="utf-8")
+    (folder / "sweep.json").write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
+    (folder / "table.md").write_text(to_text(sweep), encoding="utf-8", errors="backslashreplace")
+    (folder / "report.html").write_text(to_html(sweep), encoding="utf-8", errors="backslashreplace")
 
 
 def to_text(sweep: Sweep) -> str:

@@ -15,15 +15,18 @@ import os
 import shutil
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from unmask.compare.drawn_training import train_drawn
+from unmask.data.json_file import read_object
+from unmask.data.lock import LOCK
 from unmask.errors import Error
 from unmask.training.monitor import read_metrics
 from unmask.training.recipe import load_recipe
@@ -34,6 +37,23 @@ ROW, RUN, CLOCK, SCORE = "row.json", "run", "clock.json", "evaluation.json"
 STOP, HELD_OUT = "stop", "held_out.json"
 """Files of the sweep: one whose presence asks every row to save and stop, and the text that all are scored on."""
 FAILED_QUIETLY = "the process that trained it ended without a word (killed, or out of memory)"
+
+
+@dataclass
+class _Row:
+    """What ``row.json`` holds."""
+
+    status: str = "new"
+    error: str = ""
+    stopped: str = ""
+    device: str = ""
+    parameters: int | None = None
+    steps: int | None = None
+    tokens: float | None = None
+    training_flops: float | None = None
+    seconds: float | None = None
+    tokens_per_second: float | None = None
+    points: dict[float, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,9 +82,32 @@ class Task:
 
 
 def read_row(folder: Path) -> dict[str, Any]:
-    """Return ``row.json``; empty if there is none."""
-    path = folder / ROW
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Return ``row.json``; empty if there is none.
+
+    Raises:
+        Error: it is damaged, or holds values of other kinds.
+    """
+    return read_kinds(folder / ROW, _Row) if (folder / ROW).is_file() else {}
+
+
+def read_kinds(path: Path, kind: Any) -> dict[str, Any]:
+    """Return the object in a file of a row.
+
+    Args:
+        path: The file.
+        kind: What its keys hold, as a dataclass.
+
+    Raises:
+        Error: it is damaged, or holds values of other kinds.
+    """
+    again = f"remove {path.parent} and give the same command again"
+    content = read_object(path, again)
+    try:
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise Error(f"{path}: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}; {again}.") from error
+    return content
 
 
 def update_row(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -102,8 +145,10 @@ def _described(error: Exception) -> str:
 def _train(task: Task, folder: Path) -> dict[str, Any]:
     run_folder = folder / RUN
     begun = (run_folder / MANIFEST).is_file()
-    if not begun:
-        shutil.rmtree(run_folder, ignore_errors=True)  # what a killed start left
+    if (
+        not begun and not (run_folder / LOCK).exists()
+    ):  # with one, training itself tells a killed start from one at work
+        shutil.rmtree(run_folder, ignore_errors=True)
     recipe = load_recipe(folder / "recipe.yaml")
     leash = Leash(task, recipe.training.max_steps, scored=bool(recipe.training.valid_blocks))
     update_row(folder, status="training", error="")
@@ -190,7 +235,10 @@ class Leash(TrainerCallback):
         write_json(self.clock, {**self._saved(), str(state.global_step): self.seconds})
 
     def _saved(self) -> dict[str, float]:
-        return json.loads(self.clock.read_text(encoding="utf-8")) if self.clock.is_file() else {}
+        if not self.clock.is_file():
+            return {}
+        saved = read_object(self.clock, f"remove {self.clock.parent} and train the row again")
+        return TypeAdapter(dict[str, float]).validate_python(saved)
 
 
 def score_key(held: dict[str, Any]) -> dict[str, Any]:

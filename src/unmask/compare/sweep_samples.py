@@ -132,7 +132,7 @@ def try_samplers(
                     seconds=_SECONDS,
                     say=lambda line: None,
                 )
-                text = scene.yardstick.measure(name, written, way=entry.way, latency=cells)
+                text = scene.yardstick.measure(name, written.texts, sizes=written.sizes, way=entry.way, latency=cells)
                 place.parent.mkdir(exist_ok=True)
                 write_json(place, asdict(text))
             found.append(SampleRow(name, entry.label, entry.given, text))

@@ -13,6 +13,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -24,11 +25,26 @@ from unmask.compare.expand import RowPlan
 from unmask.compare.fairness import shared_window
 from unmask.compare.held_out import held_out
 from unmask.compare.plan import Evaluate
-from unmask.compare.sweep_row import HELD_OUT, RUN, SCORE, Task, held_out_nats, read_row, score_key
+from unmask.compare.sweep_row import HELD_OUT, RUN, SCORE, Task, held_out_nats, read_kinds, read_row, score_key
 from unmask.compare.sweep_rows import Configuration, SweepRow
 from unmask.data.binary import raw
 from unmask.evaluation.intervals import interval, paired_interval
+from unmask.models.backbones import BACKBONES
+from unmask.models.stored import CONFIG, read_config
 from unmask.training.run import Run, write_json
+
+
+@dataclass
+class _Score:
+    """What ``evaluation.json`` holds."""
+
+    bits_per_byte: float
+    bound: str
+    nats: list[float]
+    sizes: list[float]
+    key: dict[str, Any] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    draws: int = 0
 
 
 def finished_runs(rows: Sequence[RowPlan], folder: Path) -> dict[str, Run]:
@@ -54,18 +70,21 @@ def score_rows(held: dict[str, Any], runs: dict[str, Run], folder: Path, execute
     tasks = []
     for key in runs:
         place = folder / "rows" / key
-        if not (place / SCORE).is_file() or read_score(place)["key"] != score_key(held):
+        if not (place / SCORE).is_file() or read_score(place).get("key") != score_key(held):
             tasks.append(Task(str(place), "score"))
     run_tasks(execute, tasks, folder, say)
     for key in runs:
-        if read_row(folder / "rows" / key)["status"] == "finished":
+        if read_row(folder / "rows" / key).get("status") == "finished":
             shutil.rmtree(folder / "rows" / key / RUN / "checkpoints", ignore_errors=True)
 
 
 def read_score(place: Path) -> dict[str, Any]:
-    """Return ``evaluation.json`` of a row."""
-    content: dict[str, Any] = json.loads((place / SCORE).read_text(encoding="utf-8"))
-    return content
+    """Return ``evaluation.json`` of a row.
+
+    Raises:
+        Error: it is damaged, or holds values of other kinds.
+    """
+    return read_kinds(place / SCORE, _Score)
 
 
 def choose_text(wanted: Evaluate, runs: Sequence[Run]) -> dict[str, Any]:
@@ -96,7 +115,8 @@ def choose_text(wanted: Evaluate, runs: Sequence[Run]) -> dict[str, Any]:
 
 def context_of(run: Run) -> int:
     """Return a run's context in tokens without loading its weights."""
-    return int(json.loads((run.path / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"])
+    kind = BACKBONES.get(run.recipe.backbone.name).config
+    return int(read_config(run.path / CONFIG, kind).max_position_embeddings)
 
 
 def results(rows: Sequence[RowPlan], folder: Path) -> list[SweepRow]:
@@ -112,7 +132,7 @@ def _missing(row: RowPlan) -> SweepRow:
 
 def _result(row: RowPlan, place: Path) -> SweepRow:
     state = read_row(place)
-    status = state["status"]
+    status = state.get("status", "new")
     score = read_score(place) if status == "finished" and (place / SCORE).is_file() else {}
     return SweepRow(
         id=row.id,

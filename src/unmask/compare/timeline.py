@@ -113,7 +113,7 @@ def _timeline(number: int, frames: list[tuple[Frame, int]], text_of: Callable[[i
 def _row(frame: Frame, row: int) -> _Row:
     keep = frame.valid[row]
     tokens, committed, confidence = (x[row][keep].tolist() for x in (frame.tokens, frame.committed, frame.confidence))
-    guesses: list[int | None] = [None] * len(tokens)
+    guesses: list[int | None] = list(tokens) if frame.doubtful else [None] * len(tokens)
     if frame.candidates is not None:
         best = frame.candidates.mass[row][keep].max(-1)
         likeliest = frame.candidates.tokens[row][keep].gather(-1, best.indices[:, None])[:, 0].tolist()

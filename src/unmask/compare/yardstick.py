@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
-from unmask.compare.generation import Way
+from unmask.compare.generation import Way, Written
 from unmask.compare.rows import TextRow
 from unmask.evaluation.judge import Judge
 from unmask.evaluation.latency import Latency
@@ -36,16 +36,25 @@ class Yardstick:
     shown: int = 4
 
     def measure(
-        self, name: str, texts: Sequence[str], *, way: Way | None = None, latency: Sequence[Latency] = ()
+        self,
+        name: str,
+        texts: Sequence[str],
+        *,
+        sizes: Sequence[int] | None = None,
+        way: Way | None = None,
+        latency: Sequence[Latency] = (),
     ) -> TextRow:
-        """Measure texts beside real text cut to the same number of words, text by text."""
+        """Measure texts beside real text cut to the same number of words, text by text.
+
+        ``sizes`` are the bytes that each stands for; default those of UTF-8.
+        """
         matched = real_like(texts, self.real)
         pairs = {key: measure(texts, matched) for key, measure in self.measures.items()}
         return TextRow(
             name=name,
             sampler=way.sampler if way else "",
             steps=way.steps if way else None,
-            quality=text_quality(texts),
+            quality=text_quality(texts, sizes),
             real=text_quality(matched),
             judges={judge.name: judge.bits(texts) for judge in self.judges},
             real_judges={judge.name: judge.bits(matched) for judge in self.judges},
@@ -55,11 +64,9 @@ class Yardstick:
             real_measures={key: pair[1] for key, pair in pairs.items()},
         )
 
-    def measure_seeds(
-        self, name: str, texts: Sequence[Sequence[str]], *, way: Way, latency: Sequence[Latency]
-    ) -> TextRow:
+    def measure_seeds(self, name: str, seeds: Sequence[Written], *, way: Way, latency: Sequence[Latency]) -> TextRow:
         """Measure the texts of each seed, and return the mean row; its texts are the first seed's."""
-        rows = [self.measure(name, each, way=way, latency=latency) for each in texts]
+        rows = [self.measure(name, each.texts, sizes=each.sizes, way=way, latency=latency) for each in seeds]
         if len(rows) == 1:
             return rows[0]
         spread = {}

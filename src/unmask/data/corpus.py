@@ -151,6 +151,11 @@ def documents(split: Dataset) -> Iterator[str]:
         yield from batch.column("text").to_pylist()
 
 
+def normalized(text: str, form: Literal["NFC"] | None) -> str:
+    """Return a text in the form that ``data.normalize`` names; ``None`` leaves it as it is."""
+    return text if form is None else unicodedata.normalize(form, text)
+
+
 def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[str, Any]) -> None:
     normalize: Literal["NFC"] | None = options["normalize"]
     binary: bool = options.get("binary", False)
@@ -164,8 +169,7 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
             if origin is None:
                 continue
             for text in origin.documents():
-                if normalize:
-                    text = unicodedata.normalize(normalize, text)
+                text = normalized(text, normalize)
                 data = raw(text, binary)
                 stripped = data if binary else text.strip().encode()
                 if not stripped:

@@ -76,6 +76,8 @@ def _load(width: int) -> Any:
                 "static embeddings (the default of unmask index, and coherence) need wordllama; "
                 "install it with: pip install 'unmask[index]'"
             ) from error
+        except RuntimeError as error:
+            raise Error(f"wordllama cannot be loaded ({error}) Set HOME to a folder.") from error
         try:
             # The files are in the package; without its folder as the cache the tokenizer is looked for elsewhere, and
             # then on the network.

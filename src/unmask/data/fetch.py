@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,14 +18,20 @@ from typing import Any
 
 from unmask.data.cache import writing
 from unmask.data.corpus import JUDGE_FRACTION, VALID_FRACTION, build_corpus, documents
+from unmask.data.lock import only_one
 from unmask.data.named import NAMED, NamedCorpus
+from unmask.data.origin import Document
 from unmask.data.readers import read_documents
 from unmask.data.sources import Source, open_source
 from unmask.data.writers import write_documents
 from unmask.errors import Error, nearest
 
 FORMAT = 1
+MANIFEST = "manifest.json"
+FILES = ("train.jsonl.gz", "valid.jsonl.gz", MANIFEST)
+"""What is written, the manifest last."""
 _ELSEWHERE = "name another --output"
+_ASIDE = ".fetch-"
 _SECONDS = 30
 _CHUNK = 1 << 20
 
@@ -39,22 +45,28 @@ class _Origin:
     facts: dict[str, Any]
 
 
-def fetch(name: str, output: Path) -> dict[str, Any]:
+def fetch(name: str, output: Path, force: bool = False) -> dict[str, Any]:
     """Write a corpus as train.jsonl.gz, valid.jsonl.gz and manifest.json, and return the manifest.
 
     Documents are de-duplicated and, unless the publishers keep their own validation split, split by their content, so
     that everybody gets the same two files. The judge split that :func:`unmask.data.corpus.load_corpus` takes from
-    train.jsonl.gz later stays disjoint from valid.jsonl.gz.
+    train.jsonl.gz later stays disjoint from valid.jsonl.gz. All is made aside, and moved in when it is whole.
 
     Args:
         name: A name in :data:`unmask.data.named.NAMED`, or any source.
         output: Folder to write to; made where needed.
+        force: Replace files of these names that lie there.
 
     Raises:
-        Error: unknown name, no network, wrong checksum, unusable documents, or a full disk.
+        Error: unknown name, no network, wrong checksum, unusable documents, files in the way, or a full disk.
     """
-    with _folder(output):
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=output) as aside:
+    check_place(output, force)
+    busy = f"another process is writing a corpus to {output}"
+    with writing(output, _ELSEWHERE), only_one(output, "fetching", busy, f"wait for it, or {_ELSEWHERE}", make=True):
+        check_place(output, force)
+        for left in output.glob(f"{_ASIDE}*"):  # of a fetch that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=output) as aside:
             origin = _open(name, Path(aside))
             folder = Path(aside) / "corpus"
             folder.mkdir()
@@ -67,33 +79,37 @@ def fetch(name: str, output: Path) -> dict[str, Any]:
             }
             files = {}
             for part, texts in parts.items():
-                path = output / f"{part}.jsonl.gz"
+                path = Path(aside) / f"{part}.jsonl.gz"
                 count = write_documents(texts, path)
                 files[path.name] = {"documents": count, **_digests(path)}
-    rule = "the publishers' own"
-    if origin.valid is None:
-        rule = (
-            "by content: u = first 8 bytes of BLAKE2b-128 of the stripped text as a number in [0, 1); valid for "
-            f"{JUDGE_FRACTION} <= u < {JUDGE_FRACTION + VALID_FRACTION}, else train"
-        )
-    manifest = {"format": FORMAT, "name": name, **origin.facts, "fingerprint": corpus.fingerprint, "split": rule}
-    manifest["files"] = files
-    with writing(output, _ELSEWHERE):
-        (output / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            rule = "the publishers' own"
+            if origin.valid is None:
+                rule = (
+                    "by content: u = first 8 bytes of BLAKE2b-128 of the stripped text as a number in [0, 1); valid "
+                    f"for {JUDGE_FRACTION} <= u < {JUDGE_FRACTION + VALID_FRACTION}, else train"
+                )
+            manifest = {"format": FORMAT, "name": name, **origin.facts, "fingerprint": corpus.fingerprint}
+            manifest |= {"split": rule, "files": files}
+            told = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+            (Path(aside) / MANIFEST).write_text(told, "utf-8", "backslashreplace")
+            for made in FILES:
+                (Path(aside) / made).replace(output / made)
     return manifest
 
 
-@contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Make a folder to write to; take it away again if it stays empty."""
-    with writing(folder, _ELSEWHERE):
-        created = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            yield
-        finally:
-            if created and not any(folder.iterdir()):
-                folder.rmdir()
+def check_place(folder: Path, force: bool) -> None:
+    """Refuse a folder that holds a file that would be replaced.
+
+    Raises:
+        Error: it is a file, or which one is in the way.
+    """
+    if folder.is_file():
+        raise Error(f"{folder} is a file. Name a folder in --output.")
+    if not force and (folder / MANIFEST).exists():
+        raise Error(f"{folder} holds a corpus already. Name another --output, or add --force to replace it.")
+    for name in FILES:
+        if not force and (folder / name).exists():
+            raise Error(f"{folder / name} exists. Name another --output, or add --force to replace it.")
 
 
 def _open(name: str, aside: Path) -> _Origin:
@@ -119,9 +135,9 @@ def _open(name: str, aside: Path) -> _Origin:
         )
     facts["sha256"] = found
     if named.members is not None:
-        return _Origin(Source(name, [found], lambda: _archive_documents(path, named)), None, facts)
+        return _Origin(Source(name, [found], lambda: map(Document, _archive_documents(path, named))), None, facts)
     text = path.rename(aside / "download.txt")
-    return _Origin(Source(name, [found], lambda: read_documents(text)), None, facts)
+    return _Origin(Source(name, [found], lambda: map(Document, read_documents(text))), None, facts)
 
 
 def _revision(source: Source) -> object:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unmask.data.cache import cache_folder
-from unmask.data.readers import checked_text
+from unmask.data.rows import checked_text
 from unmask.errors import Error
 
 _SPEC = re.compile(r"hf:(?P<repo>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[^@]+))?(?:@(?P<split>[\w.-]+))?")

@@ -8,6 +8,7 @@ that occurs twice is kept once. The result depends on the versions of Python and
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import importlib.util
 import inspect
@@ -17,6 +18,7 @@ import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -138,11 +140,23 @@ def _parsed(path: Path) -> ast.Module:
         source = path.read_text("utf-8")
         if '"""' not in source and "'''" not in source and path.parent.name != "pydoc_data":
             return ast.Module([], [])
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _uncollected():
             warnings.simplefilter("ignore")
             return ast.parse(source)
     except (SyntaxError, UnicodeDecodeError, ValueError):  # templates, and files kept broken on purpose
         return ast.Module([], [])
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage in cycles: a tree has none, and its million nodes would start one again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _module_groups(module: ast.Module, name: str) -> Iterator[tuple[str, list[str]]]:

@@ -10,15 +10,15 @@ every ``PASSAGE`` bytes.
 from __future__ import annotations
 
 import codecs
-import gzip
-import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from zipfile import BadZipFile
 
 from unmask.data import binary
+from unmask.data.kinds import HEAD, check_head
+from unmask.data.rows import json_lines, parquet
 from unmask.errors import Error
 
 SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".parquet", ".npy")
@@ -66,6 +66,19 @@ def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
         text_field: The field or column that holds the text, for .jsonl and .parquet.
 
     Raises:
+        Error: as :func:`read_located`.
+    """
+    return (text for text, _ in read_located(path, text_field))
+
+
+def read_located(path: Path, text_field: str = "text") -> Iterator[tuple[str, int]]:
+    """Yield the documents of one file, each with the line or row at which it begins, from 1.
+
+    Args:
+        path: A file with one of ``SUFFIXES``, or any other file of UTF-8 text.
+        text_field: The field or column that holds the text, for .jsonl and .parquet.
+
+    Raises:
         Error: missing, empty, binary, damaged or non-UTF-8 file, a bad line, or no such field; the file is named.
     """
     form = file_format(path)
@@ -76,9 +89,9 @@ def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
         if path.stat().st_size == 0:
             raise Error(f"{path} is empty. Give a file with text in it.")
         if form == ".parquet":
-            yield from _parquet(path, text_field)
+            yield from parquet(path, text_field)
         elif form in (".jsonl", ".jsonl.gz"):
-            yield from _json_lines(path, form, text_field)
+            yield from json_lines(path, form, text_field)
         else:
             yield from _passages(read_raw(path))
     except PermissionError as error:
@@ -148,8 +161,8 @@ def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     seen = 0
     for chunk in chunks:
-        if not seen and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise Error(f"{path} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {path.name}.")
+        if not seen:
+            check_head(chunk[:HEAD], path)
         if b"\0" in chunk:
             raise Error(
                 f"{path} is binary (a zero byte at offset {seen + chunk.index(0)}). Give a UTF-8 text file. "
@@ -169,30 +182,33 @@ def _decoded(chunks: Iterable[bytes], path: Path) -> Iterator[str]:
 
 def _not_utf8(path: Path, offset: int) -> Error:
     return Error(
-        f"{path} is not UTF-8 (byte offset {offset}). Convert it: iconv -f LATIN1 -t UTF-8 {path.name}. "
+        f"{path} is not UTF-8 (byte offset {offset}). Convert it: iconv -f LATIN1 -t UTF-8 {quote(path.name)}. "
         "If it is no text: data.binary=true."
     )
 
 
-def _passages(chunks: Iterable[str]) -> Iterator[str]:
-    """Yield one document, or, beyond ``LONG`` characters, passages of about ``PASSAGE``."""
+def _passages(chunks: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield one document, or, beyond ``LONG`` characters, passages of about ``PASSAGE``; each with its first line."""
     held = ""
     long = False
+    line = 1
     for chunk in chunks:
         held += chunk
         long = long or len(held) > LONG
         start = 0
         while len(held) - start > LONG:
             end, following = _border(held, start)
-            yield held[start:end]
+            yield held[start:end], line
+            line += held.count("\n", start, following)
             start = following
         held = held[start:]
     while long and len(held) > PASSAGE:
         end, following = _border(held, 0)
-        yield held[:end]
+        yield held[:end], line
+        line += held.count("\n", 0, following)
         held = held[following:]
     if held:
-        yield held
+        yield held, line
 
 
 def _border(text: str, start: int) -> tuple[int, int]:
@@ -207,65 +223,3 @@ def _border(text: str, start: int) -> tuple[int, int]:
         if near >= 0:
             return near, near + 1
     return limit, limit
-
-
-def _json_lines(path: Path, form: str, text_field: str) -> Iterator[str]:
-    number = 0
-    try:
-        with gzip.open(path, "rb") if form == ".jsonl.gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _line_text(line, f"{path}, line {number}", text_field)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Error(f"{path} is damaged after line {number} ({error}). Fetch or compress it again.") from error
-
-
-def _line_text(line: bytes, where: str, text_field: str) -> str:
-    try:
-        record = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise Error(f"{where} is not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise Error(f'{where} is not JSON ({error}). Write one object a line: {{"text": "..."}}.') from error
-    if not isinstance(record, dict):
-        raise Error(f'{where} is not a JSON object. Write one object a line: {{"text": "..."}}.')
-    if text_field not in record:
-        found = ", ".join(sorted(record)) or "none"
-        raise Error(f"{where} has no field {text_field!r} (fields: {found}). Set data.text_field (--text-field).")
-    return checked_text(record[text_field], where, text_field)
-
-
-def _parquet(path: Path, text_field: str) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path)
-        if text_field not in table.schema_arrow.names:
-            found = ", ".join(table.schema_arrow.names) or "none"
-            raise Error(f"{path} has no column {text_field!r} (columns: {found}). Set data.text_field (--text-field).")
-        row = 0
-        for batch in table.iter_batches(columns=[text_field], batch_size=1024):
-            for value in batch.column(0).to_pylist():
-                row += 1
-                yield checked_text(value, f"{path}, row {row}", text_field)
-    except pa.ArrowException as error:
-        raise Error(f"{path} is not a readable Parquet file ({error}). Write it again.") from error
-    except UnicodeDecodeError as error:
-        raise Error(f"{path}: its column {text_field!r} holds bytes that are not UTF-8. Write text to it.") from error
-
-
-def checked_text(value: object, where: str, text_field: str) -> str:
-    """Return ``value`` if it is a string that UTF-8 can hold.
-
-    Raises:
-        Error: another type, or a lone surrogate; ``where`` names the place.
-    """
-    if not isinstance(value, str):
-        raise Error(f"{where}: the field {text_field!r} is {type(value).__name__}, not text. Give it a string.")
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise Error(f"{where}: a lone surrogate at character {error.start} is not text. Remove it.") from error
-    return value

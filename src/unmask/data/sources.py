@@ -7,16 +7,16 @@ binary, files of any kind.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from unmask.data import readers
-from unmask.errors import Error, nearest
-from unmask.lines import counted, excerpt
+from unmask.data.find import find_binary, find_files, place
+from unmask.data.origin import Document
+from unmask.errors import Error
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,18 @@ class Source:
     Attributes:
         name: As the user wrote it.
         identity: Changes whenever the documents may have changed (paths, sizes, times, inodes; versions; revision).
-        documents: Starts a new pass over the documents.
+        located: Starts a new pass over the documents, each with its place.
         notes: What to know about the choice of files.
     """
 
     name: str
     identity: list[object]
-    documents: Callable[[], Iterator[str]]
+    located: Callable[[], Iterator[Document]]
     notes: tuple[str, ...] = ()
+
+    def documents(self) -> Iterator[str]:
+        """Start a new pass over the documents."""
+        return (document.text for document in self.located())
 
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -56,12 +60,12 @@ def open_source(spec: str | Path, text_field: str = "text", binary: bool = False
     if len(parts) == 1:
         return parts[0]
 
-    def documents() -> Iterator[str]:
+    def located() -> Iterator[Document]:
         for part in parts:
-            yield from part.documents()
+            yield from part.located()
 
     notes = tuple(note for part in parts for note in part.notes)
-    return Source(spec, [part.identity for part in parts], documents, notes)
+    return Source(spec, [part.identity for part in parts], located, notes)
 
 
 def parts_of(spec: str) -> list[str]:
@@ -73,12 +77,12 @@ def parts_of(spec: str) -> list[str]:
 
 def absolute(spec: str) -> str:
     """Return a source with the places of its files and globs written out, so that it is found from any folder."""
-    return ",".join(name if _is_named(name) else str(_place(name).absolute()) for name in parts_of(spec))
+    return ",".join(name if _is_named(name) else str(place(name).absolute()) for name in parts_of(spec))
 
 
 def _exists(name: str) -> bool:
     try:
-        return _place(name).exists()
+        return place(name).exists()
     except Error:  # as a list of files it may still be
         return False
 
@@ -119,13 +123,20 @@ def _open_one(name: str, text_field: str, binary: bool) -> Source:
     if name == "pydocs":
         from unmask.data import pydocs
 
-        return Source(name, pydocs.identity(), pydocs.documents)
+        return Source(name, pydocs.identity(), lambda: (Document(text, name) for text in pydocs.documents()))
     if name.startswith("hf:"):
         from unmask.data import hub
 
         revision = hub.dataset_revision(name)
-        return Source(name, [name, revision, text_field], lambda: hub.dataset_documents(name, revision, text_field))
+        return Source(name, [name, revision, text_field], partial(_rows, name, revision, text_field))
     return _open_files(name, text_field, binary)
+
+
+def _rows(name: str, revision: str, text_field: str) -> Iterator[Document]:
+    from unmask.data import hub
+
+    for row, text in enumerate(hub.dataset_documents(name, revision, text_field), 1):
+        yield Document(text, name, row)
 
 
 def _instead_of(address: str, scheme: str) -> str:
@@ -138,117 +149,18 @@ def _instead_of(address: str, scheme: str) -> str:
 
 
 def _open_files(name: str, text_field: str, binary: bool) -> Source:
-    paths, left_out = (find_binary(name), []) if binary else find_files(name)
+    paths, notes = (find_binary(name), ()) if binary else find_files(name)
     identity: list[object] = ["binary" if binary else text_field]
     for path in paths:
         status = path.stat()
         # a program may set the time of the content back, but not that of the last change
         identity.append([str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino])
 
-    def documents() -> Iterator[str]:
+    def located() -> Iterator[Document]:
         for path in paths:
-            yield from readers.read_binary(path) if binary else readers.read_documents(path, text_field)
+            if binary:
+                yield from (Document(text, str(path)) for text in readers.read_binary(path))
+            else:
+                yield from (Document(text, str(path), line) for text, line in readers.read_located(path, text_field))
 
-    suffixes = ", ".join(sorted({f"*{path.suffix.lower()}" for path in left_out}))
-    note = f"{counted(len(left_out), 'file')} of {name} left out ({suffixes}): name them too, to read them."
-    return Source(name, identity, documents, (note,) if left_out else ())
-
-
-def find_binary(name: str) -> list[Path]:
-    """Return the files of any kind that a file name, folder or glob stands for, sorted; those without bytes left out.
-
-    Raises:
-        Error: there are none, or a folder that may not be read.
-    """
-    path = _place(name)
-    if path.is_file():
-        return [path]
-    found = _inside(path) if path.is_dir() else _matches(path)
-    chosen = [one for one in found if one.is_file() and one.stat().st_size]
-    if not chosen:
-        raise Error(f"no file with bytes in it in {name!r}. Name a file, a folder or a (quoted) glob that has some.")
-    return chosen
-
-
-def find_files(name: str) -> tuple[list[Path], list[Path]]:
-    """Return the text files that a file name, folder or glob stands for, sorted, and those of a folder left out.
-
-    A folder's files are those of ``readers.SUFFIXES``. One without any is read for files that are text by themselves
-    (``readers.TEXTS``: notes, papers, code), but for hidden ones. A file or glob of any name is read as it is asked.
-
-    Raises:
-        Error: there are none, or a folder that may not be read.
-    """
-    path = _place(name)
-    if path.is_dir():
-        inside = [found for found in _inside(path) if found.is_file()]
-        corpora = [found for found in inside if readers.file_format(found)]
-        texts = [found for found in inside if readers.is_text(found) and not _hidden(found.relative_to(path))]
-        if corpora or texts:
-            return corpora or texts, texts if corpora else []
-        kinds = ", ".join(sorted({found.suffix or found.name for found in inside})[:5]) or "nothing"
-        readable = ", ".join(readers.SUFFIXES)
-        raise Error(f"the folder {path} holds no {readable} or other text (it holds {kinds}). Name another folder.")
-    if path.is_file():
-        readers.check_readable(path)
-        return [path], []
-    if path.exists():
-        raise Error(f"{path} is neither a file nor a folder. Name a file with text in it.")
-    if any(mark in name for mark in "*?["):
-        files = [one for one in _matches(path) if one.is_file()]
-        chosen = [one for one in files if readers.file_format(one) or readers.is_text(one)]
-        if not chosen:
-            kinds = ", ".join(sorted({one.suffix or one.name for one in files})[:5])
-            found = f" (it finds {kinds})" if kinds else ""
-            raise Error(f"no text file matches {name!r}{found}. Quote the pattern, and check it with ls.")
-        return chosen, []
-    raise Error(
-        f"no data source {name!r}.{_beside(path)} Name pydocs, an existing file, folder or glob, or hf:owner/name."
-    )
-
-
-def _place(name: str) -> Path:
-    """Return the path of a name, with ``~`` written out.
-
-    Raises:
-        Error: a home that is not known, or a name that is none.
-    """
-    try:
-        path = Path(name).expanduser()
-        path.exists()
-    except RuntimeError as error:
-        raise Error(f"{name} begins with ~, and where that home lies is not known. Write the path out.") from error
-    except OSError as error:
-        raise Error(f"no data source {excerpt(name)!r} ({error.strerror}). Name a file, a folder or a glob.") from error
-    return path
-
-
-def _inside(folder: Path) -> list[Path]:
-    found = [folder, *sorted(folder.rglob("*"))]
-    _refuse_unread(found)
-    return found[1:]
-
-
-def _matches(pattern: Path) -> list[Path]:
-    _refuse_unread(Path(found) for found in glob.glob(str(pattern.parent), recursive=True))
-    return [Path(found) for found in sorted(glob.glob(str(pattern), recursive=True))]
-
-
-def _refuse_unread(paths: Iterable[Path]) -> None:
-    """Refuse folders that may not be listed: what lies in them would be left out without a word."""
-    for path in paths:
-        if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
-            raise Error(f"the folder {path} may not be read (permission denied). Change its permissions.")
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _beside(path: Path) -> str:
-    """Name the nearest thing that lies where something was looked for."""
-    try:
-        beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
-    except OSError:
-        beside = []
-    return nearest(path.name, [*(entry.name for entry in beside), "pydocs"])
+    return Source(name, identity, located, notes)

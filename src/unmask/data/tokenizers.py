@@ -10,19 +10,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
 from unmask.data import binary as binary_text
 from unmask.data import utf8
+from unmask.data.adopt import PROBES as PROBES
+from unmask.data.adopt import ROLES, SPECIALS, adopt, special
+from unmask.data.token_bytes import CHARACTERS, SPACE, token_bytes
+from unmask.data.vocabulary import Vocabulary
 from unmask.errors import Error, nearest
 
 FORMAT = 1
-SPECIALS = ("<|pad|>", "<|bos|>", "<|eos|>", "<|mask|>")
-ROLES = ("pad", "bos", "eos", "mask")
 _STATE_FILE = "unmask_tokenizer.json"
 
 # Words keep their combining marks and joiners (Devanagari vowel signs are marks, not letters); digits go in threes.
@@ -30,17 +33,6 @@ _WORDS = (
     r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}\x{200C}\x{200D}]+| ?\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{M}\p{N}\x{200C}\x{200D}]+|\s+(?!\S)|\s+"
 )
-
-
-def _byte_characters() -> list[str]:
-    """Return the printable character that byte-level tokenizers write for each byte (the GPT-2 table)."""
-    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    rest = iter(range(256, 512))
-    return [chr(byte) if byte in printable else chr(next(rest)) for byte in range(256)]
-
-
-_CHARACTERS = _byte_characters()
-_BYTES = {character: byte for byte, character in enumerate(_CHARACTERS)}
 
 
 class Tokenizer:
@@ -55,13 +47,22 @@ class Tokenizer:
         mask_id: The mask of the masked process.
         fingerprint: 12 hex digits over everything that decides the ids.
         binary: Its texts are bytes of any kind, a character each (see :mod:`unmask.data.binary`); "bytes" only.
+        notes: What to know about how it was made.
     """
 
-    def __init__(self, name: str, backend_json: str, special_ids: Sequence[int], binary: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        backend_json: str,
+        special_ids: Sequence[int],
+        binary: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
         if binary and name != "bytes":
             raise Error(f"the tokenizer {name!r} reads text. Set data.tokenizer=bytes, or leave out data.binary.")
         self.name = name
         self.binary = binary
+        self.notes = tuple(notes)
         self._json = backend_json
         self._backend = Backend.from_str(backend_json)
         self._backend.no_truncation()
@@ -72,7 +73,13 @@ class Tokenizer:
         self.vocab_size = max(vocabulary.values()) + 1
         key = json.dumps([name == "bytes", list(special_ids), backend_json, *(["binary"] if binary else [])])
         self.fingerprint = hashlib.sha256(key.encode()).hexdigest()[:12]
-        self._table = _byte_table(self._backend, self.vocab_size)
+        self._table, self._sign = token_bytes(self._backend, self.vocab_size) or (None, [])
+        self._is_ours = name in ("bytes", "bpe")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What processes and samplers know of it; which tokens begin with a space is left out."""
+        return Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, self.vocab_size)
 
     @property
     def inner(self) -> NDArray[np.bool_] | None:
@@ -100,12 +107,34 @@ class Tokenizer:
         if self.name == "bytes":
             return [np.frombuffer(self.raw(text), np.uint8) + np.int32(len(SPECIALS)) for text in texts]
         try:
-            found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            found = [np.asarray(each.ids, np.int32) for each in self._encoded(texts)]
         except (UnicodeEncodeError, TypeError):
             for text in texts:
                 _utf8(text)
             raise
-        return [np.asarray(encoding.ids, np.int32) for encoding in found]
+        if self._sign:
+            found = [ids if SPACE not in text else self._signed(text) for text, ids in zip(texts, found, strict=True)]
+        if self._table is not None and not self._is_ours:
+            for text, ids in zip(texts, found, strict=True):
+                self._refuse_changed(text, ids)
+        return found
+
+    def _encoded(self, texts: Sequence[str]) -> list[Any]:
+        return self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+
+    def _signed(self, text: str) -> NDArray[np.int32]:
+        """Return the ids of a text that holds the sign which tokens have for a space: it is spelt in bytes."""
+        ids: list[int] = []
+        for number, part in enumerate(self._encoded(text.split(SPACE))):
+            ids += [*(self._sign if number else ()), *part.ids]
+        return np.asarray(ids, np.int32)
+
+    def _refuse_changed(self, text: str, ids: NDArray[np.int32]) -> None:
+        back, wanted = self.decode_bytes(ids), _utf8(text)
+        if back != wanted:
+            same = next((i for i, pair in enumerate(zip(back, wanted, strict=False)) if pair[0] != pair[1]), len(back))
+            was, came = (one[max(0, same - 20) : same + 40].decode("utf-8", "replace") for one in (wanted, back))
+            raise Error(f"tokenizer {self.name!r} changes text: {was!r} came back as {came!r}. Use bpe, or another.")
 
     def raw(self, text: str) -> bytes:
         """Return the bytes that a text stands for: what bits per byte divide by."""
@@ -187,14 +216,21 @@ def make_tokenizer(spec: str, texts: Iterable[str], vocab_size: int, binary: boo
     if spec.startswith("hf:"):
         from unmask.data.hub import hub_tokenizer_folder
 
-        return _adopt(hub_tokenizer_folder(spec), spec)
+        return _adopted(hub_tokenizer_folder(spec), spec)
     if Path(spec).is_dir():
         folder = Path(spec)
-        return load_tokenizer(folder) if (folder / _STATE_FILE).is_file() else _adopt(folder, spec)
+        return load_tokenizer(folder) if (folder / _STATE_FILE).is_file() else _adopted(folder, spec)
     raise Error(
         f"unknown tokenizer {spec!r}.{nearest(spec, ('bytes', 'bpe'))} "
         "Use bytes, bpe, hf:owner/name, or a folder that holds a tokenizer.json."
     )
+
+
+def _adopted(folder: Path, name: str) -> Tokenizer:
+    backend, ids, notes = adopt(folder, name)
+    tokenizer = Tokenizer(name, backend.to_str(), ids, notes=notes)
+    tokenizer.encode_batch(PROBES)  # it refuses to change a text
+    return tokenizer
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -209,7 +245,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         backend_json = (folder / "tokenizer.json").read_text("utf-8")
     except FileNotFoundError as error:
         raise Error(f"no tokenizer in {folder}: {Path(error.filename).name} is missing.") from error
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder, error) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
@@ -219,7 +255,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         tokenizer = Tokenizer(state["name"], backend_json, special_ids, bool(state.get("binary", False)))
     except Exception as error:  # the backend raises bare Exception for a file that it cannot parse
         raise _damaged(folder, error) from error
-    if tokenizer.fingerprint != state["fingerprint"]:
+    if tokenizer.fingerprint != state.get("fingerprint"):
         raise _damaged(folder, "tokenizer.json was changed after it was saved")
     return tokenizer
 
@@ -229,11 +265,11 @@ def _damaged(folder: Path, reason: object) -> Error:
 
 
 def _byte_tokenizer(binary: bool = False) -> Tokenizer:
-    vocabulary = {token: i for i, token in enumerate((*SPECIALS, *_CHARACTERS))}
+    vocabulary = {token: i for i, token in enumerate((*SPECIALS, *CHARACTERS))}
     backend = Backend(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([_special(name) for name in SPECIALS])
+    backend.add_special_tokens([special(name) for name in SPECIALS])
     return Tokenizer("bytes", backend.to_str(), range(len(SPECIALS)), binary)
 
 
@@ -254,68 +290,12 @@ def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[_special(name) for name in SPECIALS],
-        initial_alphabet=sorted(_CHARACTERS),
+        special_tokens=[special(name) for name in SPECIALS],
+        initial_alphabet=sorted(CHARACTERS),
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
     return Tokenizer("bpe", backend.to_str(), range(len(SPECIALS)))
-
-
-def _adopt(folder: Path, name: str) -> Tokenizer:
-    """Take a foreign ``tokenizer.json``: keep its special ids, add the missing ones, refuse it if it changes text."""
-    path = folder / "tokenizer.json"
-    try:
-        backend = Backend.from_str(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise Error(f"{folder} holds no tokenizer.json. Name a folder or Hub model with a fast tokenizer.") from error
-    except Exception as error:  # the backend raises bare Exception for a file that it cannot parse
-        raise Error(f"{path} is no tokenizer ({error}). Name a folder or Hub model that has one.") from error
-    backend.no_truncation()
-    backend.no_padding()
-    ids: list[int] = []
-    for role, own in zip(ROLES, SPECIALS, strict=True):
-        found = _named_special(folder, role)
-        known = backend.token_to_id(found) if found else None
-        if known is None or known in ids:  # the four must differ: with EOS = BOS, EOS would never be a target
-            backend.add_special_tokens([_special(own)])
-            known = backend.get_vocab(with_added_tokens=True)[own]
-        ids.append(known)
-    tokenizer = Tokenizer(name, backend.to_str(), ids)
-    for probe in PROBES:
-        back = tokenizer.decode(tokenizer.encode(probe))
-        if back != probe:
-            raise Error(f"tokenizer {name!r} changes text: {probe!r} came back as {back!r}. Use bpe, or another.")
-    return tokenizer
-
-
-def _named_special(folder: Path, role: str) -> str | None:
-    for file in ("tokenizer_config.json", "special_tokens_map.json"):
-        if (folder / file).is_file():
-            entry = json.loads((folder / file).read_text("utf-8")).get(f"{role}_token")
-            if isinstance(entry, dict):
-                entry = entry.get("content")
-            if isinstance(entry, str):
-                return entry
-    return None
-
-
-PROBES = (
-    "A plain sentence, with commas.",
-    " leading and trailing ",
-    "two  spaces,\ttab,\nnewline,\r\nCRLF\n\n",
-    "Don't 'quote' , or space before punctuation . [UNK] <s> <|endoftext|> <unk>",
-    "UPPER lower 1234567890",
-    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0915\u094d\u200d\u0937 \u0915\u094d\u200c\u0937",
-    "\u0301 lone mark; cafe\u0301 caf\u00e9; \ufb01 \u00bd \uff21",
-    "\u00a0\u2003\u3000\u200b\u2028\ufeff",
-    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1ee\U0001f1f3 \u4f60\u597d",
-    "\x00\x01\x7f",
-)
-
-
-def _special(name: str) -> AddedToken:
-    return AddedToken(name, special=True, normalized=False)
 
 
 def _utf8(text: str) -> bytes:
@@ -326,19 +306,3 @@ def _utf8(text: str) -> bytes:
             f"the text holds a lone surrogate (U+{ord(text[error.start]):04X} at character {error.start}), "
             "which is not Unicode text. Remove it, or read the file as UTF-8."
         ) from error
-
-
-def _byte_table(backend: Backend, vocab_size: int) -> list[bytes] | None:
-    """Return each id's bytes (specials: none), or None when the tokenizer is not byte-level."""
-    if not isinstance(backend.decoder, decoders.ByteLevel):
-        return None
-    table = [b""] * vocab_size
-    added = backend.get_added_tokens_decoder()
-    for token, i in backend.get_vocab(with_added_tokens=True).items():
-        if i in added:
-            table[i] = b"" if added[i].special else added[i].content.encode()
-        elif all(character in _BYTES for character in token):
-            table[i] = bytes([_BYTES[character] for character in token])
-        else:
-            return None
-    return table

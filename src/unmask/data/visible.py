@@ -14,31 +14,10 @@ import unicodedata
 
 from rich.cells import get_character_cell_size
 
-_KEPT = "\n\t"
+from unmask.lines import visible as visible
+
 _WIDENS = "\ufe0f"
 """Asks for the coloured form of a character, which is wider."""
-
-
-def _pictures() -> dict[int, str]:
-    shown = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in _KEPT}
-    shown[0x7F] = "\u2421"
-    shown |= {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
-    reordering = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-    shown |= {code: f"\\u{code:04x}" for code in (*reordering, 0x2028, 0x2029, 0xFFFE, 0xFFFF)}
-    return shown | {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
-
-
-_PICTURES = _pictures()
-
-
-def visible(text: str) -> str:
-    r"""Return text in which every control character can be seen and none acts; line feeds and tabs stay.
-
-    ESC becomes ``␛`` and DEL ``␡``, others of the first 32 likewise; 0x9b, which some terminals take for an escape
-    sequence's beginning, becomes ``\x9b``, a bidirectional override ``\u202e``. Joiners stay:
-    words are spelt with them.
-    """
-    return text.translate(_PICTURES)
 
 
 def clusters(text: str) -> list[str]:

@@ -23,11 +23,16 @@ _BORDER = "\n\n"
 _BATCH = 1024
 
 
-def write_documents(texts: Iterable[str], path: Path) -> int:
+def write_documents(texts: Iterable[str], path: Path, force: bool = True) -> int:
     """Write documents in the format that the name of ``path`` ends with, and return their number.
 
+    Args:
+        texts: The documents.
+        path: The file.
+        force: Take the place of a file that lies there once all is written.
+
     Raises:
-        Error: unknown suffix, nothing to write, or the disk is full or not writable.
+        Error: unknown suffix, nothing to write, a file that came there meanwhile, or the disk is full or not writable.
     """
     form = check_target(path)
     count = 0
@@ -38,7 +43,7 @@ def write_documents(texts: Iterable[str], path: Path) -> int:
             count += 1
             yield text
 
-    with _aside(path) as part:
+    with _aside(path, force) as part:
         if form == ".parquet":
             _write_parquet(counted(), part)
         elif form in (".txt", ".npy"):
@@ -50,9 +55,9 @@ def write_documents(texts: Iterable[str], path: Path) -> int:
     return count
 
 
-def write_raw(chunks: Iterable[bytes], path: Path) -> None:
-    """Write bytes as they are: as a 1-D uint8 array to a .npy, else as a plain file."""
-    with _aside(path) as part:
+def write_raw(chunks: Iterable[bytes], path: Path, force: bool = True) -> None:
+    """Write bytes as they are: as a 1-D uint8 array to a .npy, else as a plain file; ``force`` as above."""
+    with _aside(path, force) as part:
         _write_bytes(chunks, part, file_format(path))
 
 
@@ -68,14 +73,28 @@ def check_target(path: Path) -> str:
     return form
 
 
+def _put(part: Path, path: Path, force: bool) -> None:
+    """Give a file its name; without ``force`` not in the place of one that came there meanwhile."""
+    if not force:
+        try:
+            os.link(part, path)
+            return
+        except FileExistsError as error:
+            there = f"{path} was written by another process meanwhile"
+            raise Error(f"{there}. Name another file, or add --force to replace it.") from error
+        except OSError:  # a file system without a second name for a file
+            pass
+    part.replace(path)
+
+
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
+def _aside(path: Path, force: bool) -> Iterator[Path]:
     with writing(path.parent, "name a file elsewhere"):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             yield part
-            part.replace(path)
+            _put(part, path, force)
         finally:
             part.unlink(missing_ok=True)
 

@@ -12,7 +12,8 @@ from unmask.models.options import NetworkOptions, config_options
 from unmask.registry import Registry, imported
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from unmask.models.config import NetworkConfig
+    from unmask.models.network import Denoiser
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ class Backbone:
     keys_at: str
 
     @property
-    def model(self) -> type[PreTrainedModel]:
+    def model(self) -> type[Denoiser]:
         """The network's class."""
-        found: type[PreTrainedModel] = imported(self.model_at)
+        found: type[Denoiser] = imported(self.model_at)
         return found
 
     @property
-    def config(self) -> type[PretrainedConfig]:
+    def config(self) -> type[NetworkConfig]:
         """The class of its configuration."""
-        found: type[PretrainedConfig] = self.model.config_class
+        found: type[NetworkConfig] = self.model.config_class
         return found
 
     @property
@@ -57,3 +58,8 @@ BACKBONES.add("transformer")(
 )
 BACKBONES.add("eco")(Backbone("unmask.models.eco:Eco", "unmask.models.eco_options:EcoOptions"))
 BACKBONES.add("bytes")(Backbone("unmask.models.bytes:Bytes", "unmask.models.bytes_options:BytesOptions"))
+
+
+def backbone_of(model_type: object) -> Backbone | None:
+    """Return the network that calls itself so in its ``config.json``; ``None``: none of ours does."""
+    return next((one for one in map(BACKBONES.get, BACKBONES) if one.keys.model_type == model_type), None)

@@ -25,17 +25,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int, Int64
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import save_model
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from unmask.data.json_file import read_object
 from unmask.data.patches import Patcher
 from unmask.data.patches.babylon import Babylon
 from unmask.data.patches.store import load_patcher, save_patcher
 from unmask.diffusion.state import State
 from unmask.errors import Error
+from unmask.models.backbones import backbone_of
 from unmask.models.bytes_options import BYTES, SPECIALS
+from unmask.models.network import Denoiser
+from unmask.models.stored import AGAIN, load_network
 
 CONFIG, WEIGHTS = "entropy.json", "entropy.safetensors"
 _BOS, _EOS = 1, 2
@@ -60,7 +62,7 @@ class NetworkEntropy:
 
     unit: Literal["byte", "character"] = "byte"
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: Denoiser) -> None:
         config: Any = model.config
         if config.vocab_size != SPECIALS + BYTES:
             raise Error(f"byte entropies need a network of {SPECIALS + BYTES} tokens, not {config.vocab_size}.")
@@ -196,14 +198,14 @@ def load_entropy(folder: Path) -> NetworkEntropy:
     Raises:
         Error: a file is missing or damaged.
     """
-    import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
-
     try:
-        model = AutoModel.from_config(AutoConfig.for_model(**json.loads((folder / CONFIG).read_text("utf-8"))))
-        load_model(model, str(folder / WEIGHTS))
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        why = str(error).strip().split("\n")[0]
-        raise Error(f"the entropy model in {folder} is damaged ({why}). Copy {CONFIG} and {WEIGHTS} again.") from error
+        kind = read_object(folder / CONFIG, AGAIN).get("model_type")
+        backbone = backbone_of(kind)
+        if backbone is None:
+            raise Error(f"{CONFIG} is of {kind!r}, which is no network of ours; {AGAIN}.")
+        model = load_network(backbone.model, folder / CONFIG, folder / WEIGHTS)
+    except Error as error:
+        raise Error(f"the entropy model in {folder} is damaged: {error}") from error
     return NetworkEntropy(model.to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -219,7 +221,7 @@ def load_cutter(folder: Path) -> Any:
     return load_patcher(folder, load_entropy(folder) if (folder / CONFIG).is_file() else None)
 
 
-def _digest(model: PreTrainedModel) -> str:
+def _digest(model: Denoiser) -> str:
     content = hashlib.sha256(f"{model.config.model_type} {model.config.max_position_embeddings}".encode())
     for name, tensor in sorted(model.state_dict().items()):
         content.update(f"{name} {tuple(tensor.shape)}".encode())

@@ -15,23 +15,23 @@ Letters: B batch, T bytes, P patches, D width, M width of the memory, V vocabula
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers.utils import cached_file
 
+from unmask.data.hub import hub_run_folder
 from unmask.data.patches import Patcher
-from unmask.data.patches.store import FILE, NGRAM
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.models.byte_cache import ByteCache
 from unmask.models.byte_cost import byte_flops, byte_kept
 from unmask.models.byte_decoder import LastMemory, MemoryAttention, finished, stored
 from unmask.models.byte_encoder import Ngrams, Pooling, blocks_config
-from unmask.models.byte_entropy import CONFIG, WEIGHTS, load_cutter, save_cutter
+from unmask.models.byte_entropy import load_cutter, save_cutter
 from unmask.models.byte_head import HierarchicalHead
 from unmask.models.byte_latent import PatchLatent
 from unmask.models.bytes_config import BytesConfig
@@ -108,25 +108,20 @@ class Bytes(Denoiser):
         """Return the numbers that a byte keeps for the backward pass, logits aside."""
         return byte_kept(self.config)
 
-    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | Path, state_dict: Mapping[str, Tensor] | None = None) -> None:
         """Write weights and configuration, and the patcher where it was fitted."""
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, state_dict)
         if self.patcher is not None and self.config.ready_patcher() is None:
             save_cutter(self.patcher, Path(save_directory))
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **given: Any) -> Self:
         """Read weights and configuration, and the patcher where it was fitted."""
-        found = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-        model = found[0] if isinstance(found, tuple) else found
+        model = super().from_pretrained(pretrained_model_name_or_path, **given)
         if model.patcher is None:
             folder = Path(pretrained_model_name_or_path)
-            if not folder.is_dir():
-                folder = Path(str(cached_file(str(pretrained_model_name_or_path), FILE))).parent
-                for beside in (NGRAM, CONFIG, WEIGHTS):
-                    cached_file(str(pretrained_model_name_or_path), beside, _raise_exceptions_for_missing_entries=False)
-            model.patcher = load_cutter(folder)
-        return found
+            model.patcher = load_cutter(folder if folder.is_dir() else hub_run_folder(str(folder)))
+        return model
 
     def new_cache(self, rows: int, capacity: int) -> ByteCache:
         """Return an empty cache for ``rows`` texts of up to ``capacity`` tokens."""

@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.thought import Reading
 from unmask.errors import Error
 from unmask.models.candidates import PooledCandidates
+from unmask.models.checkpointing import CheckpointedBlock
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.eco_config import EcoConfig
 from unmask.models.eco_cost import eco_flops, eco_kept
@@ -41,7 +41,7 @@ from unmask.models.transformer import Rotary, rotary
 from unmask.models.window import WindowAttention
 
 
-class EcoBlock(GradientCheckpointingLayer):
+class EcoBlock(CheckpointedBlock):
     """One block; the last one updates no slots, as nobody would read them."""
 
     def __init__(self, config: EcoConfig, layer: int) -> None:
@@ -64,7 +64,7 @@ class EcoBlock(GradientCheckpointingLayer):
         self.mlp_norm, self.mlp = norm(), SwiGLU(width, config.intermediate_size)
         self.dropout = config.dropout
 
-    def forward(
+    def run(  # type: ignore[override]
         self,
         x: Float[Tensor, "R P D"],
         memory: Memory,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.thought import Reading, ThoughtOptions
@@ -21,11 +20,12 @@ from unmask.models.latent import Latent
 from unmask.models.layout import Positions
 from unmask.models.memory import Memories, joined
 from unmask.models.retrieved import RetrievedMemory
+from unmask.models.stored import StoredNetwork
 from unmask.models.thoughts import Thoughts
 from unmask.models.time import TimeEmbedding
 
 
-class Denoiser(PreTrainedModel):
+class Denoiser(StoredNetwork):
     """The parts that a network has around its blocks. A subclass makes them, in its own order.
 
     Attributes:
@@ -38,11 +38,6 @@ class Denoiser(PreTrainedModel):
         norm: The last norm.
         head: From width to vocabulary.
     """
-
-    base_model_prefix = ""
-    main_input_name = "state"
-    supports_gradient_checkpointing = True
-    _tied_weights_keys = {"head.weight": "embed.weight"}
 
     embed: nn.Embedding
     time: TimeEmbedding | None
@@ -106,7 +101,7 @@ class Denoiser(PreTrainedModel):
             x = x + self.candidates(self.embed, state.candidates)
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(len(x), device=x.device)
-            x = x + self.time(t)
+            x = x + self.time(t if state.level is None else state.level)
         if self.latent is not None and state.latent is not None:
             x = x + self.latent(state.latent)
         return x

@@ -162,12 +162,19 @@ _COUNTS = (
 )
 
 
+_MOST = {"layers": 4096, "max_position_embeddings": 1 << 24, "vocab_size": 1 << 24}
+_WIDEST = 1 << 20
+"""Largest numbers by what a name ends in, and of all others: far above any network of ours, far below any memory."""
+
+
 def check_counts(config: NetworkOptions, names: Iterable[str], least: int = 1) -> None:
-    """Refuse what is no whole number, or too small."""
+    """Refuse what is no whole number, too small, or so large that it can only be a mistake."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise Error(f"backbone.{name} is {value!r}; it must be a whole number, at least {least}.")
+        if value > (most := next((m for end, m in _MOST.items() if name.endswith(end)), _WIDEST)):
+            raise Error(f"backbone.{name} is {value}; it must be at most {most}.")
 
 
 def _check(config: NetworkOptions) -> None:

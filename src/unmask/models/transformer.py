@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.thought import Reading
 from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.models.candidates import FullCandidates, PooledCandidates, embedded
+from unmask.models.checkpointing import CheckpointedBlock
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import RMSNorm, rotate
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         )
 
 
-class Block(GradientCheckpointingLayer):
+class Block(CheckpointedBlock):
     """One pre-norm block."""
 
     def __init__(self, config: TransformerConfig, layer: int) -> None:
@@ -98,7 +98,7 @@ class Block(GradientCheckpointingLayer):
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.dropout = config.dropout
 
-    def forward(
+    def run(  # type: ignore[override]
         self,
         x: Float[Tensor, "B T D"],
         by: Rotary,

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from unmask.data.origin import Document
 from unmask.errors import Error, check_seed
 from unmask.lines import counted
 from unmask.retrieval import grams, tensors
@@ -33,7 +34,8 @@ from unmask.retrieval.partition import make_partitioner
 from unmask.retrieval.pieces import check_length
 from unmask.retrieval.publish import published
 from unmask.retrieval.route import ROUTERS
-from unmask.retrieval.segment import Part, Segment, Spill, group, open_segment
+from unmask.retrieval.segment import Part, Segment, group, open_segment
+from unmask.retrieval.spill import Spill
 from unmask.retrieval.vectors import check_storage
 from unmask.retrieval.workers import HERE, Workers
 
@@ -84,7 +86,7 @@ class BuildOptions:
 
 
 def build(
-    given: Iterable[str],
+    given: Iterable[Document],
     told: dict[str, Any],
     output: Path,
     reader: Reader,

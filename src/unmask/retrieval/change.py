@@ -11,7 +11,6 @@ Letters: N texts, K shelves.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,23 +19,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from unmask.data.origin import Document
 from unmask.errors import Error
 from unmask.retrieval import measure
 from unmask.retrieval.build import RANK, finish, write_core
 from unmask.retrieval.core import to_arrays
 from unmask.retrieval.embedders import Reader
-from unmask.retrieval.index import DIAL, ROUTER, Index
+from unmask.retrieval.index import DIAL, ROUTER, Index, open_index
 from unmask.retrieval.intake import Taken, present, take
 from unmask.retrieval.manifest import SegmentEntry, add_fingerprints, write_manifest
-from unmask.retrieval.publish import changing, published, sweep
-from unmask.retrieval.segment import Part, Segment, Spill, group, open_segment
+from unmask.retrieval.publish import aside, changing, published, sweep
+from unmask.retrieval.segment import Part, Segment, group, open_segment
+from unmask.retrieval.spill import Spill
 
 _SAME = ("embedder", "width", "storage", "core", "grams", "passage", "partition", "shelves")
 
 
 def add(
     index: Index,
-    given: Iterable[str],
+    given: Iterable[Document | str],
     told: dict[str, Any],
     reader: Reader,
     *,
@@ -46,8 +47,8 @@ def add(
     """Add documents to an index in its place; those that it holds already are left out.
 
     Args:
-        index: The index; it is not changed, open it again.
-        given: Documents.
+        index: The index, as it was opened at any time; it is not changed, open it again.
+        given: Documents, with their places where these are known.
         told: What they are (source, split), for the manifest.
         reader: The index's embedder.
         max_texts: Stop at so many new texts; ``None``: at the end.
@@ -56,54 +57,63 @@ def add(
     Raises:
         Error: another process changes the index, or the disk is full or not writable.
     """
-    folder, manifest = index.path, index.manifest
-    if manifest.linked:
-        raise Error(f"{folder} is linked to other indexes; add to one of them, and link them again.")
+    folder = index.path
+    _refuse_linked(index)
     with changing(folder):
-        sweep(folder, manifest)
-        aside = folder / ".adding"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
+        index = open_index(folder)  # as it is now: another process may have added to it since
+        _refuse_linked(index)
+        manifest = index.manifest
+        sweep(folder)
         try:
-            known = np.sort(np.concatenate([segment.digest for segment in index.segments]))
-            with Spill(aside / "spill", reader.width, index.manifest.storage) as spill:
-                taken = take(
-                    given,
-                    reader,
-                    spill,
-                    passage=manifest.passage,
-                    max_texts=max_texts,
-                    storage=manifest.storage,
-                    known=known,
-                    say=say,
+            with aside(folder) as place:
+                known = np.sort(np.concatenate([segment.digest for segment in index.segments]))
+                with Spill(place / "spill", reader.width, manifest.storage) as spill:
+                    taken = take(
+                        given,
+                        reader,
+                        spill,
+                        passage=manifest.passage,
+                        max_texts=max_texts,
+                        storage=manifest.storage,
+                        known=known,
+                        say=say,
+                    )
+                    if not spill.count:
+                        return taken
+                    arrived = spill.done()
+                taken.texts = len(arrived)
+                labels = np.concatenate(
+                    [index.assign(arrived.vectors.floats(slice(f, f + 8192))) for f in range(0, len(arrived), 8192)]
                 )
-                if not spill.count:
-                    return taken
-                arrived = spill.done()
-            labels = np.concatenate(
-                [index.assign(arrived.vectors.floats(slice(f, f + 8192))) for f in range(0, len(arrived), 8192)]
-            )
-            after = replace(
-                manifest,
-                generation=manifest.generation + 1,
-                fingerprint=add_fingerprints(manifest.fingerprint, taken.fingerprint),
-                sources=[*manifest.sources, {**told, "documents": taken.documents, "texts": len(arrived)}],
-            )
-            name = f"segment-{after.generation}"
-            group([Part(arrived, labels, arrived.document)], manifest.shelves, manifest.storage, aside / name)
-            entry = SegmentEntry(name, len(arrived), taken.documents, int(arrived.offsets[-1]))
-            exact = index.exact()
-            fresh = measure.measure([open_segment(aside / name, "")], exact.statistics.centroids, manifest.grams, RANK)
-            found = measure.merge(measure.Measured(*exact, index.signs.bitmaps), fresh)
-            kept = {k: np.array(a) for k, a in index.arrays.items() if k.startswith((DIAL, ROUTER)) or k == "probes"}
-            core = to_arrays(found.statistics, index.core.offsets, found.held, manifest.core)
-            os.rename(aside / name, folder / name)
+                after = replace(
+                    manifest,
+                    generation=manifest.generation + 1,
+                    fingerprint=add_fingerprints(manifest.fingerprint, taken.fingerprint),
+                    sources=[*manifest.sources, {**told, "documents": taken.documents, "texts": len(arrived)}],
+                )
+                name = f"segment-{after.generation}"
+                group([Part(arrived, labels, arrived.document)], manifest.shelves, manifest.storage, place / name)
+                entry = SegmentEntry(name, len(arrived), taken.documents, int(arrived.offsets[-1]))
+                exact = index.exact()
+                fresh = measure.measure(
+                    [open_segment(place / name, "")], exact.statistics.centroids, manifest.grams, RANK
+                )
+                found = measure.merge(measure.Measured(*exact, index.signs.bitmaps), fresh)
+                kept = {
+                    k: np.array(a) for k, a in index.arrays.items() if k.startswith((DIAL, ROUTER)) or k == "probes"
+                }
+                core = to_arrays(found.statistics, index.core.offsets, found.held, manifest.core)
+                os.rename(place / name, folder / name)
             write_core(folder, after, found, core | kept)
             write_manifest(folder, replace(after, segments=[*manifest.segments, entry]))
-            sweep(folder, replace(after, files=_files(folder, after, [*manifest.segments, entry])))
             return taken
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            sweep(folder)
+
+
+def _refuse_linked(index: Index) -> None:
+    if index.manifest.linked:
+        raise Error(f"{index.path} is linked to other indexes; add to one of them, and link them again.")
 
 
 def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool = False) -> int:
@@ -124,10 +134,12 @@ def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool
 
     def make(folder: Path) -> None:
         nonlocal repeated
+        opened = [open_index(index.path) for index in indexes]  # one may lie at the output, and have been added to
+        check_alike(opened)
         parts: list[Part] = []
         known = np.zeros(0, np.uint64)
         documents = 0
-        for index in indexes:
+        for index in opened:
             fresh = np.zeros(0, np.uint64)
             for segment in index.segments:
                 kept = _fresh(segment, known)
@@ -148,7 +160,7 @@ def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool
             first.manifest,
             generation=1,
             fingerprint=f"{total:016x}",
-            sources=[source for index in indexes for source in index.manifest.sources],
+            sources=[source for index in opened for source in index.manifest.sources],
             segments=[SegmentEntry("segment-1", len(whole), documents, int(whole.offsets[-1]))],
         )
         statistics = first.core.statistics
@@ -186,8 +198,3 @@ def _fresh(segment: Segment, known: np.ndarray) -> Bool[np.ndarray, " N"]:
     some[segment.document[new]] = True
     found: Bool[np.ndarray, " N"] = some[segment.document]
     return found
-
-
-def _files(folder: Path, manifest: Any, segments: Sequence[SegmentEntry]) -> dict[str, int]:
-    names = [manifest.name(part) for part in ("core", "statistics", "grep")] + [entry.folder for entry in segments]
-    return dict.fromkeys(names, 0)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -137,8 +138,15 @@ def own_documents(index: Index, copies: Copies, texts: Sequence[str]) -> list[Ow
     """
     owns = []
     for text in texts:
-        raw = text.encode(errors="replace")
-        found = [own(index.segments, index.firsts, piece) for piece in pieces(raw, index.manifest.passage)]
-        documents = frozenset().union(copies.of(raw), *(one.documents for one in found))
+        documents: frozenset[int] = frozenset()
+        for raw in forms(text):
+            found = [own(index.segments, index.firsts, piece) for piece in pieces(raw, index.manifest.passage)]
+            documents = documents.union(copies.of(raw), *(one.documents for one in found))
         owns.append(Own(documents, frozenset(), CLOSE))
     return owns
+
+
+def forms(text: str) -> list[bytes]:
+    """Return the bytes of a text as it is, composed and decomposed: the index may hold what a run has normalised."""
+    found = (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
+    return [form.encode(errors="replace") for form in dict.fromkeys(found)]

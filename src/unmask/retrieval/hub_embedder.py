@@ -22,6 +22,8 @@ from unmask.errors import Error
 _BATCH = 32
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"]  # not the same weights in four other formats
 _SECONDS = 10
+_OURS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""No code of the folder is run, and nobody is asked whether it may be."""
 _KNOWN = ("Transformer", "Pooling", "Normalize")
 
 
@@ -40,10 +42,11 @@ class HubReader:
         from transformers import AutoModel, AutoTokenizer
 
         folder = Path(source) if Path(source).is_dir() else _fetched(source)
+        _refuse_foreign(folder)
         self.first_token = _first_token(folder)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._network = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **_OURS)
+            self._network = AutoModel.from_pretrained(folder, use_safetensors=True, **_OURS).eval()
             self.name, self.width = f"hf:{source}", int(self._network.config.hidden_size)
         except Exception as error:  # the library raises many kinds
             why = " ".join(str(error).split())[:200]
@@ -89,6 +92,16 @@ def _fetched(name: str) -> Path:
         ) from error
 
 
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a network that has its attention or its numbers from a package or repository of somebody else."""
+    told = _json(folder / "config.json")
+    for key in ("attn_implementation", "_attn_implementation", "quantization_config"):
+        if told.get(key) not in (None, "eager", "sdpa"):
+            raise Error(
+                f"{folder.name} asks for {key} {str(told[key])[:60]!r}, which is not taken. Name another encoder."
+            )
+
+
 def _room(folder: Path, tokenizer: Any, config: Any) -> int:
     """Return the most tokens of a text: what the folder says, within what the network can."""
     told = _json(folder / "sentence_bert_config.json").get("max_seq_length")
@@ -118,6 +131,6 @@ def _first_token(folder: Path) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Error(f"{path} is damaged ({error}). Download the model again.") from error
     return found

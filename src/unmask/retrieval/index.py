@@ -20,7 +20,7 @@ from unmask.retrieval.calibrate import NEAREST, Dial, Dials
 from unmask.retrieval.core import Core, from_arrays
 from unmask.retrieval.embedders import Reader, check_reader, make_embedder
 from unmask.retrieval.grep import Signs
-from unmask.retrieval.manifest import Manifest, again, read_manifest
+from unmask.retrieval.manifest import FILE, Manifest, again, read_manifest
 from unmask.retrieval.partition import Partition, make_partitioner
 from unmask.retrieval.route import ROUTERS, make_router
 from unmask.retrieval.segment import Segment, open_segment
@@ -142,13 +142,18 @@ class Index:
         learned = {key.removeprefix(ROUTER): a for key, a in self.arrays.items() if key.startswith(ROUTER)}
         return make_router(name, self.core.statistics, arrays={key: np.array(a) for key, a in learned.items()})
 
+    @cached_property
+    def kept_exact(self) -> dict[str, np.ndarray]:
+        """The arrays behind :meth:`exact`, mapped."""
+        return tensors.read(self.path / self.manifest.name("statistics"), again(self.path))
+
     def exact(self) -> Exact:
         """Return the statistics before rounding.
 
         Raises:
             Error: their file is damaged.
         """
-        arrays = tensors.read(self.path / self.manifest.name("statistics"), again(self.path))
+        arrays = self.kept_exact
         held = {name.removeprefix("bytes."): a for name, a in arrays.items()}
         return Exact(ShelfStatistics.from_arrays(arrays), ShelfBytes.from_arrays(held))
 
@@ -191,6 +196,12 @@ class Index:
         number, row = self.place(member)
         return self.firsts[number] + int(self.segments[number].document[row])
 
+    def origin(self, member: int) -> tuple[str, int | None] | None:
+        """Return the file that a text was read from, and its line or row there; ``None``: not known."""
+        number, row = self.place(member)
+        origins = self.segments[number].origins
+        return None if origins is None else origins.of(row)
+
     def vectors(self) -> Iterator[Float32[np.ndarray, "n D"]]:
         """Yield all vectors as float32, in the order of the texts, some at a time."""
         for segment in self.segments:
@@ -199,12 +210,33 @@ class Index:
 
 
 def open_index(path: str | Path) -> Index:
-    """Open an index.
+    """Open an index. It stays what it is, whatever is added to its folder later.
 
     Raises:
         Error: no folder, no index, of another format, incomplete or damaged.
     """
     path = Path(path)
+    while True:
+        then = _written(path)
+        try:
+            index = _opened(path)
+            index.signs, index.kept_exact  # noqa: B018 - mapped now: the next change takes the files' names away
+            return index
+        except Error:
+            if _written(path) == then:
+                raise  # else it was changed while it was being opened
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Return what tells one manifest from the next, each being another file."""
+    try:
+        found = (path / FILE).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _opened(path: Path) -> Index:
     manifest = read_manifest(path)
     arrays = tensors.read(path / manifest.name("core"), again(path))
     segments = [open_segment(path / entry.folder, again(path)) for entry in manifest.segments]

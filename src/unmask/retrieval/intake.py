@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, tee
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt64
 
 from unmask.data.corpus import documents, load_corpus
+from unmask.data.origin import Document, in_rows
 from unmask.data.sources import open_source
 from unmask.errors import Error
-from unmask.lines import counted
+from unmask.lines import counted, sized
 from unmask.retrieval.embedders import Reader, make_embedder, read_texts
 from unmask.retrieval.pieces import pieces
-from unmask.retrieval.segment import Spill, bare, digest
+from unmask.retrieval.segment import bare, digest
+from unmask.retrieval.spill import Spill
 from unmask.retrieval.vectors import Vectors, keep
 from unmask.retrieval.workers import HERE, Workers
 
@@ -38,11 +40,13 @@ class Taken:
     Attributes:
         documents: Documents that were kept.
         repeated: Documents left out because they had come before.
+        texts: Texts that were added to an index.
         fingerprint: 16 hex digits over all texts, in any order.
     """
 
     documents: int = 0
     repeated: int = 0
+    texts: int = 0
     fingerprint: str = "0" * 16
 
 
@@ -73,7 +77,13 @@ def _embed(name: str, storage: str) -> Embed:
     return Embed(make_embedder(name), storage)
 
 
-def open_documents(source: str, split: str, text_field: str = "text", part: str | None = None) -> Iterator[str]:
+def open_documents(
+    source: str,
+    split: str,
+    text_field: str = "text",
+    part: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[Document]:
     """Yield the documents of a source, or of one split of it as ``unmask train`` splits it.
 
     Args:
@@ -82,29 +92,39 @@ def open_documents(source: str, split: str, text_field: str = "text", part: str 
         text_field: Field that holds the text.
         part: ``I/N``: the I-th of N parts, from 1. Where a document belongs depends on nothing but its text, so equal
             documents are in the same part. ``None``: all.
+        say: Called with a line on each kind of file that is left out.
 
     Raises:
         Error: unusable source, or no such split or part.
     """
-    given = _open(source, split, text_field)
+    given = _open(source, split, text_field, say)
     if part is None:
         return given
     number, slash, count = part.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise Error(f"--part is {part!r}; give the number of a part and how many there are, such as 1/4.")
-    return (text for text in given if digest(text.encode()) % int(count) == int(number) - 1)
+    return (one for one in given if digest(one.text.encode()) % int(count) == int(number) - 1)
 
 
-def _open(source: str, split: str, text_field: str) -> Iterator[str]:
+def _open(source: str, split: str, text_field: str, say: Callable[[str], None]) -> Iterator[Document]:
     if split not in get_args(Split):
         raise Error(f"split is {split!r}; choose {', '.join(get_args(Split))}.")
+    opened = open_source(source, text_field)
+    for note in opened.notes:
+        say(f"note: {note}")
     if split == "all":
-        return open_source(source, text_field).documents()
-    return documents(load_corpus(source, text_field=text_field).split(split))
+        return opened.located()
+    return _found_again(documents(load_corpus(source, text_field=text_field).split(split)), opened.located())
+
+
+def _found_again(texts: Iterable[str], located: Iterator[Document]) -> Iterator[Document]:
+    """Yield the texts of a split with their places: they stand in the source in the same order."""
+    for text in texts:
+        yield next((one for one in located if one.text == text), Document(text))
 
 
 def take(
-    given: Iterable[str],
+    given: Iterable[Document | str],
     reader: Reader,
     spill: Spill,
     *,
@@ -118,7 +138,7 @@ def take(
     """Embed documents and spill them.
 
     Args:
-        given: Documents.
+        given: Documents, with their places where these are known.
         reader: The embedder.
         spill: Where to.
         passage: Bytes of a text at most; 0: whole documents.
@@ -132,26 +152,36 @@ def take(
     total = 0
     told = 0
     batches, ahead = tee(_batches(islice(_pieces(given, passage, known, found), max_texts)))
-    embedded = workers.map(Embed(reader, storage), ([text for _, _, text in batch] for batch in ahead))
+    embedded = workers.map(Embed(reader, storage), ([one.text for one in batch] for batch in ahead))
     for (vectors, prominence), batch in zip(embedded, batches, strict=True):
-        documents, places, texts = map(list, zip(*batch, strict=True))
-        digests = spill.add(vectors, prominence, documents, places, texts)
+        documents, places, texts, sources, lines = map(list, zip(*batch, strict=True))
+        digests = spill.add(vectors, prominence, documents, places, texts, sources, lines)
         total += int(digests.sum(dtype=np.uint64))
         found.documents = documents[-1] + 1
         if spill.count - told >= 50_000:
             told = spill.count
-            say(f"{counted(told, 'text')}, {spill.bytes / 1e6:,.0f} MB")
+            say(f"{counted(told, 'text')}, {sized(spill.bytes)}")
     found.fingerprint = f"{total & ((1 << 64) - 1):016x}"
     return found
 
 
+class _Piece(NamedTuple):
+    document: int
+    place: int
+    text: bytes
+    source: str
+    line: int
+
+
 def _pieces(
-    given: Iterable[str], passage: int, known: UInt64[np.ndarray, " n"] | None, found: Taken
-) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (number of the document, of the piece, text); a document that is left out has no number."""
+    given: Iterable[Document | str], passage: int, known: UInt64[np.ndarray, " n"] | None, found: Taken
+) -> Iterator[_Piece]:
+    """Yield the pieces of documents, or of texts from nowhere; a document that is left out has no number."""
     seen: set[bytes] = set()
     number = 0
-    for document in given:
+    for one in given:
+        document, source, line = Document(one) if isinstance(one, str) else one
+        moves = bool(line) and not in_rows(source)
         whole = document.encode()
         stripped = bare(whole)
         if not stripped:
@@ -165,7 +195,8 @@ def _pieces(
             continue
         seen.add(mark)
         for place, text in enumerate(texts):
-            yield number, place, text
+            yield _Piece(number, place, text, source, line)
+            line += text.count(b"\n") * moves
         number += 1
 
 
@@ -178,12 +209,12 @@ def present(known: UInt64[np.ndarray, " n"], digests: UInt64[np.ndarray, " m"]) 
     return found
 
 
-def _batches(texts: Iterable[tuple[int, int, bytes]]) -> Iterator[list[tuple[int, int, bytes]]]:
-    held: list[tuple[int, int, bytes]] = []
+def _batches(texts: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    held: list[_Piece] = []
     size = 0
     for one in texts:
         held.append(one)
-        size += len(one[2])
+        size += len(one.text)
         if len(held) >= _BATCH or size >= _BYTES:
             yield held
             held, size = [], 0

@@ -22,6 +22,8 @@ from unmask.errors import Error
 FORMAT = 1
 KIND = "unmask-index"
 FILE = "index.json"
+PARTS = ("core", "statistics", "grep")
+"""What the core's files are called."""
 _MASK = (1 << 64) - 1
 
 
@@ -117,7 +119,7 @@ def add_fingerprints(*prints: str) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``index.json`` with the sizes of all files that belong to it, aside and renamed."""
-    names = [manifest.name(part) for part in ("core", "statistics", "grep")]
+    names = [manifest.name(part) for part in PARTS]
     paths = [folder / name for name in names if (folder / name).is_file()]
     for segment in manifest.segments:
         paths += sorted((folder / segment.folder).iterdir())
@@ -125,7 +127,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     sizes = {name: path.stat().st_size for name, path in zip(names, paths, strict=True)}
     told = {"format": FORMAT, "kind": KIND, **asdict(manifest), "files": sizes}
     part = folder / f".{FILE}.part"
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", errors="backslashreplace") as file:  # a file's name need not be UTF-8
         file.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -148,7 +150,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise Error(
             f"{folder} is not an index (no {FILE}). Make one with: unmask index build SOURCE --output DIR"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Error(f"{folder / FILE} is damaged ({error}). {again(folder)}") from error
     if told["format"] != FORMAT:
         raise Error(
@@ -177,10 +179,35 @@ def _parsed(folder: Path, told: Mapping[str, Any]) -> Manifest:
         given = {one.name: told[one.name] for one in fields(Manifest)}
         segments = [SegmentEntry(**segment) for segment in given.pop("segments")]
         manifest = Manifest(segments=segments, **given)
+        _check_kinds(manifest)
         int(manifest.fingerprint, 16)
-        apart = [s for s in segments if not Path(s.folder).is_absolute() and Path(s.folder).name != s.folder]
-        if not segments or not manifest.files or apart:
+        if not segments or not manifest.files:
             raise ValueError("it names no files of its own")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _check_places(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Error(f"{folder / FILE} is damaged ({error!r}). {again(folder)}") from error
     return manifest
+
+
+def _check_places(manifest: Manifest) -> None:
+    """Refuse names that lead out of the folder; a link's segments are those of other indexes, by absolute paths."""
+    others = [Path(segment.folder) for segment in manifest.segments if Path(segment.folder).is_absolute()]
+    for name in (*manifest.files, *(segment.folder for segment in manifest.segments)):
+        path = Path(name)
+        inside = not path.is_absolute() and len(path.parts) in (1, 2)
+        if ".." in path.parts or not (inside or path in others or path.parent in others):
+            raise ValueError(f"{name!r} is no file of its own")
+
+
+def _check_kinds(manifest: Manifest) -> None:
+    """Refuse values that are not what they are for."""
+    kinds: dict[str, Any] = {"int": int, "str": str}
+    for part in (manifest, *manifest.segments):
+        for one in fields(part):
+            value = getattr(part, one.name)
+            if one.type in kinds and (not isinstance(value, kinds[one.type]) or isinstance(value, bool)):
+                raise ValueError(f"{one.name} is {str(value)[:40]!r}")
+    if not all(isinstance(size, int) for size in manifest.files.values()):
+        raise ValueError("the size of a file is no number")
+    if not all(isinstance(source, dict) for source in manifest.sources):
+        raise ValueError("its sources are none")

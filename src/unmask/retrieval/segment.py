@@ -1,12 +1,13 @@
 """A segment: texts with their vectors on disk, shelf by shelf, never changed once written.
 
     members.safetensors   values [N, D], scales [N] (int8 only), prominence [N], document [N], piece [N],
-                          digest [N], offsets [N + 1] of the texts, starts [K + 1] of the shelves
+                          digest [N], offsets [N + 1] of the texts, starts [K + 1] of the shelves;
+                          source [N], line [N], names [bytes], where it is known (unmask.retrieval.origins)
     texts.bin             the texts in the same order, UTF-8, one behind the other
 
 An index is its resident core and one segment or more: adding texts writes a new segment, merging writes one of all.
-What arrives is spilled to raw files in the order of arrival; once every text has its shelf, one pass over the spilled
-files moves each text to its place (a counting sort on disk: K sequential streams), so memory does not bound the size.
+Once every text that has arrived (:mod:`unmask.retrieval.spill`) has its shelf, one pass over the spilled files moves
+each to its place (a counting sort on disk: K sequential streams), so memory does not bound the size.
 
 Letters: N texts, D dimensions, K shelves.
 """
@@ -18,19 +19,18 @@ import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, UInt64
 
 from unmask.retrieval import tensors
+from unmask.retrieval.origins import ARRAYS, Origins, joined
 from unmask.retrieval.vectors import KINDS, Vectors
 
 MEMBERS = "members.safetensors"
 TEXTS = "texts.bin"
 _ROWS = 8192
-_FIELDS = {"prominence": np.float32, "document": np.int32, "piece": np.int32, "digest": np.uint64, "length": np.int64}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Segment:
         offsets: Where each text begins in ``texts``, and where the last ends.
         starts: Where each shelf begins, and where the last ends.
         texts: UTF-8.
+        origins: Where each text was read; ``None``: not known.
     """
 
     vectors: Vectors
@@ -56,6 +57,7 @@ class Segment:
     offsets: Int64[np.ndarray, " N+1"]
     starts: Int64[np.ndarray, " K+1"]
     texts: mmap.mmap | bytes
+    origins: Origins | None = None
 
     def __len__(self) -> int:
         return len(self.prominence)
@@ -96,80 +98,19 @@ def open_segment(folder: Path, again: str) -> Segment:
         Error: a file is missing or damaged; ``again`` says what to do.
     """
     arrays = tensors.read(folder / MEMBERS, again)
-    return _segment(arrays, tensors.read_bytes(folder / TEXTS, again))
+    return as_segment(arrays, tensors.read_bytes(folder / TEXTS, again))
 
 
-def _segment(arrays: dict[str, np.ndarray], texts: mmap.mmap | bytes) -> Segment:
+def as_segment(arrays: dict[str, np.ndarray], texts: mmap.mmap | bytes) -> Segment:
+    """Return what a segment's file holds, by its names."""
     scales = arrays.get("scales")
     values = arrays["values"]
     vectors = Vectors(values, np.ones(len(values), np.float32) if scales is None else scales)
     prominence, document, piece = arrays["prominence"], arrays["document"], arrays["piece"]
-    return Segment(vectors, prominence, document, piece, arrays["digest"], arrays["offsets"], arrays["starts"], texts)
-
-
-class Spill:
-    """Files that take texts in the order in which they arrive.
-
-    Args:
-        folder: Where the files lie until :meth:`done` and :func:`group` have been called; it is the caller's.
-        width: D.
-        storage: How vectors are kept.
-    """
-
-    def __init__(self, folder: Path, width: int, storage: str) -> None:
-        self._folder, self._width, self._storage = folder, width, storage
-        folder.mkdir()
-        self._types = {"values": KINDS[storage], "scales": np.float32, **_FIELDS}
-        self._files = {name: (folder / name).open("wb") for name in (*self._types, "texts")}
-        self.count = 0
-        self.bytes = 0
-
-    def add(
-        self,
-        vectors: Vectors,
-        prominence: Float32[np.ndarray, " n"],
-        document: Sequence[int],
-        piece: Sequence[int],
-        texts: Sequence[bytes],
-    ) -> UInt64[np.ndarray, " n"]:
-        """Take some texts, and return their digests."""
-        digests = np.fromiter(map(digest, texts), np.uint64, len(texts))
-        columns = {
-            "values": vectors.values,
-            "scales": vectors.scales,
-            "prominence": prominence,
-            "document": np.asarray(document),
-            "piece": np.asarray(piece),
-            "digest": digests,
-            "length": np.fromiter(map(len, texts), np.int64, len(texts)),
-        }
-        for name, column in columns.items():
-            self._files[name].write(np.ascontiguousarray(column, self._types[name]).data)
-        self._files["texts"].write(b"".join(texts))
-        self.count += len(texts)
-        self.bytes += sum(map(len, texts))
-        return digests
-
-    def done(self) -> Segment:
-        """Return all of it as a segment of one shelf, mapped."""
-        self.__exit__(None, None, None)
-        shapes = {"values": (self.count, self._width)}
-        arrays: dict[str, np.ndarray] = {
-            name: np.memmap(self._folder / name, kind, "r", 0, shapes.get(name, (self.count,)))
-            for name, kind in self._types.items()
-        }
-        arrays["offsets"] = np.concatenate([[0], np.cumsum(arrays.pop("length"))])
-        arrays["starts"] = np.array([0, self.count])
-        return _segment(arrays, tensors.read_bytes(self._folder / "texts", ""))
-
-    def __enter__(self) -> Spill:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for file in self._files.values():
-            file.close()
+    origins = Origins(*(arrays[name] for name in ARRAYS)) if ARRAYS[0] in arrays else None
+    return Segment(
+        vectors, prominence, document, piece, arrays["digest"], arrays["offsets"], arrays["starts"], texts, origins
+    )
 
 
 class Part(NamedTuple):
@@ -214,7 +155,17 @@ def group(parts: Sequence[Part], shelves: int, storage: str, folder: Path) -> No
     }
     if storage == "int8":
         shapes["scales"] = (np.float32, (total,))
+    places_of = joined([part.segment.origins for part in parts])
+    if places_of is not None:
+        shapes |= {
+            "source": (np.int32, (total,)),
+            "line": (np.int32, (total,)),
+            "names": (np.uint8, places_of[0].shape),
+        }
     out = tensors.create(folder / MEMBERS, shapes)
+    if places_of is not None:
+        out["names"][:] = places_of[0]
+        out["source"][:] = -1
     out["starts"][1:] = np.cumsum(counts)
     cursor = out["starts"][:-1].copy()
     places = [_places(part.labels, cursor) for part in parts]
@@ -222,7 +173,7 @@ def group(parts: Sequence[Part], shelves: int, storage: str, folder: Path) -> No
         out["offsets"][1:][place[place >= 0]] = np.diff(part.segment.offsets)[place >= 0]
     np.cumsum(out["offsets"], out=out["offsets"])
     texts = tensors.create_bytes(folder / TEXTS, int(out["offsets"][-1]))
-    for part, place in zip(parts, places, strict=True):
+    for number, (part, place) in enumerate(zip(parts, places, strict=True)):
         for rows, held in part.segment.batches():
             used = place[rows] >= 0
             source, to = np.arange(rows.start, rows.stop)[used], place[rows][used]
@@ -233,6 +184,9 @@ def group(parts: Sequence[Part], shelves: int, storage: str, folder: Path) -> No
             out["document"][to] = part.document[source]
             out["piece"][to] = part.segment.piece[source]
             out["digest"][to] = part.segment.digest[source]
+            if places_of is not None and (origins := part.segment.origins) is not None:
+                out["source"][to] = places_of[1][number][origins.source[source]]
+                out["line"][to] = origins.line[source]
             for at, row in zip(out["offsets"][to].tolist(), (source - rows.start).tolist(), strict=True):
                 texts[at : at + len(held[row])] = held[row]
     texts.flush()

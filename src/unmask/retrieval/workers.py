@@ -93,7 +93,7 @@ class _Process:
     def __init__(self, environment: dict[str, str]) -> None:
         self._waits = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "unmask.retrieval.worker"],
+            [sys.executable, "-P", "-m", "unmask.retrieval.worker"],  # -P: no module comes from the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

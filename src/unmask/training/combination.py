@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unmask.diffusion.options import check_evidence
+from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
 from unmask.models.backbones import BACKBONES
+from unmask.sampling.registry import SAMPLERS, check_drives
 from unmask.training.options import backbone_kinds
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ def check_length(recipe: Recipe, config: Any) -> None:
         )
 
 
+def check_sampler(recipe: Recipe) -> None:
+    """Raise Error if the sampler that a recipe names cannot write with its process's networks."""
+    if recipe.sampler.name:
+        check_drives(SAMPLERS.facts(recipe.sampler.name), PROCESSES.facts(recipe.process.name))
+
+
 def check_combination(recipe: Recipe) -> None:
     """Raise Error if the recipe's network cannot be built, or cannot learn its process with its thought and evidence.
 
@@ -50,6 +58,6 @@ def check_combination(recipe: Recipe) -> None:
     process = recipe.process_options()
     process.check(config)
     if recipe.evidence is not None:
-        check_evidence(recipe.process.name, process.visibility, process, config)
+        check_evidence(process, process, config)
     if recipe.thought is not None:
         recipe.thought.check(config, process.visibility)

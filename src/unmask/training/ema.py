@@ -50,4 +50,6 @@ class EMA:
         """Read the average of a checkpoint."""
         stored: dict[str, Tensor] = load_file(folder / FILE)
         for name, tensor in self.shadow.items():
+            if stored[name].shape != tensor.shape:
+                raise ValueError(f"{FILE}: {name} has the shape {tuple(stored[name].shape)}")
             tensor.copy_(stored[name])

@@ -22,7 +22,7 @@ def entropy_run(spec: str) -> Run | None:
         return None
     run = Run.open(spec.removeprefix(ENTROPY_RUN))
     wrong = {
-        f"its process is {run.process.name}": run.process.name != "causal",
+        f"its process is {run.process.name}": run.process.visibility != "causal",
         f"its tokenizer is {run.tokenizer.name}": run.tokenizer.name != "bytes",
         "it has thoughts": run.recipe.thought is not None,
         "it reads evidence": run.recipe.evidence is not None,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unmask.data.blocks import Blocks
+from unmask.lines import counted, sized
 from unmask.training.recipe import Recipe
 
 
@@ -49,7 +50,8 @@ def passes_told(recipe: Recipe, blocks: Blocks, rows: int, bidirectional: bool) 
     passes = steps * rows / blocks
     """
     passes = recipe.training.max_steps * rows / len(blocks)
-    text = f"{recipe.name}: {passes:.1f} passes over {blocks.bytes / 1e6:,.1f} MB of text ({len(blocks):,} blocks)"
+    often = f"{passes:,.1f}" if passes >= 0.05 else f"{passes:.1g}"
+    text = f"{recipe.name}: {often} passes over {sized(blocks.bytes)} of text ({counted(len(blocks), 'block')})"
     if passes <= MOST_PASSES:
         return text
     bears = "; models that see both sides bear more, arXiv:2507.15857" if bidirectional else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unmask.errors import Error, closest
+from unmask.lines import excerpt, shell
 
 MANIFEST = "run.json"
 HOME = Path("runs")
@@ -58,4 +59,15 @@ def missing_run(name: str | Path) -> str:
         shown = list(runs)[:8]
         more = f" and {len(runs) - len(shown)} more" if len(runs) > len(shown) else ""
         return f"{text} There {'is' if len(runs) == 1 else 'are'}: {', '.join(shown)}{more}."
-    return f"{text} Make one with: unmask train RECIPE --output {name}"
+    return f"{text} Make one with: unmask train RECIPE --output {shell(name)}"
+
+
+def named_folder(home: Path, what: str, name: str) -> Path:
+    """Return the folder of a name that a file gave: one that lies directly in ``home``.
+
+    Raises:
+        Error: the name is a path, or none that a folder can have.
+    """
+    if name in ("", ".", "..") or len(name.encode()) > 200 or any(sign in "/\\" or sign < " " for sign in name):
+        raise Error(f"{what} is named {excerpt(name)!r}, which is no name of a folder; give --output DIR.")
+    return home / name

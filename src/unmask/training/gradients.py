@@ -18,6 +18,7 @@ from types import MethodType
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from unmask.errors import Error
@@ -172,4 +173,5 @@ class GradientMonitor:
         """Read the counts of a checkpoint; one from before they were kept has none."""
         if (folder / FILE).is_file():
             content = json.loads((folder / FILE).read_text())
-            self.run, self.recent, self._row = Counts(**content["run"]), Counts(**content["recent"]), content["row"]
+            self.run, self.recent = (TypeAdapter(Counts).validate_python(content[part]) for part in ("run", "recent"))
+            self._row = TypeAdapter(int).validate_python(content["row"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -12,9 +11,12 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from unmask.lines import leads as leads
+from unmask.lines import tell as say
+from unmask.lines import visible
 
 _KEPT = ("loss", "grad_norm", "learning_rate")
 _TOLD = ("loss.", "network.", "gradient.", "controller.")
@@ -22,17 +24,6 @@ _TOLD = ("loss.", "network.", "gradient.", "controller.")
 
 
 CLOCK = "clock.json"
-
-
-def leads() -> bool:
-    """Return whether this process is the first of those that train together: the one that writes and speaks."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def say(text: str) -> None:
-    """Print a line for people on stderr, once for all processes that train together."""
-    if leads():
-        print(text, file=sys.stderr)
 
 
 class Metrics(TrainerCallback):
@@ -116,13 +107,16 @@ class Metrics(TrainerCallback):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a ``metrics.jsonl``; a line cut short by a crash is left out."""
+    """Return the rows of a ``metrics.jsonl``; what is no row, such as a line cut short by a crash, is left out."""
     rows = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text("utf-8-sig", "replace").splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        numbers = isinstance(row, dict) and all(type(value) in (int, float) for value in row.values())
+        if numbers and type(row.get("step")) is int:
+            rows.append(row)
     return rows
 
 
@@ -133,7 +127,7 @@ class ProgressLine(TrainerCallback):
         self.console = Console(stderr=True)
         self.metrics = metrics
         self.bar = Progress(
-            TextColumn("[bold]{task.fields[name]}"),
+            TextColumn("{task.fields[name]}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} steps"),
             TextColumn("{task.fields[numbers]}"),
@@ -142,7 +136,7 @@ class ProgressLine(TrainerCallback):
             TimeRemainingColumn(),
             console=self.console,
         )
-        self.name = name
+        self.name = visible(name).replace("\n", " ")
         self.loss: float | None = None
         self._last = time.perf_counter()
         self._began = self._last
@@ -154,7 +148,7 @@ class ProgressLine(TrainerCallback):
         """Show the bar."""
         self._began = time.perf_counter()
         self._first = state.global_step
-        fields = {"numbers": "", "name": escape(self.name)}
+        fields = {"numbers": "", "name": self.name}
         self.task = self.bar.add_task("train", total=state.max_steps, completed=state.global_step, **fields)
         if self.console.is_terminal and state.is_world_process_zero:
             self.bar.start()
@@ -199,6 +193,8 @@ class Interrupt(TrainerCallback):
 
     def __init__(self) -> None:
         self.asked = False
+        self.by = ""
+        """The signal that asked first."""
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -217,6 +213,7 @@ class Interrupt(TrainerCallback):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self.by = signal.Signals(number).name
         say("\nstopping after this step; saving a checkpoint (again to stop at once)")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from unmask.errors import Error, closest, nearest
 from unmask.training.qcontroller.options import VARIANTS
 from unmask.training.sections import ALIASES, SECTIONS
+from unmask.training.trainer_choices import FORMER
 from unmask.training.trainer_keys import ELSEWHERE, trainer_kinds
 
 
@@ -56,6 +57,8 @@ def check_names(section: str, given: Iterable[str], known: Iterable[str]) -> Non
     for key in given:
         if section == "training" and key in ELSEWHERE:
             raise Error(f"recipe key training.{key} is decided by {ELSEWHERE[key]}; leave it out.")
+        if section == "training" and key in FORMER:
+            raise Error(f"unknown recipe key training.{key}: {FORMER[key]}.")
         if key not in known:
             raise Error(f"unknown recipe key {section}.{key}.{_instead(section, key, known)}")
 
@@ -101,4 +104,5 @@ def explain(error: ValidationError, *outer: str, top: Iterable[str] = ()) -> str
         return f"unknown recipe key {place}.{_instead('', str(first['loc'][-1]), known)}"
     if first["type"] == "model_type":
         return f"recipe key {place} is {first['input']!r}; it must be a section of keys and values."
-    return f"recipe key {place} is {first['input']!r}: {first['msg']}."
+    hint = " In YAML, no and off stand for false; put the word in quotes." if first["input"] is False else ""
+    return f"recipe key {place} is {first['input']!r}: {first['msg']}.{hint}"

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from transformers import PreTrainedModel
-
 from unmask.data.binary import raw
 from unmask.data.entropy import ByteEntropy
 from unmask.data.ngram import ByteNgram
@@ -24,6 +22,7 @@ from unmask.models.byte_entropy import load_cutter, save_cutter
 from unmask.models.bytes import Bytes
 from unmask.models.bytes_config import BytesConfig
 from unmask.models.bytes_options import ENTROPY_RUN
+from unmask.models.network import Denoiser
 from unmask.training.entropy_run import entropy_of, entropy_run
 
 BYTES = 4 << 20
@@ -58,7 +57,7 @@ def fit_patcher(config: BytesConfig, texts: Iterable[str], binary: bool = False)
 
 
 def give_patcher(
-    model: PreTrainedModel, texts: Callable[[], Iterable[str]], folder: Path, fresh: bool, binary: bool = False
+    model: Denoiser, texts: Callable[[], Iterable[str]], folder: Path, fresh: bool, binary: bool = False
 ) -> None:
     """Give a byte network its patcher: fitted and stored in the run folder at first, read from there later."""
     if not isinstance(model, Bytes) or model.patcher is not None:

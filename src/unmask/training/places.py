@@ -1,20 +1,23 @@
-"""Where a run's text lies: its recipe has the name that was given, its manifest the place that the name stood for."""
+"""Where a run's text and index lie: its recipe has the names that were given, its manifest the places of these."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from unmask.data.sources import absolute, check_source
 from unmask.errors import Error
 from unmask.training.recipe import Recipe
+from unmask.training.sections import EvidenceSection
 
 
 def places(recipe: Recipe) -> dict[str, str]:
-    """Return the places of a recipe's text, as the manifest keeps them under ``corpus_at``."""
+    """Return the places of a recipe's text and of its index, as the manifest keeps them under ``corpus_at``."""
     data = recipe.data
     named = {"source": data.source} if data.valid is None else {"source": data.source, "valid": data.valid}
-    return {key: absolute(spec) for key, spec in named.items()}
+    index = {} if recipe.evidence is None else {"evidence": str(Path(recipe.evidence.index).absolute())}
+    return {key: absolute(spec) for key, spec in named.items()} | index
 
 
 def is_there(manifest: Mapping[str, Any], key: str, named: str) -> bool:
@@ -54,6 +57,14 @@ def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = F
         f"the text that this run was trained on is no more at {place or named}. Give it again with --source FILE: its "
         f"fingerprint is {manifest.get('corpus_fingerprint')}."
     )
+
+
+def with_index(manifest: Mapping[str, Any], section: EvidenceSection) -> EvidenceSection:
+    """Return what a run looks evidence up in, at the place that its name stood for when the run was begun."""
+    place = _told(manifest, "evidence")
+    if place is None or not Path(place).exists():
+        return section
+    return section.model_copy(update={"index": place})
 
 
 def _told(manifest: Mapping[str, Any], key: str) -> str | None:

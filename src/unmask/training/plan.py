@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, set_seed
+from transformers import set_seed
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.errors import Error
 from unmask.lines import counted, line
 from unmask.models.backbones import BACKBONES
 from unmask.models.cost import HEAP, parameter_count, training_memory
+from unmask.models.network import Denoiser
 from unmask.models.thought_cost import beside
 from unmask.training.arguments import first_line, trainer_arguments
 from unmask.training.combination import BYTES, check_length, network_keys
@@ -54,7 +56,7 @@ class Plan:
         return None if self.tokens is None else self.training_flops_per_token * self.tokens
 
 
-def make_model(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
+def make_model(recipe: Recipe, vocab_size: int) -> Denoiser:
     """Build the recipe's network with fresh weights drawn from the recipe's seed."""
     backbone = BACKBONES.get(recipe.backbone.name)
     sizes = network_keys(recipe)
@@ -77,7 +79,7 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
             model = make_model(recipe, size)
     except RuntimeError as error:
         raise Error(f"the network cannot be built ({first_line(error)}); lower the sizes in backbone.") from error
-    process = make_process(recipe, mask_id=3, vocab_size=size)
+    process = make_process(recipe, Vocabulary(size=size))
     process.check(model.config)
     training = recipe.training
     length = recipe.data.length if recipe.thought is None else recipe.thought.passage + 1

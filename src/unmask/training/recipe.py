@@ -6,6 +6,7 @@ A recipe may build on another (``base: name``); ``-o section.key=value`` overrid
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +29,7 @@ from unmask.errors import Error, nearest
 from unmask.lines import counted, line
 from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.request import Settings
-from unmask.training.combination import check_combination
+from unmask.training.combination import check_combination, check_sampler
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, places_of
 from unmask.training.qcontroller.options import VARIANTS, ControllerOptions
 from unmask.training.sections import (
@@ -43,8 +44,10 @@ from unmask.training.sections import (
     Section,
     TrainingSection,
 )
+from unmask.training.trainer_check import check_trainer
+from unmask.training.trainer_choices import ADAM, DEFAULT_SCHEDULE
 from unmask.training.trainer_keys import trainer_kinds
-from unmask.training.values import read_value
+from unmask.training.values import is_text, read_value
 
 
 class Recipe(Section):
@@ -179,18 +182,38 @@ def load_recipe(name: str | Path, overrides: Iterable[str | tuple[str, Any]] = (
         Error: no such recipe, bad YAML, an unknown key, or a value of the wrong kind.
     """
     tree = _read(str(name), seen=())
-    for override in overrides:
+    for override in sorted(overrides, key=_belongs):
         _override(tree, override)
-    return parse_recipe(tree)
+    recipe = parse_recipe(tree)
+    check_sampler(recipe)
+    check_trainer(recipe.training)
+    return recipe
 
 
 def parse_recipe(tree: Mapping[str, Any]) -> Recipe:
     """Validate a recipe given as nested mappings.
 
     Raises:
-        Error: an unknown key, or a value of the wrong kind.
+        Error: an unknown key, a value of the wrong kind, or a name that is not UTF-8.
     """
-    return Recipe.model_validate(tree)
+    recipe = Recipe.model_validate(tree)
+    _refuse_switches(tree, recipe.model_dump())
+    try:  # a run keeps it as text
+        json.dumps(recipe.model_dump(), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        place = error.object[max(0, error.start - 24) : error.end + 24]
+        raise Error(f"the recipe holds a name that is not UTF-8 ({place!r}). Rename what it names.") from error
+    return recipe
+
+
+def _refuse_switches(given: Mapping[str, Any], read: Mapping[str, Any], before: str = "") -> None:
+    """Refuse ``yes``, ``on`` and ``true`` where a number belongs: they would be 1."""
+    for key, value in given.items():
+        found = read.get(key)
+        if isinstance(value, Mapping) and isinstance(found, Mapping):
+            _refuse_switches(value, found, f"{before}{key}.")
+        elif isinstance(value, bool) and isinstance(found, int | float) and not isinstance(found, bool):
+            raise Error(f"recipe key {before}{key} is {value}, and takes a number. In YAML, yes and on stand for true.")
 
 
 def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -207,7 +230,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     else:
         raise Error(f"unknown recipe {name!r}.{nearest(name, recipe_names())} Packaged recipes: {_listing()}.")
     try:
-        tree = load_yaml(text) or {}
+        tree = load_yaml(text, _is_text) or {}
     except yaml.YAMLError as error:
         raise Error(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -221,6 +244,10 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     parent = _read(str(beside if path.suffix and beside.is_file() else base), (*seen, name))
     parent.pop("about", None)
     return _merge(parent, tree)
+
+
+def _is_text(path: tuple[str, ...]) -> bool:
+    return path == ("base",) or is_text(".".join(path))
 
 
 def _text(path: Path) -> str:
@@ -268,13 +295,24 @@ def _without_amp(training: dict[str, Any]) -> dict[str, Any]:
 
 _INSTEAD = {"epochs": "max_steps", "max_steps": "epochs"}
 """Keys of which the one that is said last replaces the other."""
+_BELONGS = {"lr_scheduler_kwargs": ("lr_scheduler_type", DEFAULT_SCHEDULE), "optim_args": ("optim", ADAM[-1])}
+"""Options of a choice -> the choice, and its default: another one takes none of its rival's options."""
+
+
+def _belongs(override: str | tuple[str, Any]) -> bool:
+    """Tell what has to come last, whatever its place: options of a choice that may be named beside them."""
+    key = override.partition("=")[0] if isinstance(override, str) else override[0]
+    return key.removeprefix("training.") in _BELONGS or key.partition(".")[0] == "sampler"
 
 
 def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    out = {key: value for key, value in parent.items() if _INSTEAD.get(key) not in child}
+    gone = {key for key, (choice, usual) in _BELONGS.items() if child.get(choice, a := parent.get(choice, usual)) != a}
+    out = {key: value for key, value in parent.items() if _INSTEAD.get(key) not in child and key not in gone}
     for key, value in child.items():
         if isinstance(value, dict) and isinstance(out.get(key), dict):
             changed = "name" in value and value["name"] != out[key].get("name", value["name"])
+            if changed and key == "process" and "sampler" not in child:
+                out.pop("sampler", None)  # its own is the default again
             out[key] = value if changed else _merge(out[key], value)  # another part takes none of its rival's options
         else:
             out[key] = value
@@ -295,7 +333,9 @@ def _override(tree: dict[str, Any], override: str | tuple[str, Any]) -> None:
     nested: Any = value
     for part in reversed(path[1:]):
         nested = {part: nested}
-    tree.update(_merge(tree, _resolve_aliases({path[0]: nested})))
+    merged = _merge(tree, _resolve_aliases({path[0]: nested}))
+    tree.clear()
+    tree.update(merged)
 
 
 def _check_key(key: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,41 +18,44 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from unmask.arguments import checked
+from unmask.data.json_file import named, read_object, read_text
+from unmask.data.vocabulary import Vocabulary
 from unmask.data.yaml_text import load_yaml
 from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
-from unmask.lines import counted, line
+from unmask.lines import counted, line, shell
+from unmask.own_code import allowing
 from unmask.training.find_run import MANIFEST as MANIFEST
 from unmask.training.find_run import find_run, missing_run
+from unmask.training.fingerprints import WEIGHTS as WEIGHTS
+from unmask.training.fingerprints import check_fingerprint, patcher_fingerprint, weights_fingerprint
+from unmask.training.named_code import check_code
 from unmask.training.recipe import Recipe, parse_recipe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from unmask.data.tokenizers import Tokenizer
     from unmask.diffusion.process import Process
+    from unmask.models.network import Denoiser
 
 FORMAT = 1
 RECIPE = "recipe.yaml"
-WEIGHTS = "model.safetensors"
-
-
 _AGAIN = "copy the run again from where it was made, or train it again"
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON aside and rename it, so that a reader never sees half a file."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
     os.replace(partial, path)
 
 
-def make_process(recipe: Recipe, mask_id: int, vocab_size: int) -> Process:
+def make_process(recipe: Recipe, words: Vocabulary) -> Process:
     """Return the process that a recipe names."""
     from unmask.diffusion.evidence import Evident
     from unmask.diffusion.thinking import Thinking
 
-    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), mask_id, vocab_size)
+    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), words)
     if recipe.evidence is not None:
         process = Evident(process, recipe.evidence.dropout)
     return process if recipe.thought is None else Thinking(process, recipe.thought)
@@ -67,30 +71,38 @@ class Run:
         recipe: The resolved recipe.
         tokenizer: The tokenizer it was trained with.
         process: Its process.
+        allow_code: Whether code that its recipe names is imported.
     """
 
     @checked
-    def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, allow_code: bool = False) -> None:
         self.path = path
         self.manifest = manifest
         self.recipe = recipe
+        self.allow_code = allow_code
 
     @classmethod
     @checked
-    def open(cls, name: str | Path) -> Run:
+    def open(cls, name: str | Path, allow_code: bool = False) -> Run:
         """Open a run folder, ``runs/NAME`` by its name, or a Hub repository that holds one (``owner/name``).
 
+        Args:
+            name: Which.
+            allow_code: Import code that its recipe names (a schedule ``module:function``): for runs of people whom you
+                trust. Nothing else in a run folder is ever run.
+
         Raises:
-            Error: not a run, half-written, or of a newer format.
+            Error: not a run, half-written, damaged, or of a newer format.
         """
         path = find_run(name) or _from_hub(str(name))
-        manifest, recipe = open_folder(path)
+        with allowing(allow_code):
+            manifest, recipe = open_folder(path)
         if not (path / WEIGHTS).is_file():
             raise Error(
                 f"run {path} has no {WEIGHTS} (status: {manifest.get('status')}); "
-                f"finish it with: unmask train {path / RECIPE} --output {path} --resume"
+                f"finish it with: unmask train {shell(path / RECIPE)} --output {shell(path)} --resume"
             )
-        return cls(path, manifest, recipe)
+        return cls(path, manifest, recipe, allow_code)
 
     def __repr__(self) -> str:
         told = self.manifest
@@ -104,43 +116,42 @@ class Run:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer stored with the run."""
+        """The tokenizer stored with the run.
+
+        Raises:
+            Error: it is damaged, or not the one that the run was trained with.
+        """
         from unmask.data.tokenizers import load_tokenizer
 
-        return load_tokenizer(self.path / "tokenizer")
+        found = load_tokenizer(self.path / "tokenizer")
+        check_fingerprint(self.path, self.manifest, "tokenizer", found.fingerprint)
+        return found
 
     @cached_property
     def process(self) -> Process:
         """The process of the recipe."""
-        return make_process(self.recipe, self.tokenizer.mask_id, self.tokenizer.vocab_size)
+        with allowing(self.allow_code):
+            return make_process(self.recipe, self.tokenizer.vocabulary)
 
     @checked
-    def model(self, device: str | None = None) -> PreTrainedModel:
+    def model(self, device: str | None = None) -> Denoiser:
         """Load the weights (the average, if the run kept one), in evaluation mode.
+
+        The network's class is the one of ours that the recipe names, whatever else lies in the folder.
 
         Args:
             device: Where to; default a GPU if there is one.
 
         Raises:
-            Error: the weights are damaged, or are not those of ``config.json``.
+            Error: the weights are damaged, or are not those of ``config.json`` or of ``run.json``.
         """
         import torch
-        from transformers import AutoModel
-        from transformers.utils import logging
 
-        import unmask.models.registry  # noqa: F401  (AutoModel learns our networks)
+        from unmask.models.backbones import BACKBONES
 
-        logging.disable_progress_bar()
-        try:
-            model, report = AutoModel.from_pretrained(
-                self.path, output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True
-            )
-        except Exception as error:
-            why = str(error).strip().split("\n")[0]
-            raise Error(f"the weights of run {self.path} cannot be read ({why}); {_AGAIN}.") from error
-        mismatched = {key[0] for key in report["mismatched_keys"]}
-        if odd := sorted({*report["missing_keys"], *report["unexpected_keys"], *mismatched}):
-            raise Error(f"the weights of run {self.path} do not fit its config.json ({odd[0]} differs); {_AGAIN}.")
+        model = BACKBONES.get(self.recipe.backbone.name).model.from_pretrained(self.path)
+        check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
+        check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
         return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -158,24 +169,63 @@ def open_folder(path: Path) -> tuple[dict[str, Any], Recipe]:
     """
     if not (path / MANIFEST).is_file():
         raise Error(f"{path} is not a run folder (no {MANIFEST}); make one with: unmask train RECIPE --output DIR")
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8-sig"))
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-            raise ValueError(f"{MANIFEST} has no format number")
-        tree = {} if manifest["format"] > FORMAT else load_yaml((path / RECIPE).read_text(encoding="utf-8-sig"))
-        if not isinstance(tree, dict):
-            raise ValueError(f"{RECIPE} is no recipe")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Error(f"run {path} is damaged ({' '.join(str(error).split())}); {_AGAIN}.") from error
-    if manifest["format"] > FORMAT:
+    manifest = read_object(path / MANIFEST, _AGAIN)
+    form = manifest.get("format")
+    if isinstance(form, int) and form > FORMAT:
         raise Error(
-            f"run {path} has format {manifest['format']}, this version reads up to {FORMAT}; "
-            "upgrade with: pip install -U unmask"
+            f"run {path} has format {form}, this version reads up to {FORMAT}; upgrade with: pip install -U unmask"
         )
+    _check_kinds(path, manifest)
+    text = read_text(path / RECIPE, _AGAIN, most=1 << 20)
     try:
-        return manifest, parse_recipe(tree)
+        tree = load_yaml(text)
+        if not isinstance(tree, dict):
+            raise ValueError(f"it holds {named(tree)}, not a recipe")
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]
+        raise Error(f"{path / RECIPE} cannot be read ({why}); {_AGAIN}.") from error
+    try:
+        recipe = parse_recipe(tree)
+        check_code(recipe)
     except Error as error:
         raise Error(f"the {RECIPE} of run {path}: {error}") from error
+    if (told := manifest.get("process", recipe.process.name)) != recipe.process.name:
+        raise Error(
+            f"run {path} was trained as {told} ({MANIFEST}), and its {RECIPE} says {recipe.process.name}: they are of "
+            f"two runs; {_AGAIN}."
+        )
+    return manifest, recipe
+
+
+_KINDS: dict[str, Any] = {
+    "format": int,
+    "parameters": int,
+    "steps": int,
+    "tokens_seen": int,
+    "train_bytes": int,
+    "threads": int | None,
+    "tok_per_s": int | float,
+    "train_seconds": int | float,
+    "training_flops": int | float,
+    "epochs": int | float,
+    "valid_nats_per_token": int | float,
+    "valid_bits_per_byte": int | float,
+    "corpus_at": dict,
+    "versions": dict,
+    "evidence": dict,
+    **dict.fromkeys(("status", "recipe", "process", "corpus", "split", "tokenizer", "precision", "device"), str),
+    **dict.fromkeys(("corpus_fingerprint", "tokenizer_fingerprint", "valid_bound"), str),
+    **dict.fromkeys(("weights_fingerprint", "patcher_fingerprint"), str),
+}
+"""Key of the manifest -> what it holds where it is there."""
+
+
+def _check_kinds(path: Path, manifest: Mapping[str, Any]) -> None:
+    if "format" not in manifest:
+        raise Error(f"{path / MANIFEST} has no format number; {_AGAIN}.")
+    for key, kind in _KINDS.items():
+        if key in manifest and (not isinstance(manifest[key], kind) or isinstance(manifest[key], bool)):
+            raise Error(f"{path / MANIFEST}: {key} is {named(manifest[key])}, which it cannot be; {_AGAIN}.")
 
 
 def _from_hub(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import (
@@ -18,6 +19,10 @@ from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.rules import parse_rule
 from unmask.training.qcontroller.options import ControllerOptions
+from unmask.training.trainer_choices import DEFAULT_SCHEDULE, DEFAULT_SCHEDULES
+
+MOST_STEPS = 2**40
+"""Steps that no run takes: what is more is a slip, and counts of tokens would leave 64 bits."""
 
 ALIASES: dict[str, dict[str, str]] = {
     "backbone": {
@@ -100,22 +105,24 @@ class SamplerSection(BaseModel):
 
 
 class TrainingSection(BaseModel):
-    """How to optimise: our keys, and any field of ``transformers.TrainingArguments``."""
+    """How to optimise: our keys, and those fields of ``transformers.TrainingArguments`` that change something here."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    max_steps: int = Field(1000, ge=1)
-    epochs: float | None = Field(None, gt=0, allow_inf_nan=False, exclude_if=lambda value: value is None)
+    max_steps: int = Field(1000, ge=1, le=MOST_STEPS)
+    epochs: float | None = Field(None, gt=0, le=1e6, exclude_if=lambda value: value is None)
     """Passes over the corpus in place of ``max_steps``, which follow from them when training starts."""
-    per_device_train_batch_size: int = Field(16, ge=1)
-    gradient_accumulation_steps: int = Field(1, ge=1)
+    per_device_train_batch_size: int = Field(16, ge=1, le=2**24)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=2**24)
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
     adam_beta2: float = Field(0.95, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, ge=0)
-    warmup_steps: float = Field(50, ge=0)
-    lr_scheduler_type: str = "cosine_with_min_lr"
-    lr_scheduler_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"min_lr_rate": 0.1})
+    warmup_steps: float = Field(50, ge=0, le=MOST_STEPS)
+    """Steps; below 1 a share of all steps."""
+    lr_scheduler_type: str = DEFAULT_SCHEDULE
+    lr_scheduler_kwargs: dict[str, Any] | None = None
+    """What the schedule of ``lr_scheduler_type`` takes; unless given, what it needs (``DEFAULT_SCHEDULES``)."""
     logging_steps: int = Field(20, ge=1)
     save_steps: int = Field(500, ge=1)
     eval_steps: int = Field(500, ge=1)
@@ -126,12 +133,20 @@ class TrainingSection(BaseModel):
     """Decay of the exponential moving average of the weights, which the run's ``model.safetensors`` then holds."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto``: bf16 where the hardware is fast at it."""
-    threads: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    threads: int | None = Field(None, ge=1, le=1024, exclude_if=lambda value: value is None)
     """Threads of the processor; ``None``: what OMP_NUM_THREADS says, else as many as cores are free at the start."""
     plot_every: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     """Steps between two sets of the pictures that ``unmask plot`` draws, with one more at the end; ``None``: none."""
     detect_anomaly: bool = Field(False, exclude_if=lambda value: not value)
     """Stop where the backward pass makes a NaN, and say which operation made it (slow)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _schedule(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or "lr_scheduler_kwargs" in given:
+            return given
+        kind = given.get("lr_scheduler_type", DEFAULT_SCHEDULE)
+        return {**given, "lr_scheduler_kwargs": DEFAULT_SCHEDULES.get(str(kind))}
 
     @model_validator(mode="after")
     def _steps_or_epochs(self) -> TrainingSection:

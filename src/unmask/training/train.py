@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,34 +11,36 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedModel, TrainingArguments
+from transformers import TrainingArguments
 
 from unmask import __version__
 from unmask.data.blocks import Blocks, pack
-from unmask.data.cache import by_umask
 from unmask.data.corpus import Corpus, documents, load_corpus
 from unmask.data.tokenizers import Tokenizer, load_tokenizer, make_tokenizer
 from unmask.diffusion.process import Process
 from unmask.errors import Error
 from unmask.models.cost import parameter_count
+from unmask.models.network import Denoiser
 from unmask.threads import chosen
 from unmask.training import checkpoints
-from unmask.training.arguments import trainer_arguments
+from unmask.training.arguments import trainer_arguments, try_out
 from unmask.training.ema import EMA
+from unmask.training.ending import Ending
 from unmask.training.entropy_run import entropy_run
 from unmask.training.epochs import as_begun, passes_told, settled
 from unmask.training.evidence import Finder, evidence_table
-from unmask.training.folder import check_folder, differences, started
+from unmask.training.folder import claimed, differences
 from unmask.training.hardware import device_name, threads
 from unmask.training.monitor import Interrupt, Metrics, ProgressLine, leads, say
 from unmask.training.order import BlockStream, collate, tokens_a_byte
 from unmask.training.patches import give_patcher
-from unmask.training.places import place_of, places
+from unmask.training.places import place_of, places, with_index
 from unmask.training.plan import make_model, plan
 from unmask.training.qcontroller.callback import load, make_controller
 from unmask.training.recipe import Recipe
 from unmask.training.run import FORMAT, MANIFEST, RECIPE, WEIGHTS, Run, make_process, open_folder, write_json
 from unmask.training.slowdown import Slowdown
+from unmask.training.trackers import make_trackers
 from unmask.training.trainer import ProcessTrainer
 
 
@@ -66,26 +67,32 @@ def train(
         Error: the user's mistakes; nothing that was saved is lost.
     """
     transformers.utils.logging.disable_progress_bar()  # our own line says what goes on
-    if leads():
-        check_folder(folder, resume)
-    begun: dict[str, Any] = {}
-    if resume:
-        begun, stored = open_folder(folder)
-        if begun.get("status") == "finished" and (folder / WEIGHTS).is_file():
-            say(f"{folder} is finished; there is nothing to resume.")
-            return Run(folder, begun, stored)
-        if leads() and (left_out := differences(as_begun(recipe, begun, stored), stored)):
-            say(f"note: {folder} goes on with its own recipe; not used: {left_out}")
-        recipe = stored
-    with threads(recipe.training.threads or (begun.get("threads") if chosen() else None)):
-        return _trained(recipe, folder, resume, leads, begun, callbacks, find)
+    with claimed(folder, resume):
+        begun: dict[str, Any] = {}
+        if resume:
+            begun, stored = open_folder(folder)
+            _check_links(folder)
+            if begun.get("status") == "finished" and (folder / WEIGHTS).is_file():
+                say(f"{folder} is finished; there is nothing to resume.")
+                return Run(folder, begun, stored)
+            if leads() and (left_out := differences(as_begun(recipe, begun, stored), stored)):
+                say(f"note: {folder} goes on with its own recipe; not used: {left_out}")
+            recipe = stored
+        with threads(recipe.training.threads or (begun.get("threads") if chosen() else None)):
+            return _trained(recipe, folder, resume, begun, callbacks, find)
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse to resume a run whose parts lie elsewhere: what is written into them would be written there."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            raise Error(f"{path} is a link to {path.resolve()}; put what it leads to in its place before resuming.")
 
 
 def _trained(
     recipe: Recipe,
     folder: Path,
     resume: bool,
-    leads: bool,
     begun: dict[str, Any],
     callbacks: Sequence[transformers.TrainerCallback],
     find: Finder | None,
@@ -95,30 +102,32 @@ def _trained(
         entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
     arguments = trainer_arguments(recipe, folder)
     fresh = leads() and not resume
-    with started(folder, fresh):
-        with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
-            corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh, begun)
-        process = make_process(recipe, tokenizer.mask_id, tokenizer.vocab_size)
-        model = make_model(recipe, tokenizer.vocab_size)
-        process.check(model.config)
-        with arguments.main_process_first(local=False, desc="patches"):
-            give_patcher(model, lambda: documents(corpus.split(recipe.data.split)), folder, fresh, recipe.data.binary)
-        evidence = None
-        if recipe.evidence is not None:
-            texts = documents(corpus.split(recipe.data.split))
-            with arguments.main_process_first(local=False, desc="evidence"):
-                evidence = evidence_table(recipe.evidence, model.config.memory_width, blocks, tokenizer, texts, find)
+    with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
+        corpus, tokenizer, blocks, valid = _prepare(recipe, folder, fresh, begun)
+    process = make_process(recipe, tokenizer.vocabulary)
+    model = make_model(recipe, tokenizer.vocab_size)
+    process.check(model.config)
+    with arguments.main_process_first(local=False, desc="patches"):
+        give_patcher(model, lambda: documents(corpus.split(recipe.data.split)), folder, fresh, recipe.data.binary)
+    evidence = None
+    if recipe.evidence is not None:
+        texts = documents(corpus.split(recipe.data.split))
+        with arguments.main_process_first(local=False, desc="evidence"):
+            section = with_index(begun, recipe.evidence)
+            evidence = evidence_table(section, model.config.memory_width, blocks, tokenizer, texts, find)
+    epochs = begun.get("epochs", recipe.training.epochs)
+    recipe = settled(recipe, len(blocks), _rows(arguments))
+    arguments.max_steps = recipe.training.max_steps
+    try_out(arguments)
     if resume and (then := begun.get("corpus_fingerprint")) != corpus.fingerprint:
         raise Error(
             f"the corpus {corpus.source} has changed since {folder} was started ({then} then, {corpus.fingerprint} "
             "now); put the old text back, or start a new run in another --output."
         )
     told = {} if evidence is None else {"evidence": evidence.found.told}
-    if (epochs := begun.get("epochs", recipe.training.epochs)) is not None:
+    if epochs is not None:
         told["epochs"] = epochs
-    recipe = settled(recipe, len(blocks), _rows(arguments))
-    arguments.max_steps = recipe.training.max_steps
-    for note in corpus.notes:
+    for note in (*corpus.notes, *tokenizer.notes):
         say(f"note: {note}")
     say(passes_told(recipe, blocks, _rows(arguments), process.visibility == "bidirectional"))
     if resume and (then := begun.get("evidence")) != told.get("evidence"):
@@ -164,7 +173,7 @@ def _train(
     recipe: Recipe,
     folder: Path,
     resume: bool,
-    model: PreTrainedModel,
+    model: Denoiser,
     process: Process,
     tokenizer: Tokenizer,
     examples: Callable[..., BlockStream],
@@ -185,11 +194,16 @@ def _train(
     held_out = min(recipe.training.valid_blocks, len(valid)) if valid else 0
     arguments.per_device_eval_batch_size = max(1, min(arguments.per_device_eval_batch_size, held_out))
     ema = EMA(model, recipe.training.ema) if recipe.training.ema else None
-    if ema is not None and checkpoint is not None:
-        ema.load(checkpoint)
     controller = make_controller(recipe.qcontroller, recipe.seed) if recipe.qcontroller else None
-    if controller is not None and checkpoint is not None:
-        load(controller, checkpoint)
+    if checkpoint is not None:
+        with checkpoints.reading(checkpoint):
+            checkpoints.check_state(checkpoint)
+            if ema is not None:
+                ema.load(checkpoint)
+            if controller is not None:
+                load(controller, checkpoint)
+    flops = plan(recipe, tokenizer.vocab_size).training_flops_per_token * rows * recipe.data.length
+    ending = Ending(folder, manifest, metrics, ema, flops)
     trainer = ProcessTrainer(
         model=model,
         args=arguments,
@@ -199,6 +213,7 @@ def _train(
         keep=recipe.training.save_total_limit,
         ema=ema,
         controller=controller,
+        trained=ending.keep,
         train_dataset=examples(total=arguments.max_steps * rows),
         eval_dataset=BlockStream(valid, held_out, recipe.seed) if valid else None,
         data_collator=collate,
@@ -208,37 +223,29 @@ def _train(
             Slowdown(metrics.tokens_per_step),
             interrupt,
             *callbacks,
+            *make_trackers(recipe, folder),
         ],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if checkpoint is not None:
-        trainer.gradients.load(checkpoint)
-        metrics.load(checkpoint)
+        with checkpoints.reading(checkpoint):
+            trainer.gradients.load(checkpoint)
+            metrics.load(checkpoint)
     watched = recipe.training.detect_anomaly or torch.is_anomaly_enabled()
-    with interrupt, torch.autograd.set_detect_anomaly(watched):
+    with ending.guarded(), interrupt, torch.autograd.set_detect_anomaly(watched):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    step = trainer.state.global_step
-    cost = plan(recipe, tokenizer.vocab_size)
-    manifest |= {
-        "status": "finished" if step >= arguments.max_steps else "interrupted",
-        "steps": step,
-        "skipped_steps": trainer.gradients.run.skipped,
-        "tokens_seen": round(step * metrics.tokens_per_step),
-        "tok_per_s": round(metrics.tokens_per_second, 1),
-        "train_seconds": round(metrics.seconds, 1),
-        "training_flops": cost.training_flops_per_token * step * rows * recipe.data.length,
-        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
-    }
-    if valid is not None and metrics.valid is not None:
-        per_byte = metrics.valid / math.log(2) * tokens_a_byte(valid, held_out, recipe.seed, tokenizer)
-        manifest |= {
-            "valid_nats_per_token": metrics.valid,
-            "valid_bits_per_byte": per_byte,
-            "valid_bound": trainer.bound,
-        }
-    if trainer.is_world_process_zero():
-        _save_weights(trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False), ema, folder)
-        write_json(folder / MANIFEST, manifest)
+        ending.keep(trainer)
+        if manifest["status"] == "interrupted" and interrupt.by:
+            manifest["stopped_by"] = interrupt.by
+            ending.tell(trainer)
+        if valid is not None and metrics.valid is not None:
+            per_byte = metrics.valid / math.log(2) * tokens_a_byte(valid, held_out, recipe.seed, tokenizer)
+            manifest |= {
+                "valid_nats_per_token": metrics.valid,
+                "valid_bits_per_byte": per_byte,
+                "valid_bound": trainer.bound,
+            }
+            ending.tell(trainer)
     return Run(folder, manifest, recipe)
 
 
@@ -247,24 +254,9 @@ def _rows(arguments: TrainingArguments) -> int:
     return int(arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size)
 
 
-def _save_weights(model: PreTrainedModel, ema: EMA | None, folder: Path) -> None:
-    """Write the weights that samplers use, and beside them the raw ones where an average was kept."""
-    if ema is not None:
-        model.save_pretrained(folder / "raw")
-        by_umask(folder / "raw")
-        ema.swap(model)
-    partial = folder / ".weights"
-    model.save_pretrained(partial)
-    for path in by_umask(partial).iterdir():
-        path.replace(folder / path.name)
-    partial.rmdir()
-    if ema is not None:
-        ema.swap(model)
-
-
 def _manifest(
     recipe: Recipe,
-    model: PreTrainedModel,
+    model: Denoiser,
     corpus: Corpus,
     tokenizer: Tokenizer,
     blocks: Blocks,

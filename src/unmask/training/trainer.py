@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class ProcessTrainer(Trainer):
 
     Args:
         model: The network.
-        args: Training arguments; ``output_dir`` is the folder in which checkpoints are written aside.
+        args: Training arguments.
         process: Says what the network sees and what it must predict.
         bos: Id of BOS.
         seed: Seed of the noise.
@@ -37,6 +38,8 @@ class ProcessTrainer(Trainer):
         keep: Checkpoints to keep.
         ema: The moving average, or ``None``.
         controller: Steers the optimiser, or ``None``.
+        trained: Called with the trainer once the last step is taken, before the last score, checkpoint and report:
+            whatever fails then, what was learnt is kept.
         **trainer: Datasets, collator and callbacks, as ``transformers.Trainer`` takes them.
     """
 
@@ -51,8 +54,11 @@ class ProcessTrainer(Trainer):
         keep: int,
         ema: EMA | None,
         controller: Controller | None = None,
+        trained: Callable[[ProcessTrainer], None] | None = None,
         **trainer: Any,
     ) -> None:
+        if args.ddp_find_unused_parameters is None:  # the Trainer's own rule, which it has for its own networks alone
+            args.ddp_find_unused_parameters = not args.activation_checkpointing
         super().__init__(model=model, args=args, **trainer)
         self.process = process
         self.bos = bos
@@ -60,6 +66,7 @@ class ProcessTrainer(Trainer):
         self.keep = keep
         self.ema = ema
         self.controller = controller
+        self._trained = trained
         self.gradients = GradientMonitor(args.max_grad_norm, min(IN_A_ROW, max(args.max_steps, 1)))
         self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
         self.bound = ""
@@ -186,6 +193,50 @@ class ProcessTrainer(Trainer):
             self._fixed = self._batch(self.data_collator([self.train_dataset[place] for place in last]))
         return self._mean(probe_loss(self.process, self.model_wrapped, self._fixed, self.args.seed))
 
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        if self._trained is not None and self.state.global_step >= self.state.max_steps:
+            self._trained(self)
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Return where checkpoints are written aside; the run's own arguments name a place that stays."""
+        return str(self.folder / checkpoints.PARTIAL)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        with checkpoints.reading(Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Refuse weights of another network, of which the Trainer takes what fits.
+
+        Raises:
+            ValueError: which one does not fit.
+        """
+        lacking = set(load_result.missing_keys) - set(self.model.tied())
+        if odd := sorted({*lacking, *load_result.unexpected_keys}):
+            raise ValueError(f"its weights are of another network: {odd[0]} differs")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(Path(checkpoint or "")):
+            if checkpoint is not None:
+                self._check_schedule(Path(checkpoint) / "scheduler.pt")
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _check_schedule(self, path: Path) -> None:
+        """Refuse a schedule that does not say where it is, or that brings its own ``step``: it becomes attributes.
+
+        Raises:
+            ValueError: it does.
+        """
+        told = torch.load(path, weights_only=True) if path.is_file() else {"last_epoch": 0}
+        methods = [key for key in told if callable(getattr(type(self.lr_scheduler), str(key), None))]
+        if methods or type(told["last_epoch"]) is not int:
+            raise ValueError("its schedule is none")
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(Path(checkpoint or "")):
+            super()._load_rng_state(checkpoint)
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Save weights and configuration, and no pickled arguments."""
         if self.args.should_save:
@@ -194,7 +245,7 @@ class ProcessTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         name = f"checkpoint-{self.state.global_step}"
-        partial = Path(self.args.output_dir) / name
+        partial = Path(self._get_output_dir(trial)) / name
         try:
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()

@@ -1,4 +1,4 @@
-"""Which fields of ``transformers.TrainingArguments`` a recipe may set, read off its source: the import takes seconds.
+"""Which fields of ``transformers.TrainingArguments`` there are, read off its source: the import takes seconds.
 
 A field's type is what its annotation says; the Trainer's own enumerations are text in a recipe.
 """
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from unmask.training.trainer_choices import REFUSED
 
 ELSEWHERE = {
     "output_dir": "--output",
@@ -37,9 +39,15 @@ _KNOWN = {"Any": Any, "Literal": Literal, "bool": bool, "int": int, "float": flo
 
 @cache
 def trainer_kinds() -> dict[str, Any]:
-    """Return the fields of the Trainer's arguments that a recipe may set, with their types."""
+    """Return the fields of the Trainer's arguments that a recipe may name, with their types; Any for a refused one.
+
+    A run that was trained when they were passed on still opens; what is given anew is checked by
+    :func:`unmask.training.trainer_check.check_trainer`.
+    """
     return {
-        name: eval(compile(ast.Expression(kind), "<annotation>", "eval"), {}, _Names(_KNOWN))  # of an installed package
+        name: Any
+        if name in REFUSED
+        else eval(compile(ast.Expression(kind), "<annotation>", "eval"), {}, _Names(_KNOWN))  # of an installed package
         for name, kind in _fields()
         if name not in ELSEWHERE
     }

@@ -28,8 +28,8 @@ def read_value(key: str, text: str) -> Any:
         Error: a value for another kind of key that is not YAML.
     """
     kinds = list(_kinds(key))
-    quoted = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
-    if kinds and all(_takes_text(kind) for kind in kinds) and not quoted:
+    quoted = _is_quoted(text)
+    if is_text(key) and not quoted:
         empty = text in ("null", "~", "") and all(NoneType in get_args(kind) for kind in kinds)
         return None if empty else text
     try:
@@ -43,6 +43,22 @@ def read_value(key: str, text: str) -> Any:
     if isinstance(value, str) and not quoted and _is_number(value):
         return float(value)  # YAML 1.1 reads 1e-3 as text
     return value
+
+
+def is_text(key: str) -> bool:
+    """Tell whether a key of a recipe takes text and nothing else, in every part that knows it."""
+    kinds = list(_kinds(key))
+    return bool(kinds) and all(_takes_text(kind) for kind in kinds)
+
+
+def _is_quoted(text: str) -> bool:
+    """Tell whether a text is one in quotes, and no more."""
+    if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0]:
+        return False
+    try:
+        return isinstance(load_yaml(text), str)
+    except yaml.YAMLError:
+        return False
 
 
 def _kinds(key: str) -> Iterator[Any]:

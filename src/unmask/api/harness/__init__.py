@@ -9,7 +9,12 @@ Harness", https://github.com/EleutherAI/lm-evaluation-harness.
 
 from __future__ import annotations
 
+import sys
+
 from unmask.errors import Error
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    del sys.path[0]  # `python -m` puts the current folder first: whoever's files lie there, none of them is a module
 
 try:
     import lm_eval  # noqa: F401

@@ -28,6 +28,7 @@ from unmask.evaluation.windows import common_window
 from unmask.sampling import Request, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.sampling.until import generate_until
+from unmask.training.own_text import own_text, shown
 
 log = logging.getLogger("lm_eval.unmask")  # a child of the harness's own, which it sets up
 
@@ -141,7 +142,9 @@ class UnmaskLM(LM):
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Return (log-likelihood of the continuation given the context, whether greedy decoding writes it)."""
-        pairs, cut = fit(encode_pairs(self._tokenizer, [request.args for request in requests]), self._context)
+        pairs, cut = fit(
+            encode_pairs(self._tokenizer, [self._own(*request.args) for request in requests]), self._context
+        )
         if cut:
             log.warning("%d of %d contexts are longer than the window and were cut from the left.", cut, len(pairs))
         with tqdm(total=len(pairs), desc="log-likelihoods", disable=disable_tqdm) as bar:
@@ -189,8 +192,8 @@ class UnmaskLM(LM):
         for context, options in (request.args for request in requests):
             given = normalize_gen_kwargs(options, MOST_TOKENS)
             wanted: int = given.pop("max_gen_toks")
-            until: list[str] = [stop for stop in given.pop("until") if stop]
-            before, leads = hand_over_space(context, self._vocabulary)
+            until = [shown(own_text(stop, self._run), self._tokenizer) for stop in given.pop("until") if stop]
+            before, leads = hand_over_space(own_text(context, self._run), self._vocabulary)
             prefix = self._tokenizer.encode(before)
             room = self._context - 1 - min(len(prefix), (self._context - 1) // 2)
             short += wanted > room
@@ -214,7 +217,7 @@ class UnmaskLM(LM):
                 asked,
                 stops,
                 self._vocabulary,
-                self._tokenizer.decode,
+                lambda tokens: shown(self._tokenizer.decode(tokens), self._tokenizer),
                 batch_size=self._size or 8,
                 progress=bar.update,
             )
@@ -222,9 +225,14 @@ class UnmaskLM(LM):
             self.cache_hook.add_partial("generate_until", request.args, text)
         return texts
 
+    def _own(self, context: str, continuation: str) -> tuple[str, str]:
+        """Return a pair in the form of the run's text."""
+        return own_text(context, self._run), own_text(continuation, self._run)
+
     def _score_texts(self, texts: Sequence[str], task: str, quiet: bool) -> dict[str, float]:
         """Return the log-likelihood of each text of a task."""
-        ordered = in_order(texts, self._seed)
+        own = {text: own_text(text, self._run) for text in texts}
+        ordered = in_order(own.values(), self._seed)
         window = common_window(ordered, [self._tokenizer], [self._context])
         with tqdm(desc=f"{task}, windows of {window} bytes", disable=quiet) as bar:
 
@@ -245,7 +253,8 @@ class UnmaskLM(LM):
                 end=self._end,
                 progress=show,
             )
-        return {text: -float(nats) for text, nats in zip(ordered, score.per_document[0], strict=True)}
+        nats = dict(zip(ordered, score.per_document[0], strict=True))
+        return {text: -float(nats[mine]) for text, mine in own.items()}
 
     def _kind(self) -> tuple[str, int]:
         """Ask the process itself what its likelihood is, with a text of one token."""

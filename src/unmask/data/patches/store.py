@@ -84,6 +84,8 @@ def load_patcher(folder: str | Path, entropy: ByteEntropy | None = None) -> Any:
             f"the entropy model of the patcher in {folder} is not {own}, which it was fitted with. Give that one."
         )
     try:
+        if not isinstance(state["name"], str):
+            raise TypeError("its name is no text")
         patcher = make_patcher(state["name"], state["options"], entropy)
         if isinstance(patcher, Babylon) and state["calibration"]:
             patcher.calibration = Calibration(**state["calibration"])

@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from unmask.training.qcontroller.options import MendedOptions
 from unmask.training.qcontroller.steering import Limits, Scales
-from unmask.training.qcontroller.table import QTable, State
+from unmask.training.qcontroller.table import Last, QTable, State, TableState
 
 ACTIONS = (math.log(0.8), 0.0, math.log(1.25))
 LOWEST, HIGHEST = math.log(1e-2), math.log(1e2)
@@ -37,6 +40,19 @@ def reward(before: float, now: float, diverged: bool) -> float:
     else:
         gain = float(now < before) - float(now > before)
     return min(max(gain, -1.0), 1.0) - float(diverged)
+
+
+@dataclass
+class _Told:
+    table: TableState
+    log_factor: float
+    steps: int
+    skipped: int
+    reward: float
+    usual: float | None
+    measured: float | None
+    lowest: float
+    last: Last
 
 
 class MendedController:
@@ -124,7 +140,7 @@ class MendedController:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
-        self.table.restore(state["table"])
+        told = TypeAdapter(_Told).validate_python(state)
+        self._last = self.table.restore(told.table, told.last)
         for name in ("log_factor", "steps", "skipped", "reward", "usual", "measured", "lowest"):
-            setattr(self, name, state[name])
-        self._last = None if state["last"] is None else (tuple(state["last"][0]), tuple(state["last"][1]))
+            setattr(self, name, getattr(told, name))

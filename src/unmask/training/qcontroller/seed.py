@@ -22,13 +22,16 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from unmask.training.qcontroller.options import SeedOptions
 from unmask.training.qcontroller.steering import Limits, Scales
-from unmask.training.qcontroller.table import QTable, State
+from unmask.training.qcontroller.table import Last, QTable, State, TableState
 
 RATE_FACTORS = (0.9, 0.95, 1.0, 1.05, 1.1)
 MOMENTUM_FACTORS = (0.95, 0.98, 1.0, 1.01, 1.02)
@@ -75,6 +78,15 @@ def plain_reward(before: float, loss: float, norm: float, oscillates: bool) -> f
     elif norm < 0.05:
         reward += 0.02
     return reward - 0.15 * oscillates
+
+
+@dataclass
+class _Told:
+    table: TableState
+    scales: tuple[float, float]
+    windows: tuple[list[float], list[float], list[float]]
+    stable: int
+    last: Last
 
 
 class SeedController:
@@ -143,8 +155,8 @@ class SeedController:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
-        self.table.restore(state["table"])
-        self.scales = Scales(*state["scales"])
-        self.losses, self.norms, self.rewards = (deque(values, WINDOW) for values in state["windows"])
-        self.stable = state["stable"]
-        self._last = None if state["last"] is None else (tuple(state["last"][0]), tuple(state["last"][1]))
+        told = TypeAdapter(_Told).validate_python(state)
+        self._last = self.table.restore(told.table, told.last)
+        self.scales = Scales(*told.scales)
+        self.losses, self.norms, self.rewards = (deque(values, WINDOW) for values in told.windows)
+        self.stable = told.stable

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeInt
 
 from unmask.training.qcontroller.options import LearningOptions
 
@@ -26,6 +27,23 @@ CAPACITY = 10_000
 _STREAM = 0x51  # keeps these draws apart from others of the same seed
 
 State = tuple[int, ...]
+
+
+@dataclass
+class TableState:
+    """What :meth:`QTable.state` returns, for a reader that checks it: actions are those of ``sizes``.
+
+    Attributes:
+        choices: Choices so far.
+        entries: State, values, uses and last use of each.
+    """
+
+    choices: NonNegativeInt
+    entries: list[tuple[list[int], list[list[float]], int, int]]
+
+
+Last = tuple[list[int], list[int]] | None
+"""The last state and the actions chosen in it."""
 
 
 @dataclass
@@ -101,10 +119,20 @@ class QTable:
         rows = [[list(state), e.values, e.uses, e.last] for state, e in self.entries.items()]
         return {"choices": self.choices, "entries": rows}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned."""
-        self.choices = state["choices"]
-        self.entries = {tuple(s): Entry(values, uses, last) for s, values, uses, last in state["entries"]}
+    def restore(self, state: TableState, last: Last) -> tuple[State, tuple[int, ...]] | None:
+        """Go on from what :meth:`state` returned, and return the last state and actions.
+
+        Raises:
+            ValueError: it is the table of other actions.
+        """
+        chosen = () if last is None else last[1]
+        if any([len(row) for row in values] != list(self.sizes) for _, values, _, _ in state.entries) or not all(
+            0 <= action < size for action, size in zip(chosen, self.sizes, strict=last is not None)
+        ):
+            raise ValueError("the controller's table has other actions")
+        self.choices = state.choices
+        self.entries = {tuple(s): Entry(values, uses, used) for s, values, uses, used in state.entries}
+        return None if last is None else (tuple(last[0]), tuple(chosen))
 
 
 def step_size(alpha: float, difference: float) -> float:
