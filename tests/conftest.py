@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -35,6 +36,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test asserts a time.
 hypothesis.settings.register_profile("unmask", deadline=None)
 hypothesis.settings.load_profile("unmask")
+
+
+def pytest_collection_finish() -> None:
+    """No search for garbage looks at what lives as long as the tests do: libraries and 5,000 tests, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:

@@ -28,6 +28,14 @@ class Odd:
     """What no argument is."""
 
 
+@pytest.mark.strangers
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "runs/" + "é" * 200], ids=["long", "NUL", "long in bytes"])
+@pytest.mark.parametrize("verb", ["load_run", "load_recipe", "plan", "plan_sweep", "index_stats"])
+def test_a_name_that_no_file_can_have_is_one_line(verb: str, name: str) -> None:
+    with pytest.raises(unmask.Error, match="no file can have that name"):
+        getattr(unmask, verb)(name)
+
+
 WRONG: dict[Any, list[Any]] = {int: ["16", 1.5, True], float: ["a", False], bool: ["yes", 1], str: [7, b"x"]}
 
 

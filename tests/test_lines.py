@@ -2,7 +2,7 @@ import importlib
 import re
 from pathlib import Path
 
-from unmask.lines import counted
+from unmask.lines import counted, sized
 
 
 def test_one_thing_has_the_nouns_own_form():
@@ -17,3 +17,9 @@ def test_no_verb_counts_in_the_plural_alone():
     found = [f"{path.name}: {hit[0]}" for path in folder.glob("*.py") for hit in plain.finditer(path.read_text())]
     # means, which are never one thing
     assert [one for one in found if ":,.0f}" not in one and ":.2f}" not in one] == []
+
+
+def test_bytes_are_told_in_a_unit_that_shows_digits():
+    told = {0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1234: "1.2 kB", 999_949: "999.9 kB", 999_950: "1.0 MB"}
+    assert {count: sized(count) for count in told} == told
+    assert sized(4_200_000) == "4.2 MB" and sized(3 * 10**9) == "3.0 GB" and sized(10**16) == "10,000.0 TB"

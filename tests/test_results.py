@@ -34,7 +34,9 @@ def _returned(name: str) -> type:
 
 
 FUNCTIONS = [name for name in unmask.__all__ if inspect.isfunction(getattr(unmask, name))]
-RESULTS = sorted({_returned(name) for name in FUNCTIONS} - {unmask.Run, unmask.Recipe}, key=lambda kind: kind.__name__)
+RESULTS = sorted(
+    {_returned(name) for name in FUNCTIONS} - {unmask.Model, unmask.Run, unmask.Recipe}, key=lambda kind: kind.__name__
+)
 
 
 def _made(kind: Any) -> Any:
@@ -60,11 +62,11 @@ def _made(kind: Any) -> Any:
     if origin in (Union, UnionType):
         return _made(next(part for part in parts if part is not NoneType))
     if origin is dict:
-        return defaultdict(lambda: 7, {f"key {i}": _made(parts[1]) for i in range(50)})
+        return defaultdict(lambda: 7, dict.fromkeys((f"key {i}" for i in range(50)), _made(parts[1])))
     if origin is tuple and parts[-1] is not Ellipsis:
         return tuple(_made(part) for part in parts)
     if origin in (list, tuple):
-        return origin(_made(parts[0]) for _ in range(40))
+        return origin([_made(parts[0])] * 40)  # one value many times: as long, and not 40 times the work at each depth
     if not is_dataclass(kind):
         return None
     hints = typing.get_type_hints(kind, {**vars(inspect.getmodule(kind)), **HOMES, **_hidden(kind)})
@@ -90,6 +92,9 @@ def test_a_result_prints_as_one_readable_line(kind: type) -> None:
 def test_runs_and_recipes_print_as_one_line(tiny_run: Path) -> None:
     run = unmask.load_run(tiny_run)
     assert repr(run) == str(run) and repr(run).startswith(f"<Run: {tiny_run}"[:60])
+    model = unmask.load(tiny_run)
+    assert repr(model) == str(model) and repr(model).startswith(f"<Model: {tiny_run}"[:60])
+    assert len(repr(model)) <= MOST
     assert str(run.recipe) == "<Recipe: nano-causal, causal transformer, " + f"data {run.recipe.data.source}, 2 steps>"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from unmask.api.demo import demo, held_out_sentences
+from unmask.compare.rows import Comparison
 from unmask.training.run import Run
 
 SHRUNK = [
@@ -34,7 +36,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_demo_does_the_main_job_and_uses_finished_runs_again(texts: Path, tmp_path: Path) -> None:
+def test_demo_does_the_main_job_and_uses_finished_runs_again(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     options = [f"data.source={texts}", *SHRUNK]
     first = demo(tmp_path / "demo", overrides=options, say=said.append)
@@ -46,6 +50,12 @@ def test_demo_does_the_main_job_and_uses_finished_runs_again(texts: Path, tmp_pa
         assert filled.filled.startswith(start.rstrip()) and filled.filled.endswith(end)
     assert first.filled, "no held-out sentence was shown"
     weights = (first.masked / "model.safetensors").read_bytes()
+
+    def compared(runs: Sequence[Run], report: Path, *, force: bool, **given: object) -> Comparison:
+        assert [run.path for run in runs] == [first.causal, first.masked] and force, "the report is written over"
+        return first.comparison
+
+    monkeypatch.setattr("unmask.api.compare.compare", compared)  # it is that of the first call, which was not patched
     second = demo(tmp_path / "demo", overrides=options, say=said.append)
     assert sum("trained before" in line for line in said) == 2
     assert (second.masked / "model.safetensors").read_bytes() == weights

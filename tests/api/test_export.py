@@ -169,7 +169,7 @@ def test_a_failed_export_leaves_nothing(tiny_run, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("unmask.api.export.model_card", fail)
+    monkeypatch.setattr("unmask.api.card.model_card", fail)
     with pytest.raises(OSError, match="No space"):
         export(tiny_run, tmp_path / "deep" / "out")
     assert list((tmp_path / "deep").iterdir()) == []

@@ -167,7 +167,7 @@ def test_what_does_not_fit_the_window_is_cut_with_a_warning(
         ({"likelihood": "duel"}, "process causal has no duel likelihood"),
         ({"draws": 0}, "draws is 0; it must be a whole number of at least 1"),
         ({"steps": 8}, "'autoregressive' sampler does not use steps"),
-        ({"sampler": "ancestral"}, "was trained left to right"),
+        ({"sampler": "ancestral"}, "was trained as causal: it writes left to right"),
         ({"batch_size": "big"}, "batch_size is 'big'; it must be auto or a whole number"),
         ({"end": "no"}, "end is 'no'; it must be true or false"),
     ],

@@ -67,7 +67,7 @@ def _traces() -> dict[str, bytes]:
         "head.trace": head,
         "text.trace": b"hello",
         "list.trace": b"[1]\n",
-        "newer.trace": head.replace(b'"format":1', b'"format":2') + b"".join(body),
+        "newer.trace": head.replace(b'"format":1', b'"format":3') + b"".join(body),
         "request.trace": head + frame % (7, 1),
         "token.trace": head + frame % (0, 99),
         "cut.trace.gz": gzip.compress(head)[:20],

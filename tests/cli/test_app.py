@@ -26,6 +26,7 @@ def failing(monkeypatch):
 
         monkeypatch.setitem(sys.modules, "unmask.cli.broken", types.SimpleNamespace(broken=broken))
         monkeypatch.setattr(app, "VERBS", {"broken": "broken", "sound": "broken"})
+        monkeypatch.setattr(app, "_command", app._command.__wrapped__)  # made anew, of these verbs
         monkeypatch.setitem(sys.modules, "unmask.cli.sound", types.SimpleNamespace(broken=lambda: None))
         monkeypatch.setattr(app, "GROUPS", {})
 

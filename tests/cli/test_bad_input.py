@@ -79,14 +79,22 @@ RECIPE = [
     (f"{DRY} -o training.max_steps=0", "recipe key training.max_steps is 0"),
     (f"{DRY} -o training.gradient_accumulation_steps=x", "training.gradient_accumulation_steps is 'x'"),
     (f"{DRY} -o training.torch_compile=maybe", "training.torch_compile is 'maybe'"),
-    (f"{DRY} -o training.lr_scheduler_type=zigzag", "zigzag is not a valid SchedulerType, please select one of"),
-    (f"{DRY} -o training.report_to=nowhere", "nowhere is not supported, only"),
-    (f"{DRY} -o training.dataloader_num_workers=-1", "dataloader_num_workers must be 0 or more"),
+    (f"{DRY} -o training.lr_scheduler_type=zigzag", "lr_scheduler_type is 'zigzag'. Choose one of: linear, "),
+    (f"{DRY} -o training.report_to=nowhere", "report_to is 'nowhere'. Choose one of: tensorboard, "),
+    (f"{DRY} -o training.dataloader_num_workers=-1", "training.dataloader_num_workers is -1"),
     (f"{DRY} -o training.lr=inf", "training.learning_rate is inf: Input should be a finite number"),
     (f"{DRY} -o seed=-1", "recipe key seed is -1"),
     (f"{DRY} -o process=maskd", "unknown process 'maskd'. Did you mean 'masked'?"),
     (f"{DRY} -o process.schedule=cosin", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     (f"{DRY} -o sampler=confidense", "unknown sampler 'confidense'. Did you mean 'confidence'?"),
+    (f"{DRY} -o sampler=confidence -o process=causal", "use the 'autoregressive' sampler"),
+    (
+        f"{DRY} -o sampler=autoregressive",
+        "use the 'ancestral' or 'confidence' or 'entropy-bound' or 'remasking' sampler",
+    ),
+    (f"{DRY} -o training.label_smoothing_factor=0.1", "would change nothing: the loss is the process's own"),
+    (f"{DRY} -o training.report_to=foo", "report_to is 'foo'. Choose one of: tensorboard, "),
+    (f"{DRY} -o training.lr_scheduler_kwargs='{{min_lr_rate: hot}}'", "lr_scheduler_kwargs.min_lr_rate is 'hot'"),
     (f"{DRY} -o sampler.temperature=hot", "recipe key sampler.temperature is 'hot'"),
     (f"{DRY} -o backbone=rnn", "unknown backbone 'rnn'. Available: bytes, eco, transformer."),
     (f"{DRY} -o backbone.hidden_size=33", "make hidden_size a multiple of 8."),
@@ -96,7 +104,10 @@ RECIPE = [
     (f"{DRY} -o backbone.max_position_embeddings=16", "is below data.length 128; raise it or shorten the blocks."),
     (f"{DRY} -o backbone.dropout=x", "recipe key backbone.dropout is 'x'"),
     (f"{DRY} -o backbone.rope_theta=0", "backbone.rope_theta is 0; it must be above 0."),
-    (f"{DRY} -o backbone.hidden_size=100000000000", "the network cannot be built"),
+    (
+        f"{DRY} -o backbone.hidden_size=100000000000",
+        "hidden_size is 100000000000; it must be at most 1048576.",
+    ),
     ("recipes nano --copy bad.yaml", "bad.yaml exists; choose another name or remove it."),
     ("recipes nano --copy empty.txt/x.yaml", "empty.txt: File exists. Check the path"),
 ]
@@ -106,7 +117,10 @@ WRITING = [
     ("sample causal --max-tokens few", "invalid value for '--max-tokens'"),
     ("sample", "name a run folder"),
     ("sample masked --sampler confidense", "Did you mean 'confidence'?"),
-    ("sample masked --sampler autoregressive", "use 'confidence' or 'ancestral'."),
+    (
+        "sample masked --sampler autoregressive",
+        "use the 'ancestral' or 'confidence' or 'entropy-bound' or 'remasking' sampler.",
+    ),
     ("sample causal --sampler ancestral", "use the 'autoregressive' sampler."),
     ("sample causal --suffix x", "cannot take a suffix or fill holes; use a run of the masked process."),
     ("sample causal --steps 3", "does not use steps; leave it out."),
@@ -133,15 +147,18 @@ RUN = [
     ("sample runs/empty", "is not a run folder (no run.json); make one with: unmask train"),
     ("evaluate runs/half", "finish it with: unmask train runs/half/recipe.yaml --output runs/half --resume"),
     ("sample runs/newer", "has format 2, this version reads up to 1; upgrade with: pip install -U unmask"),
-    ("sample runs/cut-manifest", "run runs/cut-manifest is damaged"),
-    ("sample runs/odd-manifest", "run.json has no format number"),
-    ("sample runs/no-recipe", "recipe.yaml'); copy the run again from where it was made, or train it again."),
+    ("sample runs/cut-manifest", "runs/cut-manifest/run.json cannot be read"),
+    ("sample runs/odd-manifest", "odd-manifest/run.json cannot be read (it holds a list, not an object)"),
+    (
+        "sample runs/no-recipe",
+        "recipe.yaml cannot be read (it is missing); copy the run again from where it was made, or train it again.",
+    ),
     ("sample runs/odd-recipe", "the recipe.yaml of run runs/odd-recipe: unknown recipe key data.srce."),
-    ("evaluate runs/cut-weights", "the weights of run runs/cut-weights cannot be read"),
+    ("evaluate runs/cut-weights", "the weights runs/cut-weights/model.safetensors cannot be read"),
     ("sample runs/cut-tokenizer", "is damaged (EOF while parsing"),
     ("sample runs/no-tokenizer", "unmask_tokenizer.json is missing."),
     ("sample runs/newer-tokenizer", "has format 2, this unmask reads 1. Upgrade unmask."),
-    ("sample runs/cut-config", "is not a valid JSON file"),
+    ("sample runs/cut-config", "runs/cut-config/config.json cannot be read ("),
     ("sample runs/wider-config", "do not fit its config.json"),
     ("sample runs/deeper-config", "do not fit its config.json (blocks.2."),
     ("evaluate causal --documents 0", "documents is 0; it must be at least 1."),
@@ -149,13 +166,13 @@ RUN = [
     ("evaluate causal --seed -1", "seed is -1; it must be 0 or more"),
     ("evaluate causal --likelihood duel", "use --likelihood default."),
     ("compare causal runs/nothing -o new", "there is no run folder runs/nothing."),
-    ("compare causal runs/cut-weights -o new", "the weights of run runs/cut-weights cannot be read"),
+    ("compare causal runs/cut-weights -o new", "the weights runs/cut-weights/model.safetensors cannot be read"),
     ("compare causal -o one.jsonl", "--output one.jsonl is a file; give a folder."),
     ("compare causal -o new --source missing.txt", "no data source 'missing.txt'"),
     ("compare causal -o new --steps 8,x", "must be whole numbers with commas"),
     ("compare causal -o new --judge causal", "it would favour what"),
     ("export causal -o code", "code is not an empty folder; give --output a new one."),
-    ("export runs/cut-weights -o new", "the weights of run runs/cut-weights cannot be read"),
+    ("export runs/cut-weights -o new", "the weights runs/cut-weights/model.safetensors cannot be read"),
     ("export masked -o new --format llama", "Export it with --format hub."),
     (f"{NEW[:-3]} one.jsonl", "--output one.jsonl is a file; give a folder."),
     (f"{NEW[:-3]} code", "code is not empty and holds no run; choose another --output."),
@@ -174,7 +191,7 @@ TRACE = [
     ("sample --replay head.trace", "is damaged (it holds no frame); record it again with --trace."),
     ("sample --replay request.trace", "is damaged"),
     ("sample --replay token.trace", "is damaged (token 99 has no text)"),
-    ("sample --replay newer.trace", "has format 2, this version reads 1; upgrade with: pip install -U unmask"),
+    ("sample --replay newer.trace", "has format 3, this version reads up to 2; upgrade with: pip install -U unmask"),
 ]
 ROWS = [*TEXT, *RECIPE, *WRITING, *RUN, *TRACE]
 
@@ -259,13 +276,13 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_training_goes_on_later(cli,
     real, saved = checkpoints.seal, []
 
     def seal(partial: Path, final: Path) -> None:
-        if saved:
+        if saved:  # the second of three: behind the last step a full disk costs nothing that was learnt
             raise full
         saved.append(final)
         real(partial, final)
 
     monkeypatch.setattr(checkpoints, "seal", seal)
-    ran = train(cli)
+    ran = train(cli, "-o", "training.max_steps=6")
     assert ran.status == 2 and ran.out == ""
     assert "no space left on the disk that holds" in ran.err.splitlines()[-1]
     assert checkpoints.fault(text / "new" / "checkpoints" / "checkpoint-2") is None

@@ -129,3 +129,21 @@ def test_what_evidence_is_worth_is_paired_and_none_of_it_changes_nothing(root):
     assert found["some"].value != found["none"].value and found["some"].bound == "upper bound"
     low, high = found["some"].gain_interval
     assert low <= found["some"].gain <= high and found["none"].gain_interval is None
+
+
+@pytest.mark.strangers
+def test_a_run_finds_its_index_from_another_folder_and_an_export_tells_no_place(root, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    (root / "near.yaml").write_text(RECIPE.format(source="text.jsonl", index="index"), encoding="utf-8")
+    assert cli("train", "near.yaml", "--output", tmp_path / "run").status == 0
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert manifest["corpus_at"]["evidence"] == str(root / "index")
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
+    (tmp_path / "run" / "model.safetensors").unlink()
+    monkeypatch.chdir(tmp_path)
+    ran = cli("train", tmp_path / "run" / "recipe.yaml", "--output", tmp_path / "run", "--resume")
+    assert ran.status == 0, ran.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+    assert cli("export", root / "run", "--output", tmp_path / "out").status == 0  # its recipe has whole paths
+    for path in (tmp_path / "out").rglob("*"):
+        assert not path.is_file() or str(root).encode() not in path.read_bytes(), path

@@ -68,6 +68,12 @@ def test_build_search_grep_add_merge_and_stats_work_together(cli, here, tmp_path
     assert len(found["results"]) == 3 and "text" in found["results"][0] and found["texts"] == 80
     shown = cli("index", "search", index, "a ship", "-k", 2, "--exact")
     assert shown.out.count("\n") == 2 and "certified: nothing better is left." in shown.err
+    again = cli("index", "search", index, "a ship", "-k", 2, "--rerank", "bm25", "--rerank-of", 9)
+    assert again.out.count("\n") == 2 and "nothing nearer is left." in again.err
+    assert "9 candidates in a new order, by the first number: cosine (the second) and BM25." in again.err
+    told = json.loads(cli("index", "search", index, "a ship", "-k", 2, "--rerank", "surprisal", "--json").out)
+    assert (told["rerank"], told["candidates"]) == ("surprisal", 50)
+    assert {"score", "rerank", "term"} <= set(told["results"][0]) and told["results"][0]["term"] > 0
     hits = json.loads(cli("index", "grep", index, "number 7", "--json").out)
     assert hits["matches"] == 11 and hits["results"][0]["text"][hits["results"][0]["offset"] :].startswith("number 7")
     shown = cli("index", "grep", index, "number 7", "-n", 1)
@@ -115,7 +121,7 @@ MISTAKES = [
     ("search foreign ship", "wordllama-128 gives 128 numbers, the index foreign has 64"),
     ("search index ship --embedder wordllama-256", "gives 256 numbers, the index index has 64"),
     ("search index ''", "the query is empty. Give some words."),
-    ("search index ship --k 0", "k is 0; ask for at least 1."),
+    ("search index ship --k 0", "k is 0; it must be at least 1."),
     ("search index ship --k 0", "k is 0"),
     ("search index ship --open 2", "--open is 2.0; give a share"),
     ("search index ship --open 0.1 --exact", "give one of --open, --bytes, --recall and --exact"),

@@ -51,16 +51,9 @@ for line in json.load(sys.stdin):
 """Runs the command lines of stdin."""
 
 HEAVY = (
-    "lr_scheduler_type",
-    "report_to=nowhere",
-    "dataloader_num_workers=-1",
     "100000000000",
-    "causal --suffix x",
-    "masked -n 0",
-    "masked --batch-size",
     "max-tokens 500",
     "masked --prompt",
-    "masked --trace",
     "runs/cut-weights",
     "runs/cut-tokenizer",
     "no-tokenizer",
@@ -68,10 +61,7 @@ HEAVY = (
     "runs/cut-config",
     "wider-config",
     "deeper-config",
-    "--documents 0",
-    "--draws 0",
     "--likelihood duel",
-    "compare causal -o one.jsonl",
     "--judge causal",
     "--format llama",
     "newer --resume",
@@ -79,9 +69,10 @@ HEAVY = (
     "evaluate causal --source latin",
     "data.source=one.jsonl",
     "data.length=5000",
-    "infill masked",
-    "infill causal",
-    "--replay",
+    "--length 1-99999999",
+    "head.trace",
+    "request.trace",
+    "token.trace",
 )
 """In mistakes that a corpus, a network, weights, a trace, the Hub or the trainer's own arguments tell."""
 MORE = [
@@ -96,6 +87,8 @@ MORE = [
     ("infill missing 'a ____'", "there is no run folder missing"),
     ("thoughts save missing --text a -o t.safetensors", "there is no run folder missing"),
     ("index search missing words", "missing"),
+    ("index search missing words --rerank surprisl", "unknown rerank 'surprisl'. Did you mean 'surprisal'?"),
+    ("index search missing words --rerank bm25 --exact", "leave one of them out"),
     ("export missing -o new", "there is no run folder missing"),
 ]
 SOUND = ["--version", "recipes", "recipes nano-masked", "sweep --list", *(f"{verb} --help" for verb in VERBS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_documents_that_a_rival_trained_on_are_dropped_and_said(make_run, tmp_pa
     other.write_text("".join(f'{{"text": "{text}"}}\n' for text in trained))
     with pytest.raises(Error, match="learner was trained on every held-out document"):
         held_out([run], str(other))
+
+
+@pytest.mark.strangers
+def test_a_copy_that_differs_in_case_white_space_or_line_ends_was_trained_on(make_run, tmp_path: Path) -> None:
+    run = Run.open(make_run("learner"))
+    text = next(iter(documents(corpus_of(run).split("train"))))
+    copies = [text + " \n", text.upper(), text.replace(" ", "\r\n"), "  " + text.replace(" ", "  ")]
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({"text": copy}) + "\n" for copy in [*copies, "never seen before"]))
+    assert held_out([run], str(other)).texts == ["never seen before"]
 
 
 def test_a_corpus_that_changed_since_training_is_said(make_run, world: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import time as clocked
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -42,6 +42,34 @@ def pair(make_run) -> list[Path]:
     return [make_run("left"), make_run("hidden", "masked")]
 
 
+class Whole(NamedTuple):
+    """A comparison that nothing interrupted, and what was seen of it."""
+
+    result: Comparison
+    folder: Path
+    told: list[Progress]
+    parts: list[tuple[Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def whole(pair, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Made once for all tests of this file: what it told on its way, and each of its parts with its kind."""
+    folder = tmp_path_factory.mktemp("stages") / "whole"
+    told: list[Progress] = []
+    parts: list[tuple[Any, Any]] = []
+    real = stages.Arena.part
+
+    def spy(arena: Any, stage: Any, what: str, name: str, kind: Any, measure: Any) -> Any:
+        value = real(arena, stage, what, name, kind, measure)
+        parts.append((kind, value))
+        return value
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.Arena, "part", spy)
+        result = compare(pair, folder, progress=told.append, **TINY)
+    return Whole(result, folder, told, parts)
+
+
 def without_time(result: Comparison) -> dict[str, Any]:
     """What a comparison found, but for the clock, the day and the folder."""
     tree = json.loads(json.dumps(result.to_dict()))
@@ -53,9 +81,10 @@ def without_time(result: Comparison) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stage", ["time_ways", "model_controls"])
-def test_an_interrupted_comparison_goes_on_to_the_same_report(pair, tmp_path: Path, monkeypatch, stage: str) -> None:
-    whole = compare(pair, tmp_path / "whole", **TINY)
-    assert not (tmp_path / "whole" / PARTS).exists(), "the report holds what the parts held"
+def test_an_interrupted_comparison_goes_on_to_the_same_report(
+    pair, whole: Whole, tmp_path: Path, monkeypatch, stage: str
+) -> None:
+    assert not (whole.folder / PARTS).exists(), "the report holds what the parts held"
 
     def interrupt(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
@@ -75,7 +104,7 @@ def test_an_interrupted_comparison_goes_on_to_the_same_report(pair, tmp_path: Pa
         patch.setattr(stages, "bits_per_byte", lambda *args, **kwargs: asked.append(args))
         again = compare(pair, tmp_path / "out", resume=True, **TINY)
     assert not asked, "what was scored is not scored again"
-    assert without_time(again) == without_time(whole)
+    assert without_time(again) == without_time(whole.result)
     assert not (tmp_path / "out" / PARTS).exists()
 
 
@@ -117,9 +146,8 @@ def test_the_same_run_twice_is_refused(pair, tmp_path: Path, monkeypatch) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_every_stage_tells_its_count_and_the_time_left(pair, tmp_path: Path) -> None:
-    told: list[Progress] = []
-    result = compare(pair, tmp_path / "out", progress=told.append, **TINY)
+def test_every_stage_tells_its_count_and_the_time_left(whole: Whole) -> None:
+    told, result = whole.told, whole.result
     names = list(dict.fromkeys(each.stage for each in told))
     assert names == ["scoring", "fitting judges", "timing", "sampling", "probing", "measuring controls"]
     for name in names:
@@ -171,13 +199,13 @@ def test_what_is_given_stands_in_place_of_the_quick_numbers() -> None:
         choose(holes=-1)
 
 
-def test_a_time_under_load_is_marked_and_not_ranked(pair, tmp_path: Path) -> None:
-    result = compare(pair, tmp_path / "out", **TINY)
+def test_a_time_under_load_is_marked_and_not_ranked(whole: Whole) -> None:
+    result = whole.result
     for row in result.rows:
         for text in row.generation:
             (cell,) = text.latency
             assert cell.load is not None and 0 <= cell.load.share and cell.contended in (True, False)
-    stored = json.loads((tmp_path / "out" / "compare.json").read_text())
+    stored = json.loads((whole.folder / "compare.json").read_text())
     cell = stored["rows"][0]["generation"][0]["latency"][0]
     assert {"average", "share", "waited"} == set(cell["load"]) and "contended" in cell
 
@@ -201,17 +229,8 @@ def test_a_time_under_load_is_marked_and_not_ranked(pair, tmp_path: Path) -> Non
     assert "Speed and quality" not in [title for title, _, _ in pictures(busy)]
 
 
-def test_a_part_comes_back_to_the_bit(pair, tmp_path: Path, monkeypatch) -> None:
-    seen: list[tuple[Any, Any]] = []
-    real = stages.Arena.part
-
-    def spy(arena: Any, stage: Any, what: str, name: str, kind: Any, measure: Any) -> Any:
-        value = real(arena, stage, what, name, kind, measure)
-        seen.append((kind, value))
-        return value
-
-    monkeypatch.setattr(stages.Arena, "part", spy)
-    compare(pair, tmp_path / "out", **TINY)
+def test_a_part_comes_back_to_the_bit(whole: Whole) -> None:
+    seen = whole.parts
     assert {BitsPerByte, TextRow, Probed} <= {kind for kind, _ in seen if isinstance(kind, type)}
     for kind, value in seen:
         again = rebuilt(kind, json.loads(json.dumps(plain(value))))

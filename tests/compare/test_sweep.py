@@ -24,7 +24,7 @@ from unmask.compare.executors import asking, run_tasks
 from unmask.compare.on_ray import on_ray
 from unmask.compare.plan import SweepPlan
 from unmask.compare.plan_files import parse_plan
-from unmask.compare.sweep import only_one
+from unmask.compare.sweep import at_work
 from unmask.compare.sweep_report import to_html, write_sweep
 from unmask.compare.sweep_row import SCORE, STOP, Task, perform, read_row, update_row
 from unmask.compare.sweep_rows import Sweep, SweepRow
@@ -345,10 +345,10 @@ def test_a_part_that_does_not_exist_is_refused_by_name_or_left_out_when_asked(pl
 
 
 def test_two_sweeps_do_not_work_in_one_folder(tmp_path):
-    with only_one(tmp_path), pytest.raises(Error, match="another sweep is at work"), only_one(tmp_path):
+    with at_work(tmp_path), pytest.raises(Error, match="another sweep is at work"), at_work(tmp_path):
         pass
     (tmp_path / "file").touch()
-    with pytest.raises(Error, match="is a file"), only_one(tmp_path / "file"):
+    with pytest.raises(Error, match="is a file"), at_work(tmp_path / "file"):
         pass
 
 

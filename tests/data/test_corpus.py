@@ -102,12 +102,12 @@ def test_an_interrupted_build_leaves_nothing_behind(
 ) -> None:
     path = lines(stories)
 
-    def broken(*_: object) -> Iterator[str]:
-        yield from stories[:50]
+    def broken(*_: object) -> Iterator[tuple[str, int]]:
+        yield from ((story, 0) for story in stories[:50])
         raise failure
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources.readers, "read_documents", broken)
+        patch.setattr(sources.readers, "read_located", broken)
         expected = Error if isinstance(failure, OSError) else KeyboardInterrupt
         with pytest.raises(expected) as caught:
             load_corpus(path)

@@ -331,13 +331,14 @@ def test_a_killed_change_leaves_the_index_as_it_was_and_the_next_one_works(
     if verb == "add":
         assert texts_of(open_index(folder)) == texts_of(open_index(built))
         call()
-        named = {name.partition("/")[0] for name in read_manifest(folder).files}
-        assert {path.name for path in folder.iterdir()} == named | {"index.json"}
         assert len(open_index(folder)) == len(open_index(built)) + 9
     else:
-        assert not folder.exists()
+        with pytest.raises(Error, match="is not an index"):
+            open_index(folder)
         call()
         assert len(open_index(folder)) == 240
+    named = {name.partition("/")[0] for name in read_manifest(folder).files}
+    assert {path.name for path in folder.iterdir()} == named | {"index.json"}
 
 
 @pytest.mark.parametrize(
@@ -421,8 +422,14 @@ def test_an_index_of_the_first_version_opens_and_answers_as_it_did(tmp_path):
     found = search_index(golden, "a boat at sea", k=3, exact=True)
     assert [(hit.id, hit.document) for hit in found.results] == [(1, 1), (0, 0), (6, 5)]
     assert [hit.score for hit in found.results] == pytest.approx([0.6370, 0.5322, 0.3839], abs=2e-3)
+    assert [(hit.source, hit.line, hit.where) for hit in found.results[:1]] == [(None, None, "document 1")]
     (hit,) = grep_index(golden, "\u0915\u0939\u093e\u0928\u0940").results
     assert (hit.document, hit.offset) == (4, 47)
     folder = shutil.copytree(golden, tmp_path / "i")
-    assert add_texts(folder, str(write(tmp_path / "more.jsonl", ["Salt on the sail."]))).texts == 8
+    more = write(tmp_path / "more.jsonl", ["Salt on the sail."])
+    assert add_texts(folder, str(more)).texts == 8
     assert merge_indexes([golden], tmp_path / "m").texts == 7
+    merge_indexes([folder], tmp_path / "both")
+    for place in (folder, tmp_path / "both"):  # what was added has a place, what was there has none
+        assert [hit.where for hit in grep_index(place, "Salt").results] == [f"{more}:1"]
+        assert [hit.source for hit in grep_index(place, "\u0915\u0939\u093e\u0928\u0940").results] == [None]

@@ -14,7 +14,8 @@ from unmask.retrieval.budget import Budget, upto
 from unmask.retrieval.near import Own, own
 from unmask.retrieval.pieces import check_length, pieces
 from unmask.retrieval.scan import Best, scan
-from unmask.retrieval.segment import Part, Spill, digest, group, open_segment
+from unmask.retrieval.segment import Part, digest, group, open_segment
+from unmask.retrieval.spill import Spill
 from unmask.retrieval.vectors import KINDS, check_storage, keep
 
 

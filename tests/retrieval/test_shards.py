@@ -25,7 +25,7 @@ from unmask.retrieval.index import open_index
 from unmask.retrieval.intake import open_documents
 from unmask.retrieval.near import Own
 from unmask.retrieval.search import search
-from unmask.retrieval.segment import Spill
+from unmask.retrieval.spill import Spill
 from unmask.retrieval.spread import Spread
 from unmask.retrieval.workers import Processes, at_work
 
@@ -137,7 +137,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_the_index_that_was_there(built, corp
 def test_parts_share_no_document_and_together_are_the_corpus(tmp_path):
     texts = [*lines(60), *lines(60), *(f"  {text}\n" for text in lines(60))]
     source = str(write(tmp_path / "c.jsonl", texts))
-    held = [[text.strip() for text in open_documents(source, "all", part=f"{n}/4")] for n in (1, 2, 3, 4)]
+    held = [[one.text.strip() for one in open_documents(source, "all", part=f"{n}/4")] for n in (1, 2, 3, 4)]
     assert sorted(sum(held, [])) == sorted(text.strip() for text in texts)
     assert sum(len(set(part)) for part in held) == 60 and all(5 < len(set(part)) < 30 for part in held)
     for wrong in ("0/2", "3/2", "2", "a/b", "1/", "-1/2"):

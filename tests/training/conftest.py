@@ -38,7 +38,7 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny(text_file: Path) -> Callable[..., Recipe]:
     """``tiny("nano-masked", "seed=1")``: a packaged recipe shrunk to nothing."""
 

@@ -28,14 +28,19 @@ from unmask.training.trainer_keys import ELSEWHERE, trainer_kinds
 def test_the_facts_of_a_process_are_its_own(name):
     process, facts = PROCESSES.get(name), PROCESSES.facts(name)
     assert process.Options is facts
-    assert (process.name, process.visibility, process.sampler) == (name, facts.visibility, facts.sampler)
+    assert (process.name, process.visibility, process.shows, process.sampler) == (
+        name,
+        facts.visibility,
+        facts.shows,
+        facts.sampler,
+    )
 
 
 @pytest.mark.parametrize("name", list(SAMPLERS))
 def test_the_facts_of_a_sampler_are_its_own(name):
     sampler, facts = SAMPLERS.get(name), SAMPLERS.facts(name)
-    own = (sampler.name, sampler.visibility, sampler.uses, sampler.processes)
-    assert own == (name, facts.visibility, facts.uses, facts.processes)
+    own = (sampler.name, sampler.visibility, sampler.uses, sampler.shows)
+    assert own == (name, facts.visibility, facts.uses, facts.shows)
 
 
 @pytest.mark.parametrize("name", list(BACKBONES))

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.auxiliary import training_loss
 from unmask.models.cost import HEAP
 from unmask.training.order import as_batch
@@ -51,7 +52,7 @@ def test_what_the_backward_pass_keeps_is_what_the_estimate_counts(name: str) -> 
     size = [f"data.length={LENGTH}", f"training.per_device_train_batch_size={ROWS}", "data.tokenizer=bytes"]
     recipe = load_recipe(name, [*size, *RECIPES[name]])
     cost = plan(recipe)
-    model, process = make_model(recipe, 260).train(), make_process(recipe, mask_id=3, vocab_size=260)
+    model, process = make_model(recipe, 260).train(), make_process(recipe, Vocabulary(size=260))
     found = saved_bytes(model, process, 260, progress=0.0)
     stated = 4 * ROWS * LENGTH * (model.kept(LENGTH) + process.most_asked * 260)
     assert stated == pytest.approx(found, rel=0.12)

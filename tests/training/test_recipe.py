@@ -102,6 +102,16 @@ def test_another_process_takes_none_of_its_rivals_options() -> None:
     assert load_recipe("nano-masked", ["process=causal"]).process.model_extra == {}
 
 
+@pytest.mark.strangers
+def test_another_process_takes_none_of_its_rivals_samplers() -> None:
+    assert load_recipe("nano-masked").sampler.name == "ancestral"
+    assert load_recipe("nano-masked", ["process=causal"]).sampler.name == ""
+    named = ["sampler=autoregressive", "process=causal"]
+    assert load_recipe("nano-masked", named).sampler.name == "autoregressive"
+    assert load_recipe("nano-masked", named[::-1]).sampler.name == "autoregressive"
+    assert load_recipe("nano-masked", ["process=masked"]).sampler.name == "ancestral"
+
+
 def test_recipe_that_builds_on_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text("base: b.yaml\n")
@@ -119,3 +129,10 @@ def test_bad_yaml_is_one_line(tmp_path: Path) -> None:
 
 def test_empty_recipe_is_the_default_one() -> None:
     assert parse_recipe({}).data.source == "pydocs"
+
+
+@pytest.mark.strangers
+@pytest.mark.parametrize("key", ["training.max_steps=yes", "training.weight_decay=off", "data.length=on", "seed=true"])
+def test_a_switch_is_no_number(key):
+    with pytest.raises(Error, match=f"recipe key {key.partition('=')[0]} is (True|False)"):
+        load_recipe("nano-causal", [key])

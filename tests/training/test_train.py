@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from unmask.errors import Error
@@ -222,8 +223,9 @@ def test_two_ranks_equal_one(tiny: Tiny, tmp_path: Path) -> None:
         "training.eval_steps=2",
     ]
     train(tiny("nano-masked", *whole), tmp_path / "one")
-    recipe = tiny("nano-masked", "training.per_device_train_batch_size=4", *whole[1:])
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    tree = tiny("nano-masked", "training.per_device_train_batch_size=4", *whole[1:]).model_dump(mode="json")
+    tree["training"] |= {"ddp_backend": "gloo", "ddp_timeout": 60, "ddp_bucket_cap_mb": 1}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
