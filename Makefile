@@ -12,17 +12,20 @@ BROWSER := $(VENV)/.browser
 TORCH := $(shell grep -i '^torch==' constraints.txt)
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu ...   takes PyTorch's small CPU build where the default is the CUDA one
 TORCH_INDEX ?=
+# What is imported is compiled when it is, and most of what is installed never is.
+PIP := --quiet --no-compile
 # make PYTHON=/path/to/python3.12 ...   chooses the interpreter of the virtual environment
 PYTHON ?=
 WORKERS ?= 2
 
-.PHONY: help install demo test lint test-slow test-rounding test-browser bench bench-gpu docs clean
+.PHONY: help install demo test lint test-slow test-strangers test-rounding test-browser bench bench-gpu docs clean
 
 help:
 	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (about nine minutes on one core, offline)'
 	@echo 'make test          lint and the fast tests, with coverage'
 	@echo 'make lint          ruff, mypy, layers, spelling'
 	@echo 'make test-slow     the tests that take minutes'
+	@echo 'make test-strangers odd files and habits of strangers (docs/strangers.md), a part of make test'
 	@echo 'make test-rounding the fast tests as other processors round: three instruction sets, one and two threads'
 	@echo 'make test-browser  the tests that drive a browser'
 	@echo 'make bench         speed on this machine (benchmarks/README.md)'
@@ -45,8 +48,8 @@ $(READY): pyproject.toml constraints.txt
 	fi; \
 	echo "making $(VENV) with $$good"; \
 	"$$good" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev]'
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP) --index-url $(TORCH_INDEX) '$(TORCH)')
+	$(BIN)/python -m pip install $(PIP) -c constraints.txt '$(TORCH)' -e '.[test,dev]'
 	@touch $@
 
 demo: $(READY)
@@ -60,13 +63,17 @@ lint: $(READY)
 	$(BIN)/codespell
 
 # Two workers on two cores: one thread each.
-test test-slow test-rounding test-browser docs: export OMP_NUM_THREADS ?= 1
+test test-slow test-strangers test-rounding test-browser docs: export OMP_NUM_THREADS ?= 1
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+
+# The tests that hold what docs/strangers.md says; `make test` runs them too.
+test-strangers: $(READY)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'strangers and not browser'
 
 # Products round otherwise under other instruction sets and numbers of threads; no test's verdict may hang on that.
 # make test-rounding ARGS=tests/sampling   takes a part of the suite.
@@ -88,7 +95,7 @@ test-browser: $(BROWSER)
 	$(BIN)/pytest -m browser
 
 $(BROWSER): $(READY)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pip install $(PIP) -c constraints.txt -e '.[browser]'
 	@touch $@
 
 bench: $(READY)

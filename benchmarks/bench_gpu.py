@@ -187,7 +187,7 @@ def speed(bench: Bench) -> bool:
             if bench.left < (0 if bench.quick else CELL):
                 return False
             say(f"speed: {name}, batch {batch_size}")
-            process = make_process(recipe, prepared.tokenizer.mask_id, prepared.tokenizer.vocab_size)
+            process = make_process(recipe, prepared.tokenizer.vocabulary)
             model = make_model(recipe, prepared.tokenizer.vocab_size).to(device())
             optimiser = torch.optim.AdamW(model.parameters(), recipe.training.learning_rate, fused=True)
             steps, turns = (1, 2) if bench.quick else (20, 5)
@@ -244,12 +244,12 @@ def sample(bench: Bench) -> bool:
     from unmask.evaluation.judge import NgramJudge
     from unmask.evaluation.latency import take_turns, timing
     from unmask.evaluation.text import real_like, text_quality
-    from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
+    from unmask.sampling import SAMPLERS, Settings, fill_request, generate
     from unmask.training.run import MANIFEST, Run
 
     prepared = open_prepared(bench.data)
     tokenizer = prepared.tokenizer
-    vocabulary = Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    vocabulary = tokenizer.vocabulary
     length = prepared.info["length"] - 1
     batches = (1, 2) if bench.quick else (1, 8, 32)
     count = 4 if bench.quick else 64

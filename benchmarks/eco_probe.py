@@ -35,6 +35,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import stamp, store
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.state import State
 from unmask.evaluation.slots import changed_slots, of_another_text, zeroed
@@ -105,7 +106,7 @@ class Probe:
 
 def trained(model: Any, probe: Probe, seed: int, steps: int, batch: int = 32, rate: float = 2e-3) -> None:
     """Train a network on fresh texts of a probe with process ``masked``."""
-    process = Masked(MaskedOptions(curriculum_start=0.3), MASK)
+    process = Masked(MaskedOptions(curriculum_start=0.3), Vocabulary())
     draw = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), rate, (0.9, 0.99), weight_decay=0.01, fused=True)
     warm = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: min(1, (n + 1) / 50, (steps - n) / (0.3 * steps)))

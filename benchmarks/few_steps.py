@@ -86,7 +86,7 @@ def run(options: Options) -> Result:
 
 def _vocabulary(trained: Run) -> Vocabulary:
     tokenizer = trained.tokenizer
-    return Vocabulary(tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.mask_id)
+    return tokenizer.vocabulary
 
 
 def _quality(trained: Run, texts: dict[str, list[str]], notes: list[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
 from benchmarks.parts import SyntheticBlocks, network, small
-from benchmarks.train_step import MASK, bare_step
+from benchmarks.train_step import bare_step
 from unmask.sampling import Ancestral, Confidence, Settings, Vocabulary, fill_request, generate
 from unmask.training.run import make_process
 
@@ -36,7 +36,7 @@ def run(options: Options) -> Result:
     blocks = SyntheticBlocks(64 * rows, length, vocabulary, 5 * length)
     count, turns = (2, options.turns(2)) if options.quick else (2, options.turns(7))
     steps = {
-        name: bare_step(r, make_process(r, MASK, vocabulary), network(r), blocks, steps=turns * count)
+        name: bare_step(r, make_process(r, Vocabulary(size=vocabulary)), network(r), blocks, steps=turns * count)
         for name, r in recipes.items()
     }
     say(f"{NAME}: {len(steps)} loops, {turns} turns of {count} steps")

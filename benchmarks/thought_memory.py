@@ -25,6 +25,7 @@ import torch
 
 from benchmarks.measure import stamp, store
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.auxiliary import training_loss
 from unmask.models.cost import parameter_count
 from unmask.training.plan import make_model, plan
@@ -43,7 +44,7 @@ def measured(layers: int, steps: int, passes: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     model = make_model(recipe, VOCABULARY).to(device).train()
     model.gradient_checkpointing_enable({"use_reentrant": False})
-    process = make_process(recipe, 3, VOCABULARY)
+    process = make_process(recipe, Vocabulary(size=VOCABULARY))
     optimiser = torch.optim.AdamW(model.parameters(), recipe.training.learning_rate, fused=True)
     draw = torch.Generator().manual_seed(0)
     began, losses = time.perf_counter(), []

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import stamp, store
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.auxiliary import training_loss
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.passages import passages
@@ -157,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
                     continue
                 began = time.perf_counter()
                 options = ThoughtOptions(passage=PASSAGE, **keys)
-                process = Thinking(Masked(MaskedOptions(curriculum_start=0.3), MASK), options)
+                process = Thinking(Masked(MaskedOptions(curriculum_start=0.3), Vocabulary()), options)
                 model = network(options, seed)
                 settings[name] = {"parameters": parameter_count(model), "steps": given.steps, "chance": 1 / COLOURS}
                 trained(model, process, facts, seed, given.steps, given.batch, given.rate)

@@ -16,6 +16,7 @@ from benchmarks.measure import Goal, Options, Result, Row, ratios, say, take_tur
 from benchmarks.parts import BOS, SyntheticBlocks, network, small
 from benchmarks.plain import PlainTransformer, Style, causal_loss, masked_loss
 from unmask.data.batch import Batch
+from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.process import Process
 from unmask.models.cost import parameter_count
 from unmask.training.hardware import use_bf16
@@ -109,7 +110,9 @@ def run(options: Options) -> Result:
     packed = SyntheticBlocks(64 * rows, length, vocabulary, 5 * length)
 
     def ours(recipe: Recipe, blocks: SyntheticBlocks) -> Callable[[], None]:
-        return bare_step(recipe, make_process(recipe, MASK, vocabulary), network(recipe), blocks, steps=turns * count)
+        return bare_step(
+            recipe, make_process(recipe, Vocabulary(size=vocabulary)), network(recipe), blocks, steps=turns * count
+        )
 
     def plain(recipe: Recipe, style: Style, masked: bool) -> Callable[[], None]:
         return plain_step(recipe, plain_network(recipe, style), one, masked)

@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 from benchmarks.measure import Goal, Options, Result, Row, say, timed
 from benchmarks.parts import SyntheticBlocks, SyntheticCorpus, network, small, train_on
 from benchmarks.train_step import PLAIN_MASKED, bare_step
+from unmask.data.vocabulary import Vocabulary
 from unmask.training.run import make_process
 
 
@@ -56,7 +57,7 @@ def side_by_side(options: Options, ema: bool, turns: int, steps: int) -> tuple[l
     rows = recipe.training.per_device_train_batch_size
     blocks = SyntheticBlocks(64 * rows, recipe.data.length, recipe.data.vocab_size, 5 * recipe.data.length)
     corpus = SyntheticCorpus(recipe.data.vocab_size)
-    process = make_process(recipe, corpus.mask_id, recipe.data.vocab_size)
+    process = make_process(recipe, Vocabulary(mask=corpus.mask_id, size=recipe.data.vocab_size))
     clocks = Turns(bare_step(recipe, process, network(recipe), blocks, recipe.training.max_steps))
     with tempfile.TemporaryDirectory() as name:
         train_on(recipe, Path(name) / "run", (corpus, corpus, blocks, None), callbacks=[clocks])
