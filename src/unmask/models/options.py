@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar, get_type_hints
 
 from unmask.diffusion.options import Visibility
@@ -16,6 +17,11 @@ from unmask.errors import Error
 
 def config_options(kind: type[NetworkOptions]) -> dict[str, Any]:
     """Return the keys that a network's options take, with their types."""
+    return dict(_config_options(kind))
+
+
+@cache
+def _config_options(kind: type[NetworkOptions]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if issubclass(base, NetworkOptions) and "__init__" in vars(base):
