@@ -26,4 +26,5 @@ class TimeEmbedding(nn.Module):
         half = self.features // 2
         frequency = torch.exp(-math.log(10000.0) * torch.arange(half, device=t.device) / half)
         angle = 1000.0 * t.float()[..., None] * frequency
-        return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))
+        features = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        return self.mlp(features.to(self.mlp[0].weight.dtype))
