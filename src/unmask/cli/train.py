@@ -55,9 +55,9 @@ def train(
     if json:
         print_json({"run": str(run.path), **manifest})
     note(
-        f"{manifest['status']}: {run.path} ({counted(manifest['steps'], 'step')}, "
-        f"{counted(manifest['tokens_seen'], 'token')}, "
-        f"{manifest['tok_per_s']:,.0f} tok/s)"
+        f"{manifest['status']}: {run.path} ({counted(manifest.get('steps', 0), 'step')}, "
+        f"{counted(manifest.get('tokens_seen', 0), 'token')}, "
+        f"{manifest.get('tok_per_s', 0):,.0f} tok/s)"
     )
     if "valid_bits_per_byte" in manifest:
         sign = "at most " if manifest["valid_bound"] == "upper bound" else ""
