@@ -16,7 +16,7 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -70,17 +70,22 @@ def parser(results: Path) -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run what is missing and print the table."""
-    arguments = options(RESULTS)
+    measure(ROWS, RESULTS, "ablate_masked")
+
+
+def measure(rows: Mapping[str, tuple[str, list[str]]], results: Path, name: str) -> None:
+    """Train and score the rows of an ablation that are not stored yet, and print its table."""
+    arguments = options(results)
     torch.set_num_threads(arguments.threads)
     stored = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {"rows": {}}
     for seed in range(arguments.seeds):
-        for row, (recipe, overrides) in ROWS.items():
+        for row, (recipe, overrides) in rows.items():
             key = f"{row} | seed {seed} | {arguments.steps} steps"
             if key in stored["rows"] or not re.search(arguments.only, row):
                 continue
             stored["rows"][key] = one(row, recipe, overrides, seed, arguments)
             stored |= {
-                "command": "python -m benchmarks.ablate_masked --source SOURCE --valid VALID",
+                "command": f"python -m benchmarks.{name} --source SOURCE --valid VALID",
                 "source": Path(arguments.source).name,
                 "hardware": f"{platform.machine()}, {arguments.threads} threads",
                 "date": time.strftime("%Y-%m-%d"),
@@ -88,7 +93,7 @@ def main() -> None:
             arguments.results.parent.mkdir(parents=True, exist_ok=True)
             arguments.results.write_text(json.dumps(stored, indent=1, ensure_ascii=False))
             print(key, stored["rows"][key], flush=True)
-    table(stored, arguments.steps)
+    table(stored, arguments.steps, rows)
 
 
 def one(

@@ -8,15 +8,9 @@ Results go to ``benchmarks/results/ablate_uniform.json``; rows that are already 
 
 from __future__ import annotations
 
-import json
-import platform
-import re
-import time
 from pathlib import Path
 
-import torch
-
-from benchmarks.ablate_masked import one, options, table
+from benchmarks.ablate_masked import measure
 
 RESULTS = Path(__file__).parent / "results" / "ablate_uniform.json"
 ROWS: dict[str, tuple[str, list[str]]] = {
@@ -30,25 +24,7 @@ ROWS: dict[str, tuple[str, list[str]]] = {
 
 def main() -> None:
     """Run what is missing and print the table."""
-    arguments = options(RESULTS)
-    torch.set_num_threads(arguments.threads)
-    stored = json.loads(arguments.results.read_text()) if arguments.results.is_file() else {"rows": {}}
-    for seed in range(arguments.seeds):
-        for row, (recipe, overrides) in ROWS.items():
-            key = f"{row} | seed {seed} | {arguments.steps} steps"
-            if key in stored["rows"] or not re.search(arguments.only, row):
-                continue
-            stored["rows"][key] = one(row, recipe, overrides, seed, arguments)
-            stored |= {
-                "command": "python -m benchmarks.ablate_uniform --source SOURCE --valid VALID",
-                "source": Path(arguments.source).name,
-                "hardware": f"{platform.machine()}, {arguments.threads} threads",
-                "date": time.strftime("%Y-%m-%d"),
-            }
-            arguments.results.parent.mkdir(parents=True, exist_ok=True)
-            arguments.results.write_text(json.dumps(stored, indent=1, ensure_ascii=False))
-            print(key, stored["rows"][key], flush=True)
-    table(stored, arguments.steps, ROWS)
+    measure(ROWS, RESULTS, "ablate_uniform")
 
 
 if __name__ == "__main__":

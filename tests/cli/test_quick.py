@@ -78,6 +78,7 @@ HEAVY = (
 MORE = [
     ("chat", "There is no chat yet"),
     ("train TYPO", "unknown recipe 'TYPO'"),
+    ("train nano-masked -o data.source=empty.txt --output new", "empty.txt is empty. Give a file with text in it."),
     ("train nano-masked --steps 3", "-o training.max_steps=VALUE"),
     ("train nano-masked -o typo=1", "unknown recipe key 'typo'"),
     ("compare one --blind -o new", "--blind takes two runs, got 1."),

@@ -86,8 +86,7 @@ def read_located(path: Path, text_field: str = "text") -> Iterator[tuple[str, in
         raise Error(f"{path} is neither a file nor a folder." if path.exists() else f"no file {path}. Check the path.")
     check_readable(path)
     try:
-        if path.stat().st_size == 0:
-            raise Error(f"{path} is empty. Give a file with text in it.")
+        refuse_empty(path)
         if form == ".parquet":
             yield from parquet(path, text_field)
         elif form in (".jsonl", ".jsonl.gz"):
@@ -96,6 +95,12 @@ def read_located(path: Path, text_field: str = "text") -> Iterator[tuple[str, in
             yield from _passages(read_raw(path))
     except PermissionError as error:
         raise Error(f"{path} may not be read (permission denied). Change its permissions.") from error
+
+
+def refuse_empty(path: Path, what: str = "text") -> None:
+    """Raise Error if a file holds nothing."""
+    if path.stat().st_size == 0:
+        raise Error(f"{path} is empty. Give a file with {what} in it.")
 
 
 def read_binary(path: Path) -> Iterator[str]:
@@ -107,8 +112,7 @@ def read_binary(path: Path) -> Iterator[str]:
     if not path.is_file():
         raise Error(f"no file {path}. Check the path.")
     try:
-        if path.stat().st_size == 0:
-            raise Error(f"{path} is empty. Give a file with bytes in it.")
+        refuse_empty(path, "bytes")
         for piece in binary.pieces(read_bytes(path), LONG, PASSAGE):
             yield binary.as_text(piece)
     except PermissionError as error:

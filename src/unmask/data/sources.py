@@ -92,7 +92,7 @@ def _is_named(name: str) -> bool:
 
 
 def check_source(spec: str | Path, binary: bool = False) -> None:
-    """Refuse a source of files that are not there; what has to be fetched is not looked for.
+    """Refuse a source of files that are not there, or hold nothing; what has to be fetched is not looked for.
 
     Raises:
         Error: as :func:`open_source`.
@@ -100,7 +100,9 @@ def check_source(spec: str | Path, binary: bool = False) -> None:
     for name in _names(spec):
         _check_name(name, binary)
         if not _is_named(name):
-            find_binary(name) if binary else find_files(name)
+            files = find_binary(name) if binary else find_files(name)[0]
+            for path in filter(Path.is_file, files):
+                readers.refuse_empty(path, "bytes" if binary else "text")
 
 
 def _names(spec: str | Path) -> list[str]:
