@@ -21,7 +21,7 @@ LINES = {
     "constant": ("#8a8a8a", "-"),
     "cosine": ("#8a8a8a", "--"),
     "random": ("#c9a227", ":"),
-    "seed": ("#5b7fd9", "-"),
+    "original": ("#5b7fd9", "-"),
     "mended": ("#c0504d", "--"),
     "mended, alpha 0.5, gamma 0": ("#c0504d", "-"),
     "hypergradient": ("#4f9d69", "-"),

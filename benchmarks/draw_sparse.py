@@ -48,7 +48,7 @@ def main() -> None:
     groups: dict[str, list[tuple[float, float]]] = {}
     for key, row in rows.items():
         name, *rest = key.split(" | ")
-        if rest and (name.startswith("seed 003") or (name in ("masked", "sparse") and rest[-1] == "64 steps")):
+        if rest and (name.startswith("original") or (name in ("masked", "sparse") and rest[-1] == "64 steps")):
             groups.setdefault(name, []).append((row["entropy"], row["n-gram judge"]))
     for name, points in groups.items():
         right.plot(*zip(*points, strict=True), "o", markersize=5, label=name)

@@ -1,4 +1,4 @@
-"""The seed's fallback for little memory: does ``aria-eco-low`` train under a cap, with every step finite?
+"""Aria's fallback for little memory: does ``aria-eco-low`` train under a cap, with every step finite?
 
     python -m benchmarks.eco_low --source stories-hi.train.jsonl.gz --cap 1536
 

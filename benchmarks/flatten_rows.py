@@ -1,10 +1,10 @@
-"""What seed 003's own measures say of a run, beside the measures that cannot be copied.
+"""What the original's own measures say of a ``sparse_flatten`` run, beside the measures that cannot be copied.
 
     python -m benchmarks.flatten_rows LABEL=RUN ... --documents 60
 
 Over held-out text, for each run of process ``sparse_flatten``: accuracy and perplexity over all positions of the states
-that its own training shows (the seed's numbers), the share of them that a copy of the likeliest candidate gets right,
-the accuracy where the answer was replaced at random, and the bound in bits per byte.
+that its own training shows (the original's numbers), the share of them that a copy of the likeliest candidate gets
+right, the accuracy where the answer was replaced at random, and the bound in bits per byte.
 """
 
 from __future__ import annotations

@@ -82,17 +82,17 @@ def other_tenths(data: bytes, order: int) -> list[dict[str, Any]]:
 
 
 def hashes(rows: int = 30_000) -> list[dict[str, Any]]:
-    """Return how many rows of a table the trigrams of 26 letters use: ours, by chance, under the hash of seed 004."""
+    """Return how many rows of a table the trigrams of 26 letters use: ours, by chance, under Bytropix's hash."""
     import torch
 
     from unmask.models.byte_ngrams import byte_ngrams
 
     grams = torch.cartesian_prod(*[torch.arange(97, 123)] * 3)
-    seed = (grams * torch.tensor([31, 37, 37])).sum(1) % rows
+    bytropix = (grams * torch.tensor([31, 37, 37])).sum(1) % rows
     return [
         {"hash": "byte_ngrams", "rows used": byte_ngrams(grams, [3], rows)[:, -1, 0].unique().numel()},
         {"hash": "by chance", "rows used": round(rows * (1 - (1 - 1 / rows) ** len(grams)))},
-        {"hash": "seed 004", "rows used": seed.unique().numel()},
+        {"hash": "Bytropix", "rows used": bytropix.unique().numel()},
     ]
 
 

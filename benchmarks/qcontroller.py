@@ -7,8 +7,8 @@ AdamW. All ways of a seed have the same weights, batches, warm-up of 20 steps an
 base rate is all that differs. The controllers are those of ``unmask.training.qcontroller``, driven without the
 Trainer, with an action every 5 steps as runs are short.
 
-Controls: actions at random in the same machine (``random``, ``seed at random``); one action for ever (``always x0.8``,
-``always x1.25``), and the best of these two and ``constant`` in hindsight, a base rate (``best fixed action``).
+Controls: actions at random in the same machine (``random``, ``original at random``); one action for ever (``always
+x0.8``, ``always x1.25``), and the best of these two and ``constant`` in hindsight, a base rate (``best fixed action``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from benchmarks.measure import say, stamp, store, table
 from unmask.data.corpus import documents, load_corpus
 from unmask.training.qcontroller.callback import make_controller
 from unmask.training.qcontroller.mended import ACTIONS, HIGHEST, LOWEST
-from unmask.training.qcontroller.options import MendedOptions, RandomOptions, SeedOptions
+from unmask.training.qcontroller.options import MendedOptions, OriginalOptions, RandomOptions
 from unmask.training.qcontroller.steering import Controller, Limits, Scales, momentum, release, steer
 
 RESULTS = Path(__file__).parent / "results"
@@ -96,8 +96,8 @@ WAYS: dict[str, Way] = {
     "hypergradient": Way(hypergradient=True),
     "schedule-free": Way(optimizer="schedule-free"),
     "prodigy, cosine": Way(optimizer="prodigy", cosine=True),
-    "seed": Way(lambda seed: make_controller(SeedOptions(), seed)),
-    "seed at random": Way(lambda seed: make_controller(SeedOptions(**ALL_RANDOM), seed)),
+    "original": Way(lambda seed: make_controller(OriginalOptions(), seed)),
+    "original at random": Way(lambda seed: make_controller(OriginalOptions(**ALL_RANDOM), seed)),
     "mended": Way(lambda seed: make_controller(MendedOptions(every=EVERY), seed)),
     "mended, alpha 0.5, gamma 0": Way(lambda seed: make_controller(MendedOptions(every=EVERY, **QUICK), seed)),
     "mended, alpha 0.5, gamma 0, on cosine": Way(
@@ -307,8 +307,8 @@ def against(found: Cells, pairs: Sequence[tuple[str, str]]) -> list[dict[str, An
 
 
 PAIRS = (
-    ("seed", "constant"),
-    ("seed", "seed at random"),
+    ("original", "constant"),
+    ("original", "original at random"),
     ("mended", "constant"),
     ("mended", "random"),
     ("mended, alpha 0.5, gamma 0", "constant"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 LEAST_PREFIX = 3
@@ -27,6 +28,15 @@ class UnknownPart(Error):
         super().__init__(message)
         self.kind = kind
         self.name = name
+
+
+class Renamed(DeprecationWarning):
+    """A name was used that has a new one; the command line says so in one line."""
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that ``old`` is called ``new`` now, and still read."""
+    warnings.warn(f"{old} is now called {new}; the old name will go. Use the new one.", Renamed, stacklevel=2)
 
 
 def closest(wrong: str, right: Iterable[str]) -> str | None:

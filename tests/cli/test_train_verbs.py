@@ -56,3 +56,9 @@ def test_recipes_are_listed_shown_and_copied(cli, tmp_path):
     assert yaml.safe_load(target.read_text()) == shown
     refused = cli("recipes", "nano-masked", "--copy", target)
     assert refused.status == 2 and "exists" in refused.err
+
+
+def test_an_old_name_in_a_recipe_is_read_and_told_once(cli):
+    ran = cli("train", "nano-causal", "-o", "qcontroller=seed", "--dry-run")
+    assert ran.status == 0 and "name: original" in ran.out
+    assert ran.err.count("warning: qcontroller: seed is now called qcontroller: original") == 1

@@ -1,4 +1,4 @@
-"""Any file goes to the seed's 1-D uint8 ``.npy`` and back, byte for byte; other arrays are refused."""
+"""Any file goes to Bytropix's 1-D uint8 ``.npy`` and back, byte for byte; other arrays are refused."""
 
 from __future__ import annotations
 

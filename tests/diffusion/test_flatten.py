@@ -1,4 +1,4 @@
-"""The seed's sparse process keeps the seed's facts: what is in view, what a loss counts, and what each repair mends."""
+"""The original sparse process keeps its facts: what is in view, what a loss counts, and what each repair mends."""
 
 import math
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_replaced_positions_lose_the_truth_with_the_rate_of_the_noise_and_alone_
 
 
 def test_the_bound_of_a_copying_network_is_that_of_guessing():
-    """It copies the likeliest candidate: nearly always right in the seed's training, and worthless."""
+    """It copies the likeliest candidate: nearly always right in the original's training, and worthless."""
 
     class Copies:
         def __call__(self, state, at=None):

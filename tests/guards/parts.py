@@ -76,8 +76,8 @@ BROKEN: dict[str, tuple[str, dict[str, set[Any]]]] = {
     "states_were_trained": ("posteriors are fed back as if they were noisy truth; t is not what is hidden", {}),
     "seeds_decide_the_text": ("nothing is drawn after the start, so every seed collapses to one text", {}),
 }
-"""What ``sparse_flatten``, the original of seed 003, breaks: guard -> (why, options with which it does). These guards
-*must* fail there: the process is kept to measure these defects, and each repair must mend its own."""
+"""What ``sparse_flatten``, the original, breaks: guard -> (why, options with which it does). These guards *must*
+fail there: the process is kept to measure these defects, and each repair must mend its own."""
 
 
 def known_broken(guard: str, values: Sequence[Any]) -> str | None:

@@ -54,7 +54,7 @@ def test_rows_of_the_batch_and_documents_stay_apart() -> None:
 
 
 def seed_hash(grams: Tensor, rows: int) -> Tensor:
-    """Seed 004: sum of byte times prime, two primes of them equal."""
+    """Bytropix: sum of byte times prime, two primes of them equal."""
     primes = torch.tensor({3: [31, 37, 37], 4: [41, 43, 43, 47]}[grams.shape[1]])
     return (grams * primes).sum(1) % rows
 

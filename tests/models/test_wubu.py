@@ -27,7 +27,7 @@ VARIANTS = {
     "sum": {"relative_vector_aggregation": "sum", "transform_hidden_dims": (5, None)},
     "none": {"relative_vector_aggregation": "none", "use_tangent_flow": False},
     "bare": {"use_level_descriptors": False, "use_level_spread": False, "tangent_flow_type": "none"},
-    "seed": {"boundary_attention": False, "patch_attention": False},
+    "original": {"boundary_attention": False, "patch_attention": False},
     "fixed": {"learnable_curvature": False, "learnable_scales": False, "learnable_spread": False},
     "plane": {"hyperbolic_dims": (2, 2, 2)},
     "one level": {"num_levels": 1, "hyperbolic_dims": (8,), "boundary_points_per_level": (3,)},
@@ -81,7 +81,7 @@ def test_the_last_level_has_a_consumer_for_all_it_holds(part, patches):
 
 
 def test_without_anything_between_them_the_maps_would_cancel():
-    """What the seed did: the level is then the identity of its tangent vectors, whatever the curvature."""
+    """What Bytropix did: the level is then the identity of its tangent vectors, whatever the curvature."""
     from unmask.models.poincare import exp0, log0
 
     v = torch.randn(5, 4, dtype=torch.float64)
@@ -160,7 +160,7 @@ def test_padding_and_rows_and_pieces_stay_apart(patches):
 
 
 def test_weighted_alike_boundary_points_are_one_point_and_by_nearness_they_are_not(patches):
-    """mean_j(v - b_j) = v - mean(b): the gradient is the same for all boundary points of the seed."""
+    """mean_j(v - b_j) = v - mean(b): the gradient is the same for all boundary points of Bytropix."""
     for attention, collapsed in ((False, True), (True, False)):
         stack = make(boundary_attention=attention, patch_attention=False, transform_types=("linear", "linear"))
         (state, *_) = stack.states(patches)

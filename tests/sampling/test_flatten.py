@@ -1,4 +1,4 @@
-"""The seed's sampler does what the seed says: posteriors are fed back, nothing is decided on the way, nothing drawn."""
+"""The original sampler does what it says: posteriors are fed back, nothing is decided on the way, nothing drawn."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Epochs in place of steps, and the seed's other names for how to train."""
+"""Epochs in place of steps, and the original systems' other names for how to train."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from transformers import TrainerCallback
 
 from unmask.errors import Error
 from unmask.training import monitor
-from unmask.training.qcontroller import mended, seed
+from unmask.training.qcontroller import mended, original
 from unmask.training.qcontroller.callback import make_controller
 from unmask.training.qcontroller.mended import MendedController
-from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, RandomOptions, SeedOptions
+from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, OriginalOptions, RandomOptions
+from unmask.training.qcontroller.original import OriginalController, oscillating, plain_reward, state_of, trend
 from unmask.training.qcontroller.probe import probe_loss
-from unmask.training.qcontroller.seed import SeedController, oscillating, plain_reward, state_of, trend
 from unmask.training.qcontroller.steering import Controller, Limits, Scales, release, steer
 from unmask.training.qcontroller.table import QTable, step_size
 from unmask.training.recipe import Recipe, load_recipe
@@ -42,7 +42,7 @@ def steps(controller: Controller, values: list[float], norm: float = 1.0, rate: 
         yield controller.act(lambda value=value: value, norm, rate, 0.9)
 
 
-# What the seed's controller sees
+# What Bytropix's controller sees
 
 
 def test_the_trend_is_the_slope_of_the_line_over_the_mean() -> None:
@@ -86,7 +86,7 @@ def test_rewards_are_those_of_a_hand_computation(before, loss, norm, oscillates,
 
 
 def test_steady_progress_is_rewarded_every_five_steps_up_to_a_tenth() -> None:
-    controller = SeedController(SeedOptions(), 0)
+    controller = OriginalController(OriginalOptions(), 0)
     bonus = []
     for i, _ in enumerate(steps(controller, [0.999**n for n in range(17)])):
         if i:
@@ -97,19 +97,19 @@ def test_steady_progress_is_rewarded_every_five_steps_up_to_a_tenth() -> None:
 
 
 def test_rewards_stay_within_one() -> None:
-    controller = SeedController(SeedOptions(), 0)
+    controller = OriginalController(OriginalOptions(), 0)
     for _ in steps(controller, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.001, 1e6, 1e-6, 1e6], norm=50.0):
         assert all(abs(reward) <= 1 for reward in controller.rewards)
 
 
 def test_it_acts_from_the_third_loss_on() -> None:
-    controller = SeedController(SeedOptions(q_epsilon=1.0), 0)
+    controller = OriginalController(OriginalOptions(q_epsilon=1.0), 0)
     made = list(steps(controller, [3.0, 2.0, 1.0]))
     assert made[:2] == [Scales(), Scales()] and controller.table.choices == 1
 
 
 def test_each_choice_is_learned_from_by_the_loss_that_follows_it() -> None:
-    controller = SeedController(SeedOptions(), 0)
+    controller = OriginalController(OriginalOptions(), 0)
     list(steps(controller, [3.0, 3.0, 3.0]))
     ((state, entry),) = controller.table.entries.items()
     (chosen,) = [controller._last]
@@ -125,7 +125,7 @@ def test_each_choice_is_learned_from_by_the_loss_that_follows_it() -> None:
 
 
 def test_the_update_is_the_equation() -> None:
-    table = QTable(SeedOptions(), (2, 3), 0)
+    table = QTable(OriginalOptions(), (2, 3), 0)
     table.learn((0,), (1, 2), 1.0, (1,))
     alpha = 0.1 * (1 + 0.05 * math.tanh(1.0))
     assert table.entries[(0,)].values == [[0.0, pytest.approx(alpha)], [0.0, 0.0, pytest.approx(alpha)]]
@@ -142,7 +142,7 @@ def test_no_step_is_more_than_half_the_way() -> None:
 
 
 def test_the_least_used_state_goes_and_of_these_the_oldest() -> None:
-    table = QTable(SeedOptions(), (2,), 0, capacity=3)
+    table = QTable(OriginalOptions(), (2,), 0, capacity=3)
     for state in [(0,), (0,), (1,), (2,), (2,), (3,)]:
         table.choose(state)
     assert set(table.entries) == {(0,), (2,), (3,)}
@@ -153,7 +153,7 @@ def test_the_least_used_state_goes_and_of_these_the_oldest() -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=80))
 def test_a_table_never_grows_beyond_its_capacity(states: list[int]) -> None:
-    table = QTable(SeedOptions(), (2,), 0, capacity=7)
+    table = QTable(OriginalOptions(), (2,), 0, capacity=7)
     for before, after in zip(states, states[1:], strict=False):
         table.choose((before,))
         table.learn((before,), (1,), 1.0, (after,))
@@ -161,7 +161,7 @@ def test_a_table_never_grows_beyond_its_capacity(states: list[int]) -> None:
 
 
 def test_chance_fades_to_its_floor() -> None:
-    table = QTable(SeedOptions(), (2,), 0)
+    table = QTable(OriginalOptions(), (2,), 0)
     assert table.epsilon == 0.2
     table.choose((0,))
     assert table.epsilon == pytest.approx(0.2 * 0.995)
@@ -170,11 +170,11 @@ def test_chance_fades_to_its_floor() -> None:
 
 
 def test_without_chance_the_best_action_is_taken_and_with_it_every_action() -> None:
-    table = QTable(SeedOptions(**GREEDY), (4,), 0)
+    table = QTable(OriginalOptions(**GREEDY), (4,), 0)
     table.choose((0,))
     table.entries[(0,)].values[0] = [0.0, 0.1, 0.3, 0.2]
     assert {table.choose((0,)) for _ in range(50)} == {(2,)}
-    chance = QTable(SeedOptions(q_epsilon=1.0, q_epsilon_decay=1.0), (4,), 0)
+    chance = QTable(OriginalOptions(q_epsilon=1.0, q_epsilon_decay=1.0), (4,), 0)
     assert {chance.choose((0,)) for _ in range(100)} == {(0,), (1,), (2,), (3,)}
 
 
@@ -196,7 +196,7 @@ def test_factors_reach_the_optimiser_for_one_step_only(name: str) -> None:
     optimizer = optimizers()[name]
     groups = optimizer.param_groups
     kept = [{k: v for k, v in group.items() if k != "params"} for group in groups]
-    before = steer(groups, Scales(1.1, 0.95), seed.LIMITS)
+    before = steer(groups, Scales(1.1, 0.95), original.LIMITS)
     (group,) = groups
     assert group["lr"] == pytest.approx(0.011)
     beta = group["betas"][0] if "betas" in group else group["momentum"]
@@ -213,14 +213,14 @@ def test_groups_keep_their_ratio_and_frozen_ones_stay_frozen() -> None:
     optimizer = torch.optim.AdamW(groups)
     steer(optimizer.param_groups, Scales(1.25), Limits())
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1.25e-2, 1.25e-3, 0.0])
-    steer(optimizer.param_groups, Scales(0.9), seed.LIMITS)
+    steer(optimizer.param_groups, Scales(0.9), original.LIMITS)
     assert optimizer.param_groups[2]["lr"] == 0.0
 
 
 @given(losses, norms, st.floats(1e-12, 10), st.floats(0.01, 0.9999), st.integers(0, 3))
-def test_the_seeds_rates_and_momenta_stay_within_the_clips(values, norm, rate, beta, number) -> None:
+def test_the_originals_rates_and_momenta_stay_within_the_clips(values, norm, rate, beta, number) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], rate, momentum=beta)
-    controller = SeedController(SeedOptions(q_epsilon=0.5), number)
+    controller = OriginalController(OriginalOptions(q_epsilon=0.5), number)
     for value in values:
         before = steer(
             optimizer.param_groups, controller.act(lambda value=value: value, norm, rate, beta), controller.limits
@@ -231,8 +231,8 @@ def test_the_seeds_rates_and_momenta_stay_within_the_clips(values, norm, rate, b
 
 
 @given(losses, st.integers(0, 3))
-def test_the_seeds_rate_never_leaves_a_tenth_around_its_base(values: list[float], number: int) -> None:
-    for scales in steps(SeedController(SeedOptions(q_epsilon=0.5), number), values):
+def test_the_originals_rate_never_leaves_a_tenth_around_its_base(values: list[float], number: int) -> None:
+    for scales in steps(OriginalController(OriginalOptions(q_epsilon=0.5), number), values):
         assert 0.9 <= scales.learning_rate <= 1.1 and 0.95 <= scales.momentum <= 1.02
 
 
@@ -331,7 +331,7 @@ def test_what_is_drawn_at_random_does_not_depend_on_the_losses() -> None:
 # Repeatable
 
 
-VARIANTS: list[ControllerOptions] = [SeedOptions(), MendedOptions(every=3), RandomOptions(every=3)]
+VARIANTS: list[ControllerOptions] = [OriginalOptions(), MendedOptions(every=3), RandomOptions(every=3)]
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=lambda o: o.name)
@@ -389,13 +389,13 @@ OPTIMIZERS = {
     "adamw": ["training.optim=adamw_torch"],
 }
 SETTINGS = {
-    "seed": "qcontroller={name: seed, q_epsilon: 1}",
+    "original": "qcontroller={name: original, q_epsilon: 1}",
     "mended": "qcontroller={name: mended, every: 2}",
     "random": "qcontroller={name: random, every: 2}",
 }
 
 
-@pytest.mark.parametrize(("name", "optim"), [("seed", "sgd"), ("mended", "sgd"), ("seed", "adamw")])
+@pytest.mark.parametrize(("name", "optim"), [("original", "sgd"), ("mended", "sgd"), ("original", "adamw")])
 def test_it_steers_any_optimiser_on_top_of_any_schedule(tiny: Tiny, tmp_path: Path, name: str, optim: str) -> None:
     seen = Rates()
     recipe = tiny("nano-causal", *SHORT, SETTINGS[name], "seed=2", *OPTIMIZERS[optim])
@@ -422,7 +422,7 @@ class StopAt(monitor.Interrupt):
         super().on_step_end(args, state, control, **kwargs)
 
 
-@pytest.mark.parametrize(("name", "optim"), [("seed", "sgd"), ("mended", "adamw")])
+@pytest.mark.parametrize(("name", "optim"), [("original", "sgd"), ("mended", "adamw")])
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, optim: str
 ) -> None:
@@ -487,20 +487,20 @@ def test_there_is_none_unless_asked_for(tiny: Tiny, tmp_path: Path) -> None:
     assert not list(run.path.rglob("qcontroller.json"))
 
 
-@pytest.mark.parametrize("name", ["seed", "mended", "random"])
+@pytest.mark.parametrize("name", ["original", "mended", "random"])
 def test_a_name_alone_is_a_controller_and_reads_back_resolved(name: str, tmp_path: Path) -> None:
     recipe = load_recipe("nano-causal", [f"qcontroller={name}"])
     assert recipe.qcontroller is not None and recipe.qcontroller.name == name
     (tmp_path / "mine.yaml").write_text(recipe.to_yaml())
     again = load_recipe(tmp_path / "mine.yaml")
     assert again == recipe and type(again.qcontroller) is type(recipe.qcontroller)
-    assert "every: 25" in recipe.to_yaml() or name == "seed"
+    assert "every: 25" in recipe.to_yaml() or name == "original"
 
 
-def test_the_seeds_names_have_the_seeds_values() -> None:
-    given = load_recipe("nano-causal", ["qcontroller=seed"]).qcontroller.model_dump()
+def test_the_originals_names_have_the_originals_values() -> None:
+    given = load_recipe("nano-causal", ["qcontroller=original"]).qcontroller.model_dump()
     assert given == {
-        "name": "seed",
+        "name": "original",
         "q_learning_rate": 0.1,
         "q_discount": 0.9,
         "q_epsilon": 0.2,
@@ -512,7 +512,7 @@ def test_the_seeds_names_have_the_seeds_values() -> None:
 def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> None:
     given = ["qcontroller=mended", "qcontroller.every=7", "qcontroller.q_epsilon=0.3"]
     assert load_recipe("nano-causal", given).qcontroller == MendedOptions(every=7, q_epsilon=0.3)
-    assert load_recipe("nano-causal", [*given, "qcontroller=seed"]).qcontroller == SeedOptions()
+    assert load_recipe("nano-causal", [*given, "qcontroller=original"]).qcontroller == OriginalOptions()
     assert load_recipe("nano-causal", [*given, "qcontroller=null"]).qcontroller is None
 
 
@@ -520,13 +520,13 @@ def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> 
     ("override", "message"),
     [
         (
-            "qcontroller=sed",
-            "recipe key qcontroller is 'sed'; name one of: seed, mended, random. Did you mean",
+            "qcontroller=orignal",
+            "recipe key qcontroller is 'orignal'; name one of: original, mended, random. Did you mean",
         ),
-        ("qcontroller=3", "recipe key qcontroller is '3'; name one of: seed, mended, random."),
-        ("qcontroller.every=3", "recipe key qcontroller is {'every': 3}; name one of: seed, mended, random."),
+        ("qcontroller=3", "recipe key qcontroller is '3'; name one of: original, mended, random."),
+        ("qcontroller.every=3", "recipe key qcontroller is {'every': 3}; name one of: original, mended, random."),
         (
-            "qcontroller={name: seed, every: 3}",
+            "qcontroller={name: original, every: 3}",
             "unknown recipe key qcontroller.every. It is an option of qcontroller mended, random.",
         ),
         (
@@ -535,12 +535,12 @@ def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> 
         ),
         ("qcontroller={name: mended, every: 0}", "recipe key qcontroller.every is 0"),
         (
-            "qcontroller={name: seed, q_discount: 1}",
+            "qcontroller={name: original, q_discount: 1}",
             "recipe key qcontroller.q_discount is 1: Input should be less than 1",
         ),
-        ("qcontroller={name: seed, q_learning_rate: .nan}", "recipe key qcontroller.q_learning_rate is nan"),
+        ("qcontroller={name: original, q_learning_rate: .nan}", "recipe key qcontroller.q_learning_rate is nan"),
         (
-            "qcontroller={name: seed, q_epsilon: 0.01}",
+            "qcontroller={name: original, q_epsilon: 0.01}",
             "recipe key qcontroller.q_min_epsilon is 0.05: Value error, it is above q_epsilon 0.01; lower it",
         ),
     ],
@@ -555,3 +555,11 @@ def test_the_name_comes_with_the_one_of_the_base(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("base: nano-causal\nqcontroller: mended\n")
     (tmp_path / "mine.yaml").write_text("base: base.yaml\nqcontroller: {every: 9}\n")
     assert load_recipe(tmp_path / "mine.yaml").qcontroller == MendedOptions(every=9)
+
+
+def test_the_old_name_of_the_original_is_read_and_warns(tmp_path: Path) -> None:
+    for old in ("seed", "{name: seed, q_epsilon: 0.5}"):
+        with pytest.warns(DeprecationWarning, match="qcontroller: seed is now called qcontroller: original"):
+            recipe = load_recipe("nano-causal", [f"qcontroller={old}"])
+        assert isinstance(recipe.qcontroller, OriginalOptions) and "seed: 0" in recipe.to_yaml()
+        assert "name: original" in recipe.to_yaml()

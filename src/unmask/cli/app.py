@@ -12,6 +12,9 @@ import os
 import signal
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import FrameType
 from typing import Annotated, Any
@@ -26,7 +29,7 @@ from unmask.cli.console import note
 from unmask.cli.elsewhere import verb_hint
 from unmask.cli.failures import explain
 from unmask.cli.streams import leave_terminal, mend_streams
-from unmask.errors import Error
+from unmask.errors import Error, Renamed
 from unmask.own_code import allowing
 from unmask.threads import settle
 
@@ -133,6 +136,23 @@ def build_app() -> typer.Typer:
     return app
 
 
+@contextmanager
+def _old_names_told() -> Iterator[None]:
+    """Say once, in one line, that an old name was used."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=Renamed)
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Renamed):
+                note(f"warning: {message}")
+            else:
+                others(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
 @cache
 def _command() -> Any:
     return typer.main.get_command(build_app())
@@ -143,7 +163,8 @@ def run(args: list[str]) -> int:
     command = _command()  # of a process that runs many, made once
     try:
         # Outside standalone mode the value is the verb's own or, after typer.Exit or Ctrl-C, the exit status.
-        status = command.main(args or ["--help"], prog_name="unmask", standalone_mode=False)
+        with _old_names_told():
+            status = command.main(args or ["--help"], prog_name="unmask", standalone_mode=False)
         sys.stdout.flush()
     except Terminated:
         status = 143

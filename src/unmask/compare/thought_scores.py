@@ -3,7 +3,7 @@
 Bits per byte, perplexity a token, and bits per byte of later passages with the thoughts of the passages before, without
 them, and with others; BLEU and ROUGE-L of infilled spans; semantic coherence of the texts.
 
-The seed holds its own beside GPT-2 small. A row of it would need a causal model of the Hub scored in bits per byte,
+The original holds its own beside GPT-2 small. A row of it would need a causal model of the Hub scored in bits per byte,
 which nothing here does: it is left out.
 """
 

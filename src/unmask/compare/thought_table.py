@@ -1,4 +1,4 @@
-"""The seed's section "Evaluation Metrics" as one table: every measure of a run with thoughts beside its controls.
+"""The original's section "Evaluation Metrics" as one table: every measure of a run with thoughts beside its controls.
 
 Here are the table and its first half: compression, alignment and diversity of the thoughts of held-out passages, and
 the stability of thoughts while texts are written. The second half is in ``thought_scores``. What cannot be measured is
@@ -27,7 +27,7 @@ class Measure:
     """A row of the table.
 
     Attributes:
-        group: Heading of the seed's section.
+        group: Heading of the original's section.
         name: What is measured.
         value: The number; ``None``: not measured, or not defined.
         interval: 95 % over documents or texts.

@@ -1,4 +1,4 @@
-"""Sparse distribution diffusion as its seed has it (003, forward process "B"), with its repairs as switches.
+"""Sparse Distribution Diffusion as its original has it (forward process "B"), with its repairs as switches.
 
 Every position holds K candidates, the true token among them. Noise n(t) = 1 - cos(pi t / 2) flattens their
 probabilities towards 1/V and shakes their embeddings; the tokens themselves are never exchanged:
@@ -147,8 +147,8 @@ class Flatten:
         """Return an upper bound on the nats of each row from ``draws`` network calls.
 
         It bounds -log p of the generator that decides one position at a time in random order, shown all decided tokens
-        as training shows its text and random candidates of mass 1/V elsewhere. With the seed's options no such state
-        occurs in training, which shows the answer everywhere; the bound says what that is worth.
+        as training shows its text and random candidates of mass 1/V elsewhere. With the original's options no such
+        state occurs in training, which shows the answer everywhere; the bound says what that is worth.
         """
         segments, valid = visible_segments(batch, self.options.isolate_documents)
         calls = iter(range(draws))

@@ -4,8 +4,7 @@
 
 ``r`` is any schedule that rises from 0 to 1 (Ho et al. 2020, arXiv 2006.11239, in the variance-preserving form of
 Kingma et al. 2021, arXiv 2107.00630). A salient cell is noised later: tau_c = tau ** (1 + saliency * rank_c), rank in
-[0, 1] by the cell's squared norm. Every cell is pure noise at tau = 1, and its own v is told to the network. (The seed
-multiplied eps by 1 - importance: important cells then never became pure noise, and nobody knew how noisy they were.)
+[0, 1] by the cell's squared norm. Every cell is pure noise at tau = 1, and its own v is told to the network.
 
 Letters: B batch, C cells, E channels.
 """

@@ -156,7 +156,7 @@ class SparseOptions(MaskedOptions):
     candidates: int = Field(4, ge=0)
     """Candidates of an open position (K); 0 is masked diffusion."""
     candidates_from: int | None = Field(None, ge=1)
-    """K at the start of masked training; it doubles in even shares of it up to ``candidates`` (the seed's 1-2-4-8)."""
+    """K at the start of masked training; it doubles in even shares of it up to ``candidates`` (originally 1-2-4-8)."""
     candidate_rate: float = Field(0.5, ge=0, le=1)
     """Probability that a training example gets candidates."""
     candidate_ramp: float = Field(0.1, ge=0, le=1)
@@ -190,7 +190,7 @@ class SparseOptions(MaskedOptions):
 
 
 class FlattenOptions(ProcessOptions):
-    """Options of the seed's process. The defaults are the seed's; each other value is one repair."""
+    """Options of the original's process. The defaults are the original's; each other value is one repair."""
 
     name: ClassVar[str] = "sparse_flatten"
     visibility: ClassVar[Visibility] = "bidirectional"
@@ -205,7 +205,7 @@ class FlattenOptions(ProcessOptions):
     """Candidates of a position (K)."""
     positions: Literal["flattened", "lost", "real"] = "flattened"
     """What the network is told of places: the number in the flattened sequence of all slots, so that the slot that
-    holds the truth shows; ``lost``: nothing, as in the run behind the seed's table; ``real``: the repair."""
+    holds the truth shows; ``lost``: nothing, as in the run behind the original's table; ``real``: the repair."""
     jitter: float = Field(0.1, ge=0)
     """Noise on embeddings at n = 1, in units of their root mean square."""
     replaced: bool = False
@@ -214,7 +214,7 @@ class FlattenOptions(ProcessOptions):
     """Positions that the loss counts. ``replaced``, the repair, needs ``replaced: true``."""
 
     def network(self) -> dict[str, Any]:
-        """Return the seed's network: all slots in every attention, told the time, no shift of the output."""
+        """Return the original's network: all slots in every attention, told the time, no shift of the output."""
         return {
             "candidates": self.candidates,
             "candidate_input": "full",

@@ -32,7 +32,7 @@ def cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
 
 
 def raised_cosine(t: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """r(t) = (1 - cos(pi t)) / 2, flat at both ends (seed 002): nearly clean and wholly hidden texts are common.
+    """r(t) = (1 - cos(pi t)) / 2, flat at both ends (as in Aria): nearly clean and wholly hidden texts are common.
 
     All n tokens of a text are hidden with probability near sqrt(1 / (pi n)), where under r(t) = t it is 1 / (n + 1).
     """

@@ -2,8 +2,7 @@
 
 A fully noised position is ``{[MASK]: 1}``. A partly known one holds the K most probable tokens of the model's own
 previous answer with their true softmax values; the rest of the mass stays with the mask. So candidates are hints that
-can be wrong, in training as in sampling, and never a noisy truth: the original (seed 003) put the truth into slot 0 of
-every training state and fed posteriors back as if they were such states, and so could only repeat itself.
+can be wrong, in training as in sampling, and never a noisy truth (as in the original: docs/origins.md).
 
     x_t         masked state, hidden where u_p < r(t)
     x_t'        a *noisier* state of the same trajectory, hidden where u_p < r(t'), t' = min(1, t + 1/N)

@@ -16,7 +16,7 @@ from unmask.errors import Error
 
 
 class ThoughtWeights(BaseModel):
-    """Weights of the losses beside the text's, which is 1 (seed 001: .5, .1, .1; its .5 costs the text, see docs)."""
+    """Weights of the losses beside the text's, which is 1 (originally .5, .1, .1; .5 costs the text, see docs)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

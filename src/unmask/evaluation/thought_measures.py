@@ -10,7 +10,7 @@ No number speaks alone: thoughts of low rank compress perfectly. So compression 
 same size and other documents' reductions, diversity beside Gaussian thoughts of the same number. Stability and
 alignment have files of their own (``thought_stability``, ``thought_alignment``).
 
-The seed's other figures (correlation of neighbouring cells, "temporal" stability along space, integrity, pattern
+The original's other figures (correlation of neighbouring cells, "temporal" stability along space, integrity, pattern
 strength) describe a tensor and promise nothing: smoothed noise has them all. They are left out.
 
 Letters: N passages, F numbers of a thought, G of a reduced one.

@@ -2,8 +2,8 @@
 
     stability = mean over consecutive answers of cos(belief, next belief), within one text
 
-The seed wants it above 0.8. A network that believes the same of every text has 1, so another text's belief at the same
-step stands beside it: what is stable *and* the text's own lies between the two.
+The original wants it above 0.8. A network that believes the same of every text has 1, so another text's belief at the
+same step stands beside it: what is stable *and* the text's own lies between the two.
 
 Letters: A answers of a text, F numbers of a thought.
 """
@@ -22,7 +22,7 @@ from unmask.evaluation.thought_measures import unit
 
 Span = tuple[float, float]
 STABLE = 0.8
-"""The seed's target."""
+"""The original's target."""
 
 
 @dataclass(frozen=True)

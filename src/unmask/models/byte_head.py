@@ -2,7 +2,7 @@
 
     ln p(b) = ln p(b >> 4) + ln p(b & 15 | b >> 4)
 
-As in seed 004 (16 classes of 16). What is no byte has a class of its own, of which it is the low part. Neither this
+As in Bytropix (16 classes of 16). What is no byte has a class of its own, of which it is the low part. Neither this
 head nor the flat softmax contains the other: it has one more normalisation a class, D more numbers a class.
 
 Letters: n asked positions, D width, V vocabulary, C classes.

@@ -6,8 +6,7 @@ A polynomial rolling hash (Karp & Rabin 1987): h_n follows from h_{n-1} by one s
 it sees no future byte. Two different n-grams agree modulo p for at most n - 1 of the p - 1 multipliers g (a polynomial
 of degree n - 1 has no more zeros), so that what collides is decided by the size of the table. ``mix`` (shift, multiply,
 shift: one to one but for one value) breaks the lattice that few letters would leave in h mod R. Byte latent
-transformers add such embeddings for n = 3..8 (Pagnoni et al. 2024, arXiv 2412.09871). Seed 004 hashed by sum_i b_i q_i
-with small primes q_i, two of them equal: bytes could trade places, and 3-grams had fewer than 27,000 values in all.
+transformers add such embeddings for n = 3..8 (Pagnoni et al. 2024, arXiv 2412.09871).
 
 Letters: B batch, T places, N orders, R rows of a table.
 """
@@ -37,7 +36,7 @@ def byte_ngrams(
 
     Args:
         symbols: Bytes or token ids, 0 <= symbol < p - 1.
-        orders: Lengths of the n-grams, each from 1 to 16; the seed used 3 and 4, BLT 3 to 8.
+        orders: Lengths of the n-grams, each from 1 to 16; Bytropix used 3 and 4, BLT 3 to 8.
         rows: Rows of each order's table (R), at most p.
         segments: Document piece of each place; a symbol of another piece counts as none. ``None``: one piece a row.
 

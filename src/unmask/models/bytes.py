@@ -1,11 +1,10 @@
-"""The byte network: bytes, patches of them, what patches pass, and back to bytes (seed 004, mended).
+"""The byte network: bytes, patches of them, what patches pass, and back to bytes (Bytropix, mended: docs/origins.md).
 
     bytes -> encoder (within patches) -> pooled patches -> WuBu levels | transformer | nothing -> memory
     logits for byte t + 1 = head(decoder(encoder's byte t; memory of the patches finished by then))
 
-The seed read memory of the whole text, the bytes to be predicted included, and learned to predict byte t + 2; it coded
-patch after patch in a loop, and patches did not see each other. Here a byte is predicted from finished patches and from
-the bytes before it, all patches pass at once, and where patches end is known before the next byte is.
+A byte is predicted from finished patches and from the bytes before it, all patches pass at once, and where patches end
+is known before the next byte is.
 
 The cuts come from ``patcher``: made from the configuration, or, for ``babylon``, fitted and then stored with the
 weights.

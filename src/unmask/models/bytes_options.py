@@ -1,6 +1,6 @@
 """What a recipe may say of the byte network: patches, local layers, what stands between, the head.
 
-The seed's own names (seed 004) are those of its lists where it has one: ``n_gram_sizes``, ``num_encoder_layers``;
+Bytropix's own names are those of its lists where it has one: ``n_gram_sizes``, ``num_encoder_layers``;
 ``local_hidden_size`` and ``num_decoder_layers`` are aliases of ``hidden_size`` and ``num_hidden_layers``. The options
 of the nested levels stand in ``wubu``, see :class:`unmask.models.wubu_config.WubuOptions`.
 """

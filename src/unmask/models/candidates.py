@@ -7,7 +7,7 @@
   where the rest (the mask's own share) has value 0. With q = 0 and s = 1 this is the mass-weighted mean embedding of
   soft masking (arXiv 2510.17206). One vector a position: the network costs what it did.
 * ``full``: each position is K + 1 slots (the token in view and K candidates) that all attend to all slots, keys biased
-  by s_l log m (the attention of seed 003); a learned query reads the slots out. (K+1)^2 times the attention.
+  by s_l log m (the original's attention); a learned query reads the slots out. (K+1)^2 times the attention.
 
 Both are symmetric in the candidates. A state without candidates gives the network without them, bit for bit in
 ``pooled``.

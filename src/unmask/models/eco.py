@@ -1,6 +1,6 @@
 """A bidirectional network without attention between tokens: local convolution, and memory slots for what is far.
 
-Each block, with norm = RMSNorm throughout (seed 002, section 6, with its flaws mended):
+Each block, with norm = RMSNorm throughout (Aria's EcoHybrid, with its flaws mended):
 
     x   += Linear(SiLU(DepthwiseConv(norm x)))          what is near, k taps
     x   += WindowAttention(norm x)                      in every ``window_every``-th block only

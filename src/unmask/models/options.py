@@ -124,7 +124,7 @@ class TransformerOptions(NetworkOptions):
         num_key_value_heads: Key and value heads (grouped-query attention); default as many as query heads.
         candidate_places: Where the network believes positions and candidates to be: ``real``: at their position;
             ``flattened``: at position * slots + slot, so that the slot's number shows; ``lost``: the first position at
-            0, all others at 1. The last two are defects of the original (seed 003), kept for process
+            0, all others at 1. The last two are defects of the original, kept for process
             ``sparse_flatten`` to measure.
         **shared: The keys of :class:`NetworkOptions`.
     """

@@ -6,7 +6,7 @@ r"""Rotations of D dimensions that are learned: SO(D) by Cayley's map, unit quat
 
 One LU factorisation, and a solve more for its gradient. The map reaches every rotation without an eigenvalue
 -1, so not one by exactly half a turn, which an open and dense set of rotations is near; A = tan(theta / 2) in a plane
-that turns by theta. The matrix exponential, as in seed 004, reaches all of them at a multiple of the cost of the
+that turns by theta. The matrix exponential, as in Bytropix, reaches all of them at a multiple of the cost of the
 gradient (the table in docs/wubu.md); a product of D Householder reflections reaches all, one after the other. R is made
 once a pass, not once a vector.
 

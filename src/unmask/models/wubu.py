@@ -1,4 +1,4 @@
-r"""The WuBu stack: nested hyperbolic levels that patch vectors pass one after the other (seed 004, mended).
+r"""The WuBu stack: nested hyperbolic levels that patch vectors pass one after the other (Bytropix, mended).
 
     v^1   = W patch
     level i (wubu_level):  v^i, k^i -> u^i, D^i, a^i
@@ -7,7 +7,7 @@ r"""The WuBu stack: nested hyperbolic levels that patch vectors pass one after t
     out   = W [ u^1 ; D^1 ; ... ; u^L ; D^L ]                         ``concat_tangent``
 
 The boundary points b_j and the descriptor l are those of level i, as tangent vectors. The sum over boundary points is
-weighted by nearness a_pj: weighted alike, as in the seed, mean_j(v - b_j) is v - mean(b), so that all b_j are one
+weighted by nearness a_pj: weighted alike, as in Bytropix, mean_j(v - b_j) is v - mean(b), so that all b_j are one
 point. ``sum`` is J times the mean. The distances of *every* level reach the output, so that the last level's boundary
 points, descriptor and spread have a consumer too.
 

@@ -1,7 +1,7 @@
-"""The options of the WuBu stack, under the names that seed 004 gave them, and a few of ours.
+"""The options of the WuBu stack, under the names that Bytropix gave them, and a few of ours.
 
 A list has one value a level, or one a transition between levels (one fewer). What is not given follows from
-``num_levels``: widths halve from 128 on, and all else is the seed's default for each level.
+``num_levels``: widths halve from 128 on, and all else is Bytropix's default for each level.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class WubuOptions(BaseModel):
     aggregation_method: Literal["concat_tangent"] = "concat_tangent"
     dropout: float = Field(0.1, ge=0, lt=1)
     combiner_hidden_dim: int = Field(64, ge=4)
-    """Hidden width of the map that combines what comes into a level; 64 in the seed's code."""
+    """Hidden width of the map that combines what comes into a level; 64 in Bytropix's code."""
     boundary_attention: bool = True
-    """Relative vectors are weighted by nearness; off: alike, as in the seed."""
+    """Relative vectors are weighted by nearness; off: alike, as in Bytropix."""
     patch_attention: bool = True
-    """Patches of a text mix by gyro-midpoints in each level; off: each patch is alone, as in the seed."""
+    """Patches of a text mix by gyro-midpoints in each level; off: each patch is alone, as in Bytropix."""
     euclidean: bool = False
     """The twin: c is 0 and stays 0, all else is the same."""
 

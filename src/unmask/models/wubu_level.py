@@ -10,8 +10,7 @@ in the ball, where the curvature c is felt. With s the scale, sigma the spread, 
     D_pj  = d(y_p, b_j) / sigma,   a_pj = softmax_j(-D_pj)   distances to boundary points b_j, and which of them is near
     v'_p  = log_0(y_p) / s
 
-Attention by distance and hyperbolic means are Gulcehre et al. 2018 (arXiv 1805.09786). Seed 004 had nothing between
-exp_0 and log_0, which is the identity, and read c and s as plain numbers, without gradient. Tangent vectors are bent to
+Attention by distance and hyperbolic means are Gulcehre et al. 2018 (arXiv 1805.09786). Tangent vectors are bent to
 sqrt(c) |v| < REACH (the shift: < 1), so that float32 resolves all points. c, s and sigma are softplus(u) + minimum, and
 u begins at the inverse, so that they begin at their stated values.
 
@@ -75,7 +74,7 @@ class Positive(nn.Module):
 
 
 def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Module:
-    """Linear, LayerNorm, GELU, dropout, Linear: the map that the seed uses everywhere."""
+    """Linear, LayerNorm, GELU, dropout, Linear: the map that Bytropix uses everywhere."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
     )

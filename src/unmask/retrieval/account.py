@@ -1,9 +1,8 @@
 """What an index costs, in the three places where it does: memory, each query, the disk.
 
-Seed 000 counts ~1 MB for 256 shelves beside 3 GB of vectors and calls it compression of 3000:1. The ratio is that of
-the *core* to the vectors, and the core answers no query alone: it says where to look. So the report has (a) what stays
-in memory, (b) what a query reads besides, (c) what must lie somewhere all the same, and the ratio of (a) to the vectors
-both as float32 and as they are kept.
+The ratio of the *core* to the vectors is no compression (docs/origins.md): the core answers no query alone, it says
+where to look. So the report has (a) what stays in memory, (b) what a query reads besides, (c) what must lie somewhere
+all the same, and the ratio of (a) to the vectors both as float32 and as they are kept.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     m = mean of the token vectors of a text        vector = m / |m|        prominence = |m|
 
-Prominence is seed 000's number of a text's weight. The seed takes the norm of a hidden state *before* a norm layer; the
-length of the mean costs nothing with any embedder and says how far the tokens of a text point the same way (short or
+Prominence is ROOTS's number of a text's weight (docs/origins.md): there the norm of a hidden state, here the length of
+the mean, which costs nothing with any embedder and says how far the tokens of a text point the same way (short or
 repetitive texts have long means, long mixed ones short means). docs/roots.md measures what it is worth.
 
 Letters: N texts, D width.

@@ -7,10 +7,8 @@ t_ij is the angle between neighbours i, j on the unit sphere, in radians, w_ij t
 force does not depend on the radius: it pulls along the great circle with w 2t/sigma^2 exp(-t^2/sigma^2). Angles begin
 at the leading eigenvectors of the neighbours' graph; no point moves more than ``stride`` radians a step.
 
-Seed 000's SphereEBM had the distance between points in space, at radii of 32 and more and sigma about 1, so the lateral
-force was 0 and angles stayed as chance had drawn them. Its text wants the uncertain outside, but prominence x (1 + H)
-ranked them inside; here prominence is divided by 1 + H. There is no repulsion in E: steps sharpen groups and in the end
-collapse them, so a few are enough.
+Prominence is divided by 1 + H, so that the uncertain are outside. There is no repulsion in E: steps sharpen groups and
+in the end collapse them, so a few are enough.
 
 Letters: N points, D dimensions, E pairs of neighbours.
 """
@@ -79,7 +77,7 @@ def radii(
         entropy: H of each in nats, at least 0; more is further outside. Default: it plays no part.
         inner: Least radius.
         outer: Largest radius.
-        power: 1/2 as in the seed; 1 spaces radii evenly, 1/3 fills the ball evenly.
+        power: 1/2 as in the original; 1 spaces radii evenly, 1/3 fills the ball evenly.
 
     Raises:
         Error: the radii do not rise from inside, or the power is not positive.

@@ -7,7 +7,7 @@ bounds follow. A pattern that has byte b more than most_kb times is in no text o
 substitution of one byte) raises at most one n_b by 1 and lowers at most one by 1, so a text of the shelf is at least
 max(sum_b max(0, q_b - most_kb), sum_b max(0, least_kb - q_b)) edits away from a text with counts q.
 
-The unigram histogram is what seed 000 keeps for each partition.
+The unigram histogram is what the original ROOTS keeps for each partition.
 
 Letters: N texts, K shelves.
 """

@@ -1,4 +1,4 @@
-"""The sampler of seed 003: every position carries K candidates from noise to text, and nothing is decided on the way.
+"""The sampler of ``sparse_flatten``: positions carry K candidates from noise to text, and none is decided on the way.
 
 Step i of N shows the network all open positions with their candidates at t = 1 - i/N, and makes its answer the next
 state: the K most probable tokens of the softmax at the given temperature, with their values. The start is K random

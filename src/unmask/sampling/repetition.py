@@ -3,7 +3,7 @@
     z_x <- z_x / theta if z_x > 0 else z_x theta       for every token x that stands in the text, given or written
 
 z are the logits; theta = 1 changes nothing. Of bytes nearly all stand in a text soon, so that little is left to choose:
-seed 004 used 1.1 to 1.15.
+Bytropix used 1.1 to 1.15.
 
 Letters: B rows, T positions, n asked positions, V vocabulary.
 """

@@ -49,8 +49,8 @@ class Settings:
         remask_stop: Time at which it ends.
         remask_hold: Share of positions that stays decided between the two times, so that all these steps only write
             again; ``None``: the text goes on being written.
-        renoise: What the ``flatten`` sampler does between steps: feed the network's own answer back, as seed 003 does
-            (``None``), or draw a text and noise it again as training did: its tokens stay among the candidates
+        renoise: What the ``flatten`` sampler does between steps: feed the network's own answer back, as the original
+            does (``None``), or draw a text and noise it again as training did: its tokens stay among the candidates
             (``kept``), or are replaced by random ones with probability n(t) (``replaced``).
         candidates: Weighted candidates that an open position carries to the next step, where the model takes them;
             ``None``: as many as it was trained with.

@@ -1,7 +1,7 @@
 """Recipes: one YAML file says what to train, on what, how, and how its run samples by default.
 
-A recipe may build on another (``base: name``); ``-o section.key=value`` overrides single keys; the seeds' own names
-(``d_model``, ``batch_size``) are aliases. Unknown keys are refused with the nearest right one.
+A recipe may build on another (``base: name``); ``-o section.key=value`` overrides single keys; names of the systems
+of docs/origins.md (``d_model``, ``batch_size``) are aliases. Unknown keys are refused with the nearest right one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pydantic import (
 from unmask.data.yaml_text import load_yaml
 from unmask.diffusion.registry import PROCESSES
 from unmask.diffusion.thought_options import ThoughtOptions
-from unmask.errors import Error, nearest
+from unmask.errors import Error, nearest, warn_renamed
 from unmask.lines import counted, line
 from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.request import Settings
 from unmask.training.combination import check_combination, check_sampler
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, places_of
-from unmask.training.qcontroller.options import VARIANTS, ControllerOptions
+from unmask.training.qcontroller.options import RENAMED, VARIANTS, ControllerOptions
 from unmask.training.sections import (
     ALIASES,
     SECTIONS,
@@ -84,6 +84,9 @@ class Recipe(Section):
         if given is None or isinstance(given, ControllerOptions):
             return given
         name = given.get("name") if isinstance(given, Mapping) else given
+        if isinstance(name, str) and name in RENAMED:
+            warn_renamed(f"qcontroller: {name}", f"qcontroller: {RENAMED[name]}")
+            name, given = RENAMED[name], {**(given if isinstance(given, Mapping) else {}), "name": RENAMED[name]}
         options = VARIANTS.get(name) if isinstance(name, str) else None
         if options is None or not isinstance(given, Mapping):
             hint = nearest(name, VARIANTS) if isinstance(name, str) else ""
@@ -283,7 +286,7 @@ def _resolve_aliases(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_amp(training: dict[str, Any]) -> dict[str, Any]:
-    """Return a training section with ``no_amp``, a seed's own name, as our ``precision``."""
+    """Return a training section with ``no_amp``, an original's own name, as our ``precision``."""
     out = {key: value for key, value in training.items() if key != "no_amp"}
     asked, precision = training["no_amp"], out.get("precision", "fp32")
     if not isinstance(asked, bool):

@@ -48,7 +48,7 @@ ALIASES: dict[str, dict[str, str]] = {
         "num_train_epochs": "epochs",
     },
 }
-"""Names that the seeds use for keys of ours; ``--dry-run`` shows them resolved."""
+"""Names that the systems of docs/origins.md use for keys of ours; ``--dry-run`` shows them resolved."""
 
 
 class Section(BaseModel):

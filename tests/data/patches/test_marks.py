@@ -1,4 +1,4 @@
-"""Patches end after marks: the seed's cuts but for those that would tell what the next byte is."""
+"""Patches end after marks: Bytropix's cuts but for those that would tell what the next byte is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cut(name: str, text: str, **options: int) -> list[str]:
 
 
 def seed_cuts(text: str) -> set[int]:
-    """Seed 004's rule: runs of other characters, and each mark alone; the character numbers where a patch begins."""
+    """Bytropix's rule: runs of other characters, and each mark alone; the character numbers where a patch begins."""
     parts, place, cuts = [part for part in MARK.split(text) if part], 0, set()
     for part in parts:
         cuts.add(place)

@@ -56,7 +56,7 @@ def test_seed_000s_sign_a_ferromagnet_groups_the_similar_and_only_its_opposite_i
     def value(weights, state):
         return float(cut(max_cut(graph, weights), state[None]))
 
-    # The seed: J = cosine. Its lowest energy is the smallest cut of the cosines, which is none at all.
+    # The original: J = cosine. Its lowest energy is the smallest cut of the cosines, which is none at all.
     assert best(cosine).unique().numel() == 1 and value(cosine, best(cosine)) == pytest.approx(0, abs=1e-5)
     # J = -dissimilarity is the largest cut of the dissimilarities and parts the groups.
     dissimilarity = 1 - cosine

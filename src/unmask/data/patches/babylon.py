@@ -7,7 +7,7 @@
 Where the entropies are those of characters (``ByteEntropy.unit``), t - 1 is the character before.
 
 After Pagnoni et al. 2024, "Byte Latent Transformer: Patches Scale Better Than Tokens" (arXiv 2412.09871), whose
-entropies come from a network and whose rule ``jump`` is called approximately monotonic. Seed 004 gave these patches
+entropies come from a network and whose rule ``jump`` is called approximately monotonic. Bytropix gave these patches
 their name and computed entropies of whole patches, which it never used; its actual rule is ``delimiter``.
 
 **Reset.** A model with a long memory grows sure of whatever repeats, and its entropies drift below a fixed theta.

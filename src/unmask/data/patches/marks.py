@@ -1,13 +1,13 @@
 """Patches that end after a mark: whitespace, or whitespace and punctuation.
 
 ``whitespace`` (after SpaceByte, Slagle 2024, arXiv 2404.14408): a patch ends after the first whitespace byte of a run;
-the rest of the run leads the next word. ``delimiter`` is the mode of seed 004 ("Babylon Index"): there every maximal
+the rest of the run leads the next word. ``delimiter`` is the mode of Bytropix ("Babylon Index"): there every maximal
 run of other characters is a patch, and each single whitespace or punctuation character one of its own.
 
 Whether byte t is a mark is not known before byte t is read, so that a patch that begins *at* a mark tells the decoder
-of that byte what it has to predict. Here a patch begins *after* a mark: the seed's cut before a mark that follows
-another character is missing, all its other cuts are here. The seed replaced bytes that are not UTF-8; here nothing is
-replaced. Marks are those of ASCII, as is the seed's punctuation; other scripts' spaces and stops do not cut.
+of that byte what it has to predict. Here a patch begins *after* a mark: Bytropix's cut before a mark that follows
+another character is missing, all its other cuts are here. Bytropix replaced bytes that are not UTF-8; here nothing is
+replaced. Marks are those of ASCII, as is Bytropix's punctuation; other scripts' spaces and stops do not cut.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Whitespace(_Marks):
 
 @PATCHERS.add("delimiter")
 class Delimiter(_Marks):
-    """The cuts of seed 004 that can be known in time: a patch ends after every whitespace or punctuation byte."""
+    """The cuts of Bytropix that can be known in time: a patch ends after every whitespace or punctuation byte."""
 
     name: ClassVar[str] = "delimiter"
     marks = _table(string.whitespace + string.punctuation)

@@ -8,5 +8,5 @@ The signs, here and nowhere else:
     Potts  E(s) = -sum_i b_i(s_i) - sum_(i,j) J_ij [s_i = s_j]
 
 So J > 0 (ferromagnetic) makes neighbours *alike*: with J = similarity low energy groups the similar, a minimum cut. The
-largest cut of weights w has J = -w. Seed 000 called the first by the name of the second.
+largest cut of weights w has J = -w. The original ROOTS called the first by the name of the second.
 """

@@ -4,7 +4,7 @@
 
 so the largest cut is the lowest energy of J = -w, and cut = (W - E) / 2. J = +w finds the *smallest* cut. To part the
 dissimilar, w is a dissimilarity, such as 1 - cosine or minus the centred cosine; J = similarity keeps the similar
-together and, without a field or a balance, puts all on one side (seed 000 called that a maximum cut).
+together and, without a field or a balance, puts all on one side (the original ROOTS called that a maximum cut).
 
 Letters: B states, N nodes, E pairs.
 """

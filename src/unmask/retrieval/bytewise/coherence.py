@@ -5,8 +5,8 @@
     push = mean over pairs of two documents of max(0, m - |z_i - z_j|)^2
     loss = pull + repulsion * push                               repulsion: 3
 
-d is the distance in the tree. Seed 000 has ``pull`` alone, which is least, 0, where all codes are equal: its optimum
-knows nothing of the text. ``push`` (a margin: Hadsell, Chopra & LeCun 2006) makes a constant cost m^2.
+d is the distance in the tree. ``pull`` alone is least, 0, where all codes are equal: an optimum that knows nothing of
+the text. ``push`` (a margin: Hadsell, Chopra & LeCun 2006) makes a constant cost m^2.
 
 As the energy of a text, ``incoherence`` is the pull between its own sentences: low where they belong together.
 
@@ -80,7 +80,7 @@ def coherence_loss(
         codes: Of sentences.
         distance: d, from :func:`~unmask.retrieval.bytewise.tree.tree_distance`.
         margin: m.
-        repulsion: Weight of the push; 0 is the loss of seed 000.
+        repulsion: Weight of the push; 0 is the original's loss.
     """
     squared = (codes[:, None] - codes).square().sum(-1)
     near, far = (distance > 0) & (distance < 1), distance == 1

@@ -7,7 +7,7 @@
     incoherence   how far apart the codes of neighbours in the tree of the text are
 
 The first two are nats a byte, so that long texts are not punished; with w_f = 1 their sum is that of the residual
-energy. The third is a squared length of codes. Seed 000 left all of this as a sketch (``ByteAwareEBM``).
+energy. The third is a squared length of codes. The original ROOTS left all of this as a sketch (``ByteAwareEBM``).
 
 Letters: S texts, T bytes of a text.
 """

@@ -8,8 +8,7 @@
               and fit in what is left
     merge     what any cone opens comes first, by energy -<q, mu_k>; the rest after it, by the same energy
 
-Of seed 000's navigator the idea is here, its defects are not: cones were centred at (pi/2, 0), angles were random,
-"dominated" compared shelves' numbers and the budget was never held to. ``navigate`` takes the facets of a query (its
+The idea is that of ROOTS's navigator, mended (docs/origins.md). ``navigate`` takes the facets of a query (its
 sentences, say) as vectors of their own, with a strength of each.
 
 Letters: Q queries, K shelves, D dimensions, F facets.

@@ -2,10 +2,9 @@
 
     E(q, k) = |W q - c_k|^2 / tau_k - ln prior_k,     p(k | q) = softmax_k(-E),     score = ln p
 
-The loss is the cross-entropy to the shares of a query's true nearest on each shelf. W, c, tau and the prior all learn
-(in the PatchClassifierEBM of seed 000 only c did); they begin as the identity, the means, one temperature and the
-sizes, which is nearly the centroid router. What it learned from part of the lessons is kept from the epoch that is best
-on the others.
+The loss is the cross-entropy to the shares of a query's true nearest on each shelf. W, c, tau and the prior all learn;
+they begin as the identity, the means, one temperature and the sizes, which is nearly the centroid router. What it
+learned from part of the lessons is kept from the epoch that is best on the others.
 
 Letters: Q queries, K shelves, D dimensions, B batch.
 """

@@ -12,8 +12,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from unmask.training.gradients import GradientMonitor
 from unmask.training.qcontroller.mended import MendedController
-from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, RandomOptions, SeedOptions
-from unmask.training.qcontroller.seed import SeedController
+from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, OriginalOptions, RandomOptions
+from unmask.training.qcontroller.original import OriginalController
 from unmask.training.qcontroller.steering import Controller, momentum, release, steer
 
 FILE = "qcontroller.json"
@@ -21,8 +21,8 @@ FILE = "qcontroller.json"
 
 def make_controller(options: ControllerOptions, seed: int) -> Controller:
     """Return the controller that a recipe asks for."""
-    if isinstance(options, SeedOptions):
-        return SeedController(options, seed)
+    if isinstance(options, OriginalOptions):
+        return OriginalController(options, seed)
     if isinstance(options, RandomOptions):
         options = MendedOptions(every=options.every, probe=options.probe, q_epsilon=1.0, q_min_epsilon=1.0)
     assert isinstance(options, MendedOptions)

@@ -1,7 +1,7 @@
 """Recipe section ``qcontroller``: which controller steers the optimiser, and its settings. Absent: none does.
 
-``qcontroller: seed``, ``mended`` or ``random`` alone is short for ``qcontroller: {name: seed}``. The names that begin
-with ``q_`` are seed 004's, as are their defaults.
+``qcontroller: original``, ``mended`` or ``random`` alone is short for ``qcontroller: {name: original}``. The names that
+begin with ``q_`` are Bytropix's, as are their defaults.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class LearningOptions(ControllerOptions):
         return value
 
 
-class SeedOptions(LearningOptions):
-    """Seed 004's controller, to the letter."""
+class OriginalOptions(LearningOptions):
+    """Bytropix's controller, to the letter."""
 
-    name: Literal["seed"] = "seed"
+    name: Literal["original"] = "original"
 
 
 class MendedOptions(LearningOptions):
@@ -66,5 +66,11 @@ class RandomOptions(ControllerOptions):
     probe: int = Field(default=16, ge=1)
 
 
-VARIANTS: dict[str, type[ControllerOptions]] = {"seed": SeedOptions, "mended": MendedOptions, "random": RandomOptions}
+VARIANTS: dict[str, type[ControllerOptions]] = {
+    "original": OriginalOptions,
+    "mended": MendedOptions,
+    "random": RandomOptions,
+}
 """Name in a recipe -> its options."""
+RENAMED = {"seed": "original"}
+"""Name in an older recipe -> its name now."""

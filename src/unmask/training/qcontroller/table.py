@@ -8,7 +8,7 @@ With probability epsilon an action is drawn from all, else from the best ones; e
 decay^n) at the n-th choice. The n-th draw derives from (seed, n) alone, so a table that was stored goes on as if it had
 not been. At most ``capacity`` states are kept: the least used goes, of these the one that was not seen for longest.
 
-Watkins & Dayan 1992, "Q-learning"; alpha' and the table's limits are seed 004's.
+Watkins & Dayan 1992, "Q-learning"; alpha' and the table's limits are Bytropix's.
 """
 
 from __future__ import annotations

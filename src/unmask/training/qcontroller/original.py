@@ -1,4 +1,4 @@
-"""Seed 004's Q-controller, to the letter: it cannot move a rate by more than a tenth, and is here to be measured.
+"""Bytropix's Q-controller, to the letter: it cannot move a rate by more than a tenth, and is here to be measured.
 
 At each step it sees a loss L and a gradient norm g, and from the third loss on acts:
 
@@ -9,7 +9,7 @@ At each step it sees a loss L and a gradient norm g, and from the third loss on 
                     - 0.15 [oscillating] + min(0.1, 0.05 floor(stable / 5)), -1, 1)          L': the loss before
 
 The trend is the slope of the last 5 losses over their mean; *oscillating* means that the last 5 rewards changed sign
-three times or more; *stable* counts steps in a row whose reward, before this term, is positive. The seed's words leave
+three times or more; *stable* counts steps in a row whose reward, before this term, is positive. Bytropix's words leave
 these windows open. There are 1,000 states, so its table of 10,000 is never full.
 
 Both factors are applied to the *base* values, those of settings and schedule, hence they never compound, and the two
@@ -29,7 +29,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from unmask.training.qcontroller.options import SeedOptions
+from unmask.training.qcontroller.options import OriginalOptions
 from unmask.training.qcontroller.steering import Limits, Scales
 from unmask.training.qcontroller.table import Last, QTable, State, TableState
 
@@ -89,7 +89,7 @@ class _Told:
     last: Last
 
 
-class SeedController:
+class OriginalController:
     """The controller.
 
     Args:
@@ -100,7 +100,7 @@ class SeedController:
     probes = 0
     limits = LIMITS
 
-    def __init__(self, options: SeedOptions, seed: int) -> None:
+    def __init__(self, options: OriginalOptions, seed: int) -> None:
         self.table = QTable(options, (len(RATE_FACTORS), len(MOMENTUM_FACTORS)), seed)
         self.scales = Scales()
         self.losses: deque[float] = deque(maxlen=WINDOW)
