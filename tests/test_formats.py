@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import unmask
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.sampling import trace_header
 from unmask.training import run as runs
 from unmask.training.plan import Plan
@@ -81,8 +81,8 @@ PUBLIC = {
 RESULTS = {
     "add_texts": "index texts documents bytes shelves added repeated fingerprint embedder seconds",
     "bench_index": "index queries k texts recall latency storage",
-    "blind": "page key id runs pairs prompts criteria",
-    "blind_results": "runs page raters pairs criteria left notes",
+    "blind": "page key id names pairs prompts criteria",
+    "blind_results": "names page raters pairs criteria left notes",
     "build_index": "index texts documents bytes shelves added repeated fingerprint embedder seconds",
     "compare": "rows controls warnings held_out setup curves folder",
     "data_convert": "output documents bytes",
@@ -90,16 +90,16 @@ RESULTS = {
     "data_stats": "corpus tokenizer",
     "demo": "causal masked report filled causal_text masked_text comparison",
     "doctor": "checks",
-    "evaluate": "run process bits_per_byte bound length_nats interval bytes documents tokens draws window source split "
-    "corpus_fingerprint notes",
-    "export": "path format run process parameters files bytes",
+    "evaluate": "run name process bits_per_byte bound length_nats interval bytes documents tokens draws window source "
+    "split corpus_fingerprint notes",
+    "export": "path format run name process parameters files bytes",
     "grep_index": "index pattern results matches opened_shelves shelves texts bytes_read bytes",
     "index_stats": "index holds resident query elsewhere grep",
     "infill": "run sampler settings text texts fills lengths bits_per_byte bound tried",
     "link_indexes": "index texts documents bytes shelves added repeated fingerprint embedder seconds",
     "merge_indexes": "index texts documents bytes shelves added repeated fingerprint embedder seconds",
     "plan": "recipe parameters training_flops_per_token tokens memory_bytes vocab_size",
-    "plot": "run files missing text",
+    "plot": "run name files missing text",
     "sample": "run sampler settings prompt suffix texts completions ended tokens steps forwards",
     "search_index": "index query router results opened opened_shelves shelves texts_read texts bytes_read certified k "
     "note",
@@ -196,7 +196,7 @@ def test_a_result_is_a_frozen_record_that_keeps_its_fields(name):
     function = inspect.unwrap(getattr(unmask, name))
     kind = vars(inspect.getmodule(function)).get(function.__annotations__["return"])
     if kind is None:  # imported for type checkers only
-        kind = {"Comparison": Comparison, "Plan": Plan}[function.__annotations__["return"]]
+        kind = {"CompareResult": CompareResult, "Plan": Plan}[function.__annotations__["return"]]
     assert dataclasses.is_dataclass(kind)
     assert {field.name for field in dataclasses.fields(kind)} >= set(RESULTS[name].split())
     assert kind.__dataclass_params__.frozen

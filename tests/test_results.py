@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import typing
 from collections import defaultdict
 from dataclasses import fields, is_dataclass
@@ -16,13 +17,20 @@ import unmask
 from unmask.compare.expand import RowPlan
 from unmask.compare.expand_ways import WayPlan
 from unmask.compare.plan import SweepPlan
-from unmask.compare.rows import Comparison
-from unmask.compare.sweep_rows import Sweep
+from unmask.compare.rows import CompareResult
+from unmask.compare.sweep_rows import SweepResult
 from unmask.lines import MOST, counted, excerpt, line, scored
+from unmask.result import Result
 from unmask.sampling.request import Settings
 from unmask.training.plan import Plan
 
-HOMES = {"Plan": Plan, "Comparison": Comparison, "Sweep": Sweep, "RowPlan": RowPlan, "WayPlan": WayPlan}
+HOMES = {
+    "Plan": Plan,
+    "CompareResult": CompareResult,
+    "SweepResult": SweepResult,
+    "RowPlan": RowPlan,
+    "WayPlan": WayPlan,
+}
 """Types that modules import for type checkers alone."""
 
 
@@ -83,6 +91,16 @@ def _hidden(kind: type) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", RESULTS, ids=lambda kind: kind.__name__)
+def test_results_share_their_base_their_name_and_what_a_run_is(kind: type) -> None:
+    if kind is Plan or kind.__name__ in ("Hit", "RecipeLine", "PlanLine"):
+        return  # what is known before training; lines of a list
+    assert issubclass(kind, Result) and kind.__name__.endswith("Result")
+    known = {field.name: field.type for field in fields(kind)}
+    assert known.get("run", "str") == "str" and "runs" not in known, "a run is its folder, as text; a name is a name"
+    assert kind.__repr__ is Result.__repr__ and json.dumps(_made(kind).to_dict())
+
+
+@pytest.mark.parametrize("kind", RESULTS, ids=lambda kind: kind.__name__)
 def test_a_result_prints_as_one_readable_line(kind: type) -> None:
     told = _made(kind)
     for text in (repr(told), str(told)):
@@ -100,7 +118,7 @@ def test_runs_and_recipes_print_as_one_line(tiny_run: Path) -> None:
 
 def test_a_score_is_read_with_its_kind_and_its_documents(tiny_run: Path) -> None:
     found = unmask.evaluate(tiny_run, documents=2)
-    assert repr(found) == f"<Evaluation: nano-causal: {found.bits_per_byte:.4f} bits per byte (exact, 2 documents)>"
+    assert repr(found) == f"<EvaluateResult: nano-causal: {found.bits_per_byte:.4f} bits per byte (exact, 2 documents)>"
 
 
 def test_numbers_have_their_nouns_and_long_text_is_cut() -> None:

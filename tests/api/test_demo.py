@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unmask.api.demo import demo, held_out_sentences
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.training.run import Run
 
 SHRUNK = [
@@ -51,7 +51,7 @@ def test_demo_does_the_main_job_and_uses_finished_runs_again(
     assert first.filled, "no held-out sentence was shown"
     weights = (first.masked / "model.safetensors").read_bytes()
 
-    def compared(runs: Sequence[Run], report: Path, *, force: bool, **given: object) -> Comparison:
+    def compared(runs: Sequence[Run], report: Path, *, force: bool, **given: object) -> CompareResult:
         assert [run.path for run in runs] == [first.causal, first.masked] and force, "the report is written over"
         return first.comparison
 

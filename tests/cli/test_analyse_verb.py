@@ -63,7 +63,7 @@ def found(thinker: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
     return json.loads(out.getvalue()), folder
 
 
-def test_every_measure_of_the_seed_is_a_row_beside_a_control(found):
+def test_every_measure_of_the_original_is_a_row_beside_a_control(found):
     said, _ = found
     groups = {row["group"] for row in said["measures"]}
     assert groups == {"compression", "stability", "alignment", "diversity", "likelihood", "infilling", "coherence"}

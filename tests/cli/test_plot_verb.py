@@ -84,7 +84,7 @@ def is_picture(path: Path) -> bool:
 
 def test_a_run_of_nested_levels_has_every_picture(nested, drawn):
     found, folder = drawn
-    assert found["missing"] == {} and found["run"] == nested.name
+    assert found["missing"] == {} and found["run"] == str(nested) and found["name"] == nested.name
     assert found["files"] == [str(folder / f"{name}.png") for name in ALL]
     assert all(is_picture(folder / f"{name}.png") for name in ALL)
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.png" for name in ALL)

@@ -122,7 +122,7 @@ def test_votes_of_several_readers_count_once_a_pair(page: Path, tmp_path: Path) 
     assert [(c.wins, c.losses, c.ties) for c in found.criteria] == [(9, 0, 3)] * 4
     row = found.criteria[0]
     assert row.rate.of == 9 and row.agreement == pytest.approx((6 * 3 + 3 * 1) / 36) and -1 < row.alpha < 1
-    assert found.to_dict()["raters"] == ("a", "b", "c")
+    assert found.to_dict()["raters"] == ["a", "b", "c"]
 
 
 def test_a_favoured_side_is_said(page: Path, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_rubric_is_a_yaml_file(make_run: Callable[..., Path], prompts: Path, t
     made = blind(run, run, tmp_path / "page", prompts=prompts, rubric=path, length=4, pairs=2)
     assert made.criteria == ("fun",) and made.pairs == made.prompts == 2
     found = blind_results([judge(tmp_path / "page", tmp_path / "page" / "choices.json", lambda i, j, pair: "left")])
-    assert found.runs == ("A: twin", "B: twin") and [row.name for row in found.criteria] == ["fun", "overall"]
+    assert found.names == ("A: twin", "B: twin") and [row.name for row in found.criteria] == ["fun", "overall"]
     for text in ("criteria: []", "criteria: [{name: fun}]", "- fun", "a: [", "criteria: 3"):
         path.write_text(text)
         with pytest.raises(Error) as caught:

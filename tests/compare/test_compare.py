@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from unmask.api.compare import compare
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.errors import Error
 
 SMALL = {"draws": 2, "samples": 8, "steps": (2, 500), "batches": (1, 2), "documents": 16, "holes": 6}
 
 
 @pytest.fixture(scope="module")
-def result(make_run, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def result(make_run, tmp_path_factory: pytest.TempPathFactory) -> CompareResult:
     runs = [make_run("left"), make_run("hidden", "masked")]
     return compare(runs, tmp_path_factory.mktemp("report"), judge="n-gram", command="unmask compare <left>", **SMALL)
 
 
-def test_a_comparison_of_untrained_byte_models(result: Comparison) -> None:
+def test_a_comparison_of_untrained_byte_models(result: CompareResult) -> None:
     left, hidden = result.rows
     assert (left.bound, hidden.bound) == ("exact", "upper bound")
     for row in result.rows:
@@ -43,7 +43,7 @@ def test_a_comparison_of_untrained_byte_models(result: Comparison) -> None:
     assert judge < left.generation[0].judges["n-gram judge"]
 
 
-def test_speed_never_stands_without_quality(result: Comparison) -> None:
+def test_speed_never_stands_without_quality(result: CompareResult) -> None:
     ways = [(text.name, text.sampler, text.steps) for row in result.rows for text in row.generation]
     assert ways == [
         ("left", "autoregressive", None),
@@ -63,7 +63,7 @@ def test_speed_never_stands_without_quality(result: Comparison) -> None:
     assert [cell.forwards for cell in result.rows[0].generation[0].latency] == [31, 31]
 
 
-def test_every_measure_of_a_model_stands_beside_its_control(result: Comparison) -> None:
+def test_every_measure_of_a_model_stands_beside_its_control(result: CompareResult) -> None:
     left, hidden = result.rows
     assert [level.name for level in left.denoising.levels] == ["next token"]
     assert len(hidden.denoising.levels) == 6
@@ -99,7 +99,7 @@ class Page(HTMLParser):
         self.links += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
 
 
-def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(result: Comparison) -> None:
+def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(result: CompareResult) -> None:
     html = (Path(result.folder) / "report.html").read_text()
     page = Page()
     page.feed(html)
@@ -112,7 +112,7 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(result:
         assert shown in html
 
 
-def test_the_json_and_the_markdown_say_the_same(result: Comparison) -> None:
+def test_the_json_and_the_markdown_say_the_same(result: CompareResult) -> None:
     stored = json.loads((Path(result.folder) / "compare.json").read_text())
     assert [row["name"] for row in stored["rows"]] == ["left", "hidden"]
     for key in ("process", "parameters", "tokens_seen", "bits_per_byte", "bound", "interval", "generation"):

@@ -12,7 +12,7 @@ import pytest
 from unmask.api.compare import compare
 from unmask.compare.decide import Evidence, decide, question, read_rules
 from unmask.compare.entrants import gather
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.errors import Error
 from unmask.training.run import Run
 
@@ -29,7 +29,7 @@ def seeded(make_run, name: str, process: str, seeds: int) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def result(make_run, tmp_path_factory) -> Comparison:
+def result(make_run, tmp_path_factory) -> CompareResult:
     runs = [
         *seeded(make_run, "left", "causal", 3),
         *seeded(make_run, "hidden", "masked", 2),
@@ -39,7 +39,7 @@ def result(make_run, tmp_path_factory) -> Comparison:
     return compare(runs, folder, **QUICK)
 
 
-def test_seeds_of_a_recipe_are_one_row_with_mean_and_spread(result: Comparison):
+def test_seeds_of_a_recipe_are_one_row_with_mean_and_spread(result: CompareResult):
     left, hidden, alone = result.rows
     assert [(row.name, row.seeds) for row in result.rows] == [("left", [0, 1, 2]), ("hidden", [0, 1]), ("alone", [0])]
     assert left.bits_per_byte == pytest.approx(np.mean(left.per_seed)) and len(set(left.per_seed)) == 3
@@ -51,7 +51,7 @@ def test_seeds_of_a_recipe_are_one_row_with_mean_and_spread(result: Comparison):
     assert f"{left.bits_per_byte:.3f} ± {left.spread:.3f}" in page
 
 
-def test_no_difference_is_said_in_words(result: Comparison):
+def test_no_difference_is_said_in_words(result: CompareResult):
     table = (Path(result.folder) / "table.md").read_text()
     for row in result.rows[1:]:
         none = row.difference[1] <= 0 <= row.difference[2]
@@ -67,7 +67,7 @@ def test_the_same_run_twice_is_not_two_seeds(make_run):
     assert [len(entrant.runs) for entrant in gather([run, Run.open(make_run("twin", tokens=7))])] == [1, 1]
 
 
-def test_rules_decide_on_rows(result: Comparison):
+def test_rules_decide_on_rows(result: CompareResult):
     rows = result.rows
     sizes = np.full(10, 100.0)
     nats = {row.name: np.outer(row.per_seed, sizes * np.log(2)) * np.linspace(0.9, 1.1, 10) for row in rows}
@@ -100,7 +100,7 @@ def test_rules_decide_on_rows(result: Comparison):
         answer("parameters <= 1x", against="hiden")
 
 
-def test_a_measure_that_gets_worse_in_fact_is_dropped_and_noise_is_not(result: Comparison):
+def test_a_measure_that_gets_worse_in_fact_is_dropped_and_noise_is_not(result: CompareResult):
     base = replace(result.rows[0], name="base")
     sizes = np.full(40, 100.0)
     flat = np.outer([2.0, 2.02, 1.98], sizes * np.log(2)) * np.linspace(0.8, 1.2, 40)

@@ -48,9 +48,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.jsonl").write_text("\n".join(lines), "utf-8")
     for recipe in ("nano-causal", "nano-masked"):
         unmask.train(
-            recipe, [*TINY, f"data.source={folder / 'nfc.jsonl'}", "data.normalize=NFC"], folder / f"{recipe}-nfc"
+            recipe,
+            [*TINY, f"data.source={folder / 'nfc.jsonl'}", "data.normalize=NFC"],
+            output=folder / f"{recipe}-nfc",
         )
-    unmask.train("nano-causal", [*TINY, f"data.source={folder / 'nfd.jsonl'}"], folder / "plain")
+    unmask.train("nano-causal", [*TINY, f"data.source={folder / 'nfd.jsonl'}"], output=folder / "plain")
     return folder
 
 

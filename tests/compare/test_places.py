@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     lines = (json.dumps({"text": f"Text number {i} speaks of {'abcdefgh'[i % 8] * 5} and ends."}) for i in range(60))
     Path("s.jsonl").write_text("\n".join(lines))
-    unmask.train("nano-causal", TINY, "r")
+    unmask.train("nano-causal", TINY, output="r")
     return tmp_path / "here" / "r"
 
 
@@ -85,5 +85,5 @@ def test_a_run_is_resumed_from_another_folder(run: Path, monkeypatch: pytest.Mon
     (stopped / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
     (stopped / "model.safetensors").unlink()
     monkeypatch.chdir(run.parent.parent / "there")
-    again = unmask.train(stopped / "recipe.yaml", [], stopped, resume=True)
+    again = unmask.train(stopped / "recipe.yaml", output=stopped, resume=True)
     assert again.manifest["status"] == "finished" and again.manifest["corpus_at"] == manifest["corpus_at"]

@@ -211,7 +211,7 @@ def test_every_packaged_plan_can_be_planned(name: str):
     assert any(row.cost is not None for row in ahead.rows)
 
 
-def test_the_seeds_experiment_plan_compares_networks_of_equal_parameters_and_tokens():
+def test_arias_experiment_plan_compares_networks_of_equal_parameters_and_tokens():
     ahead = plan_sweep("aria")
     assert len(ahead.rows) == 4 * 2 * 2
     costs = [row.cost for row in ahead.rows]

@@ -18,7 +18,7 @@ from unmask.compare.parts import PARTS, PLAN
 from unmask.compare.pictures import pictures
 from unmask.compare.probes import Probed
 from unmask.compare.progress import Progress, Stage
-from unmask.compare.rows import Comparison, TextRow
+from unmask.compare.rows import CompareResult, TextRow
 from unmask.compare.scope import FULL, QUICK, choose
 from unmask.compare.stored import plain, rebuilt
 from unmask.compare.tables import speed_table
@@ -45,7 +45,7 @@ def pair(make_run) -> list[Path]:
 class Whole(NamedTuple):
     """A comparison that nothing interrupted, and what was seen of it."""
 
-    result: Comparison
+    result: CompareResult
     folder: Path
     told: list[Progress]
     parts: list[tuple[Any, Any]]
@@ -70,7 +70,7 @@ def whole(pair, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(result, folder, told, parts)
 
 
-def without_time(result: Comparison) -> dict[str, Any]:
+def without_time(result: CompareResult) -> dict[str, Any]:
     """What a comparison found, but for the clock, the day and the folder."""
     tree = json.loads(json.dumps(result.to_dict()))
     del tree["folder"], tree["setup"]["date"]
@@ -209,7 +209,7 @@ def test_a_time_under_load_is_marked_and_not_ranked(whole: Whole) -> None:
     cell = stored["rows"][0]["generation"][0]["latency"][0]
     assert {"average", "share", "waited"} == set(cell["load"]) and "contended" in cell
 
-    def marked(contended: bool) -> Comparison:
+    def marked(contended: bool) -> CompareResult:
         rows = [
             replace(
                 row,

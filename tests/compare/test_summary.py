@@ -13,24 +13,24 @@ from rich.console import Console
 from unmask.api.compare import compare
 from unmask.compare.answer import answer
 from unmask.compare.decide import Evidence
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.compare.summary import print_summary, summary_table
 
 
 @pytest.fixture(scope="module")
-def result(make_run, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def result(make_run, tmp_path_factory: pytest.TempPathFactory) -> CompareResult:
     small: dict[str, Any] = {"documents": 6, "draws": 1, "samples": 2, "holes": 0, "steps": (2,), "length": 12}
     runs = [make_run("left"), make_run("hidden", "masked"), make_run("hidden-s1", "masked", seed=1)]
     return compare(runs, tmp_path_factory.mktemp("report"), quick=True, **small)
 
 
-def printed(result: Comparison, width: int) -> list[str]:
+def printed(result: CompareResult, width: int) -> list[str]:
     out = io.StringIO()
     print_summary(result, Console(file=out, width=width))
     return out.getvalue().splitlines()
 
 
-def test_the_terminal_gets_the_answer_first_and_a_table_that_fits(result: Comparison) -> None:
+def test_the_terminal_gets_the_answer_first_and_a_table_that_fits(result: CompareResult) -> None:
     long = "a-run-whose-name-is-longer-than-any-column-would-be-and-then-some"
     rows = [replace(result.rows[0], name=long), replace(result.rows[1], bits_per_byte=12.345)]
     for width in (80, 60):
@@ -46,7 +46,7 @@ def test_the_terminal_gets_the_answer_first_and_a_table_that_fits(result: Compar
                 assert whole, f"{cell} was cut at {width} columns"
 
 
-def told(result: Comparison, bits: dict[str, float], bounds: dict[str, str], noise: float = 0.0) -> str:
+def told(result: CompareResult, bits: dict[str, float], bounds: dict[str, str], noise: float = 0.0) -> str:
     """The answer on rows of these bits per byte, alike in every document but for noise."""
     sizes = np.full(40, 100.0)
     wobble = np.random.default_rng(0).normal(0, noise, (len(bits), 40))
@@ -55,7 +55,7 @@ def told(result: Comparison, bits: dict[str, float], bounds: dict[str, str], noi
     return answer(rows, [], Evidence(nats, sizes, None))
 
 
-def test_the_answer_says_what_was_shown_and_no_more(result: Comparison) -> None:
+def test_the_answer_says_what_was_shown_and_no_more(result: CompareResult) -> None:
     exact = {"a": "exact", "b": "exact"}
     assert told(result, {"a": 2.0, "b": 1.5}, exact, 0.01).startswith("b is ahead: b needs 1.500 bits")
     assert told(result, {"a": 2.0, "b": 2.001}, exact, 0.3).startswith("No difference shown: a")
@@ -69,5 +69,5 @@ def test_the_answer_says_what_was_shown_and_no_more(result: Comparison) -> None:
     assert "c 3.000 bits" in three and three.count(".\n") == 0 and three.endswith(".")
 
 
-def test_a_model_that_counting_beats_is_told_so(result: Comparison) -> None:
+def test_a_model_that_counting_beats_is_told_so(result: CompareResult) -> None:
     assert "an order-5 n-gram needs" in result.answer and "less than any" in result.answer

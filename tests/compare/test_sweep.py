@@ -27,7 +27,7 @@ from unmask.compare.plan_files import parse_plan
 from unmask.compare.sweep import at_work
 from unmask.compare.sweep_report import to_html, write_sweep
 from unmask.compare.sweep_row import SCORE, STOP, Task, perform, read_row, update_row
-from unmask.compare.sweep_rows import Sweep, SweepRow
+from unmask.compare.sweep_rows import SweepResult, SweepRow
 from unmask.compare.sweep_score import configurations
 from unmask.errors import Error
 from unmask.training import monitor
@@ -74,16 +74,16 @@ RATES = {"rate": {"low": {"training.weight_decay": 0.0}, "high": {"training.weig
 
 
 @pytest.fixture(scope="session")
-def plain(tiny_plan: MakePlan, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def plain(tiny_plan: MakePlan, tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
     """A finished sweep of two rows. Shared by all tests: do not change it."""
-    return sweep(tiny_plan(RATES), tmp_path_factory.mktemp("plain") / "out", say=lambda line: None)
+    return sweep(tiny_plan(RATES), output=tmp_path_factory.mktemp("plain") / "out", say=lambda line: None)
 
 
 def weights(row: SweepRow) -> dict[str, torch.Tensor]:
     return load_file(Path(row.path) / "model.safetensors")
 
 
-def assert_same_results(one: Sweep, other: Sweep) -> None:
+def assert_same_results(one: SweepResult, other: SweepResult) -> None:
     """The same rows with the same weights and the same scores, bit for bit."""
     assert [row.id for row in one.rows] == [row.id for row in other.rows]
     for a, b in zip(one.rows, other.rows, strict=True):
@@ -113,10 +113,10 @@ def test_a_sweep_that_was_killed_between_rows_ends_as_one_that_was_not(plain, ti
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(executors, "perform", killed_after_one)
-        sweep(tiny_plan(RATES), tmp_path / "out")
+        sweep(tiny_plan(RATES), output=tmp_path / "out")
     first = plain.rows[0]
     before = (tmp_path / "out" / "rows" / first.id / "run" / "run.json").read_bytes()
-    again = sweep(tiny_plan(RATES), tmp_path / "out")
+    again = sweep(tiny_plan(RATES), output=tmp_path / "out")
     assert_same_results(plain, again)
     assert (tmp_path / "out" / "rows" / first.id / "run" / "run.json").read_bytes() == before  # not trained twice
 
@@ -124,22 +124,22 @@ def test_a_sweep_that_was_killed_between_rows_ends_as_one_that_was_not(plain, ti
 def test_a_half_trained_row_is_saved_by_ctrl_c_and_resumes_to_the_same_weights(plain, tiny_plan, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("unmask.training.train.Interrupt", StopAt)
-        sweep(tiny_plan(RATES), tmp_path / "out")
+        sweep(tiny_plan(RATES), output=tmp_path / "out")
     row = read_row(tmp_path / "out" / "rows" / plain.rows[0].id)
     assert (row["status"], row["steps"]) == ("interrupted", 2)
-    assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out"))
+    assert_same_results(plain, sweep(tiny_plan(RATES), output=tmp_path / "out"))
 
 
 def test_a_start_that_was_killed_early_is_started_afresh(plain, tiny_plan, tmp_path):
     left = tmp_path / "out" / "rows" / plain.rows[0].id / "run"
     (left / "tokenizer").mkdir(parents=True)
-    assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out"))
+    assert_same_results(plain, sweep(tiny_plan(RATES), output=tmp_path / "out"))
 
 
 def test_a_failing_row_is_a_line_in_the_report_and_harms_no_other(plain, tiny_plan, tmp_path):
     nowhere = tmp_path / "nowhere.txt"
     broken = tiny_plan({"rate": {"bad": {"data.valid": str(nowhere)}, **RATES["rate"]}})
-    found = sweep(broken, tmp_path / "out")
+    found = sweep(broken, output=tmp_path / "out")
     bad, *good = found.rows
     assert found.counts == {"failed": 1, "finished": 2} and found.failed == [bad]
     assert str(nowhere) in bad.why and bad.bits_per_byte is None
@@ -148,7 +148,7 @@ def test_a_failing_row_is_a_line_in_the_report_and_harms_no_other(plain, tiny_pl
     for name in ("report.html", "table.md"):
         assert f"failed: {bad.why}"[:60] in (tmp_path / "out" / name).read_text().replace("&#39;", "'")
     nowhere.write_text("The cat finds the old red house near the river.\n" * 40)
-    assert sweep(broken, tmp_path / "out").counts == {"finished": 3}  # the cause is mended: tried again
+    assert sweep(broken, output=tmp_path / "out").counts == {"finished": 3}  # the cause is mended: tried again
 
 
 def test_a_bug_in_one_row_is_kept_to_that_row(tiny_plan, tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_bug_in_one_row_is_kept_to_that_row(tiny_plan, tmp_path, monkeypatch):
 
     real = Causal.loss
     monkeypatch.setattr(Causal, "loss", lambda *a: 1 / 0 if not a[0].options.isolate_documents else real(*a))
-    found = sweep(tiny_plan({"process.isolate_documents": [False, True]}), tmp_path / "out")
+    found = sweep(tiny_plan({"process.isolate_documents": [False, True]}), output=tmp_path / "out")
     assert [row.status for row in found.rows] == ["failed", "finished"]
     assert found.rows[0].why.startswith("ZeroDivisionError")
 
@@ -166,10 +166,10 @@ RULE = {"after": 0.5, "worse_than": 1.05}
 
 
 @pytest.fixture(scope="session")
-def stopped(tiny_plan: MakePlan, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def stopped(tiny_plan: MakePlan, tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
     """A sweep of three rows, one of which learns nothing and is stopped half-way. Do not change it."""
     out = tmp_path_factory.mktemp("stopped") / "out"
-    return sweep(tiny_plan(SLOW_LEARNER, stop_early=RULE), out)
+    return sweep(tiny_plan(SLOW_LEARNER, stop_early=RULE), output=out)
 
 
 def test_a_bad_row_is_stopped_and_never_reported_as_finished(stopped):
@@ -192,24 +192,24 @@ def test_a_row_that_paused_and_went_on_has_the_weights_of_one_that_did_not(plain
 
 def test_a_stopped_row_goes_on_when_the_rule_is_taken_away(stopped, tiny_plan, tmp_path):
     shutil.copytree(stopped.folder, tmp_path / "out")
-    found = sweep(tiny_plan(SLOW_LEARNER), tmp_path / "out")
+    found = sweep(tiny_plan(SLOW_LEARNER), output=tmp_path / "out")
     assert found.counts == {"finished": 3} and found.rows[2].steps == 6
 
 
 def test_without_a_rule_no_row_is_stopped(tiny_plan, tmp_path):
-    found = sweep(tiny_plan({"rate": {"none": {"training.learning_rate": 1e-7}, "low": {}}}), tmp_path / "out")
+    found = sweep(tiny_plan({"rate": {"none": {"training.learning_rate": 1e-7}, "low": {}}}), output=tmp_path / "out")
     assert found.counts == {"finished": 2}
 
 
 def test_rows_of_another_kind_do_not_stop_each_other(tiny_plan, tmp_path):
     """Held-out nats of a bound and of an exact figure, or of two tokenizers, are different quantities."""
     grid = {"kind": {"causal": {}, "slow": {"process": "masked", "training.learning_rate": 1e-7}}}
-    found = sweep(tiny_plan(grid, stop_early={"after": 0.5, "worse_than": 1.0}), tmp_path / "out")
+    found = sweep(tiny_plan(grid, stop_early={"after": 0.5, "worse_than": 1.0}), output=tmp_path / "out")
     assert found.counts == {"finished": 2}
 
 
 def test_a_budget_of_time_ends_a_row_and_calls_it_finished(tiny_plan, tmp_path):
-    found = sweep(tiny_plan({}, budget={"time": 1e-6}), tmp_path / "out")
+    found = sweep(tiny_plan({}, budget={"time": 1e-6}), output=tmp_path / "out")
     (row,) = found.rows
     assert (row.status, row.steps) == ("finished", 1) and row.bits_per_byte is not None
     assert read_row(tmp_path / "out" / "rows" / row.id)["ended_by"] == "time"
@@ -222,8 +222,8 @@ def test_time_spent_before_an_interruption_counts(tiny_plan, tmp_path, monkeypat
     plan = tiny_plan({}, budget={"time": 4})
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("unmask.training.train.Interrupt", StopAt)
-        sweep(plan, tmp_path / "out")
-    (row,) = sweep(plan, tmp_path / "out").rows
+        sweep(plan, output=tmp_path / "out")
+    (row,) = sweep(plan, output=tmp_path / "out").rows
     assert (row.steps, row.seconds) == (4, 4.0)
 
 
@@ -295,7 +295,7 @@ def test_samplers_are_tried_on_given_runs_where_they_fit_and_kept(make_run, tmp_
             "sample": {"samples": 3, "length": 8, "batches": [1, 2]},
         }
     )
-    found = sweep(plan, tmp_path / "out")
+    found = sweep(plan, output=tmp_path / "out")
     tried = [(each.run, each.sampler) for each in found.samples]
     assert tried == [
         ("left", "autoregressive"),
@@ -315,13 +315,13 @@ def test_samplers_are_tried_on_given_runs_where_they_fit_and_kept(make_run, tmp_
         raise AssertionError("sampled again")
 
     monkeypatch.setattr(sweep_samples, "write_texts", never)
-    again = sweep(plan, tmp_path / "out")
+    again = sweep(plan, output=tmp_path / "out")
     for one, other in zip(again.samples, found.samples, strict=True):
         assert asdict(one) == asdict(other)
 
 
 def test_samplers_are_tried_on_the_rows_that_were_just_trained(tiny_plan, tmp_path):
-    found = sweep(tiny_plan({}, samplers=["autoregressive"]), tmp_path / "out")
+    found = sweep(tiny_plan({}, samplers=["autoregressive"]), output=tmp_path / "out")
     assert [(each.run, each.sampler) for each in found.samples] == [("nano-causal", "autoregressive")]
     assert {"real text", "shuffled words"} <= {control.name for control in found.controls}
 
@@ -329,15 +329,15 @@ def test_samplers_are_tried_on_the_rows_that_were_just_trained(tiny_plan, tmp_pa
 def test_a_length_that_no_context_holds_is_refused(make_run, tmp_path):
     plan = {"runs": [str(make_run("short"))], "samplers": ["autoregressive"], "sample": {"length": 99, "samples": 1}}
     with pytest.raises(Error, match="sample.length is 99, but the shortest context holds 31 tokens"):
-        sweep(parse_plan(plan), tmp_path / "out")
+        sweep(parse_plan(plan), output=tmp_path / "out")
 
 
 def test_a_part_that_does_not_exist_is_refused_by_name_or_left_out_when_asked(plain, tiny_plan, tmp_path):
     grid = {"rate": {"eco": {"backbone.name": "nonesuch"}, **RATES["rate"]}}
     with pytest.raises(Error, match=r"row 'eco': unknown backbone 'nonesuch' \(1 not available\); --available"):
-        sweep(tiny_plan(grid), tmp_path / "out")
+        sweep(tiny_plan(grid), output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    found = sweep(tiny_plan(grid, samplers=["autoregressive", "nonesuch"]), tmp_path / "out", available=True)
+    found = sweep(tiny_plan(grid, samplers=["autoregressive", "nonesuch"]), output=tmp_path / "out", available=True)
     assert found.counts == {"not available": 1, "finished": 2}
     assert found.rows[0].why == "unknown backbone 'nonesuch'" and any("nonesuch" in line for line in found.warnings)
     assert [row.bits_per_byte for row in found.rows[1:]] == [row.bits_per_byte for row in plain.rows]
@@ -385,9 +385,11 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch):
 
 @pytest.mark.slow
 def test_several_processes_end_with_the_results_of_one(plain, stopped, tiny_plan, tmp_path):
-    assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out", workers=2, threads=torch.get_num_threads()))
+    assert_same_results(
+        plain, sweep(tiny_plan(RATES), output=tmp_path / "out", workers=2, threads=torch.get_num_threads())
+    )
     found = sweep(
-        tiny_plan(SLOW_LEARNER, stop_early=RULE), tmp_path / "rule", workers=2, threads=torch.get_num_threads()
+        tiny_plan(SLOW_LEARNER, stop_early=RULE), output=tmp_path / "rule", workers=2, threads=torch.get_num_threads()
     )
     assert_same_results(stopped, found)
 
@@ -396,7 +398,7 @@ SCRIPT = """
 import sys
 from unmask.api.sweep import sweep
 from unmask.compare.plan_files import load_plan
-sweep(load_plan(sys.argv[1]), sys.argv[2], workers=1 if sys.argv[3] == "1" else int(sys.argv[3]), threads=1)
+sweep(load_plan(sys.argv[1]), output=sys.argv[2], workers=1 if sys.argv[3] == "1" else int(sys.argv[3]), threads=1)
 """
 
 
@@ -410,7 +412,7 @@ def test_a_real_kill_loses_nothing_that_was_saved(tiny_plan, tmp_path, workers, 
     tree = plan.model_dump()
     tree["set"]["training"] = {**tree["set"]["training"], **{k.partition(".")[2]: v for k, v in long.items()}}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(tree))
-    whole = sweep(parse_plan(tree), tmp_path / "whole", threads=1)
+    whole = sweep(parse_plan(tree), output=tmp_path / "whole", threads=1)
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "plan.yaml"), str(tmp_path / "out"), str(workers)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
@@ -425,7 +427,7 @@ def test_a_real_kill_loses_nothing_that_was_saved(tiny_plan, tmp_path, workers, 
     ):
         assert time.monotonic() < deadline + 60  # rows whose sweep is gone save and stop by themselves
         time.sleep(0.1)
-    assert_same_results(whole, sweep(parse_plan(tree), tmp_path / "out", threads=1))
+    assert_same_results(whole, sweep(parse_plan(tree), output=tmp_path / "out", threads=1))
 
 
 @pytest.mark.slow
@@ -447,8 +449,8 @@ def test_a_local_ray_ends_with_the_results_of_one_process(plain, stopped, tiny_p
     assert torch.get_num_threads() == 1, "run with OMP_NUM_THREADS=1: results are equal where threads are"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out", on="ray"))
-        found = sweep(tiny_plan(SLOW_LEARNER, stop_early=RULE), tmp_path / "rule", on="ray", workers=2)
+        assert_same_results(plain, sweep(tiny_plan(RATES), output=tmp_path / "out", on="ray"))
+        found = sweep(tiny_plan(SLOW_LEARNER, stop_early=RULE), output=tmp_path / "rule", on="ray", workers=2)
         assert_same_results(stopped, found)
     finally:
         ray.shutdown()

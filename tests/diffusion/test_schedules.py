@@ -74,7 +74,7 @@ def test_a_schedule_of_nan_is_refused(tmp_path, monkeypatch):
         get_schedule("nan_schedule:f")
 
 
-def test_the_seeds_cosine_shows_wholly_hidden_texts_in_training(batch):
+def test_arias_cosine_shows_wholly_hidden_texts_in_training(batch):
     # Generation begins there. Of n tokens all are hidden with probability sqrt(1 / (pi n)), to a percent at n = 15.
     process = PROCESSES.get("masked")(MaskedOptions(schedule="raised_cosine"), Vocabulary())
     clean = batch(20_000, 16)

@@ -53,7 +53,7 @@ def test_rows_of_the_batch_and_documents_stay_apart() -> None:
     assert torch.equal(packed[:, 7:], byte_ngrams(symbols[:, 7:], [3, 8], 1000))
 
 
-def seed_hash(grams: Tensor, rows: int) -> Tensor:
+def bytropix_hash(grams: Tensor, rows: int) -> Tensor:
     """Bytropix: sum of byte times prime, two primes of them equal."""
     primes = torch.tensor({3: [31, 37, 37], 4: [41, 43, 43, 47]}[grams.shape[1]])
     return (grams * primes).sum(1) % rows
@@ -61,7 +61,7 @@ def seed_hash(grams: Tensor, rows: int) -> Tensor:
 
 @pytest.mark.parametrize("n", [3, 4])
 @pytest.mark.parametrize("rows", [1000, 4099, 30_000])
-def test_few_letters_collide_as_by_chance_where_the_seeds_hash_collapses(n: int, rows: int) -> None:
+def test_few_letters_collide_as_by_chance_where_bytropixs_hash_collapses(n: int, rows: int) -> None:
     letters = range(97, 97 + (26 if n == 3 else 12))
     grams = torch.tensor(list(itertools.product(letters, repeat=n)))
     count = len(grams)
@@ -71,14 +71,14 @@ def test_few_letters_collide_as_by_chance_where_the_seeds_hash_collapses(n: int,
     used = byte_ngrams(grams, [n], rows)[:, -1, 0].unique().numel()
     assert abs(used - chance) < 5 * error
     if rows == 30_000:
-        assert seed_hash(grams, rows).unique().numel() < 0.25 * chance
+        assert bytropix_hash(grams, rows).unique().numel() < 0.25 * chance
     assert byte_ngrams(grams, [n], PRIME)[:, -1, 0].unique().numel() > count * (1 - 1e-3)
 
 
 def test_bytes_do_not_trade_places_as_in_the_seed() -> None:
     grams = torch.tensor([[97, 98, 99], [97, 99, 98], [98, 97, 99]])
     assert byte_ngrams(grams, [3], 30_000)[:, -1, 0].unique().numel() == 3
-    assert seed_hash(grams, 30_000)[0] == seed_hash(grams, 30_000)[1]
+    assert bytropix_hash(grams, 30_000)[0] == bytropix_hash(grams, 30_000)[1]
 
 
 def test_the_multiplier_visits_every_residue() -> None:

@@ -170,7 +170,7 @@ def test_weighted_alike_boundary_points_are_one_point_and_by_nearness_they_are_n
         assert same is collapsed
 
 
-def test_relative_vectors_are_the_seeds_when_weighted_alike(patches):
+def test_relative_vectors_are_bytropixs_when_weighted_alike(patches):
     found = {}
     for kind in ("mean", "sum"):
         stack = make(boundary_attention=False, relative_vector_aggregation=kind)
@@ -220,7 +220,7 @@ def test_a_quaternion_map_is_linear_with_a_quarter_of_the_numbers_and_multiplies
     torch.testing.assert_close(module(x), by_hand.flatten(1))
 
 
-def test_the_seeds_defaults_are_the_defaults():
+def test_bytropixs_defaults_are_the_defaults():
     options = WubuOptions()
     assert options.num_levels == 3 and options.hyperbolic_dims == (128, 64, 32)
     assert options.boundary_points_per_level == (5, 5, 5) and options.rotation_types == ("so_n", "so_n")

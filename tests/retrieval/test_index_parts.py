@@ -203,10 +203,10 @@ def test_a_budget_is_kept_best_first_and_a_larger_one_reads_what_a_smaller_one_d
     ("given", "line"),
     [
         ({"share": 0.1, "exact": True}, "give one of --open, --bytes, --recall and --exact"),
-        ({"share": 0.0}, "--open is 0.0"),
-        ({"share": 1.5}, "--open is 1.5"),
-        ({"bytes": 0}, "--bytes is 0"),
-        ({"recall": 1.0}, "--recall is 1.0; give a share above 0 and below 1, or use --exact."),
+        ({"share": 0.0}, "open is 0.0"),
+        ({"share": 1.5}, "open is 1.5"),
+        ({"bytes": 0}, "bytes is 0"),
+        ({"recall": 1.0}, "recall is 1.0; give a share above 0 and below 1, or ask for exact."),
     ],
 )
 def test_an_impossible_budget_is_one_line(given, line):

@@ -137,7 +137,7 @@ def test_bm25_counts_whole_words_of_any_script_and_needs_one():
     texts = ["जहाज़ की कप्तान", "जहाज की", "कप्तानी!"]
     assert np.argmax(bm25("कप्तान", texts)) == 0 and np.count_nonzero(bm25("कप्तान", texts)) == 1
     assert not bm25("absent", texts).any() and len(bm25("word", [])) == 0
-    with pytest.raises(Error, match="has none; use --rerank surprisal"):
+    with pytest.raises(Error, match="has none; use rerank surprisal"):
         bm25("?! ...", texts)
 
 

@@ -99,7 +99,7 @@ def test_of_two_builds_into_one_folder_one_is_refused(corpus, new, tmp_path):
     with pytest.raises(Error, match=rf"another process is changing the index .*\(building, process {other.pid} on "):
         build_index(str(corpus), tmp_path / "i", **TINY)
     assert other.end() == 0 and len(open_index(tmp_path / "i")) == 3
-    with pytest.raises(Error, match="already holds an index; add --force"):
+    with pytest.raises(Error, match="already holds an index; choose another output, replace it with force"):
         build_index(str(corpus), tmp_path / "i", **TINY)
 
 

@@ -106,7 +106,7 @@ def test_the_sparse_process_gives_it_pooled_candidates() -> None:
     assert plan(recipe).parameters == pytest.approx(plan(load_recipe("nano-sparse")).parameters, rel=0.02)
 
 
-def test_the_seeds_recipes_have_the_seeds_sizes() -> None:
+def test_arias_recipes_have_arias_sizes() -> None:
     shared = {"hidden_size": 512, "num_hidden_layers": 10, "num_attention_heads": 8}
     base, eco, low = (load_recipe(name) for name in ("aria-baseline", "aria-eco", "aria-eco-low"))
     assert (

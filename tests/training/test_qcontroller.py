@@ -520,8 +520,8 @@ def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> 
     ("override", "message"),
     [
         (
-            "qcontroller=orignal",
-            "recipe key qcontroller is 'orignal'; name one of: original, mended, random. Did you mean",
+            "qcontroller=originals",
+            "recipe key qcontroller is 'originals'; name one of: original, mended, random. Did you mean",
         ),
         ("qcontroller=3", "recipe key qcontroller is '3'; name one of: original, mended, random."),
         ("qcontroller.every=3", "recipe key qcontroller is {'every': 3}; name one of: original, mended, random."),

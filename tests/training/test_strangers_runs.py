@@ -217,14 +217,14 @@ def test_a_run_with_another_runs_tokenizer_is_refused(here: Path, cli: Any):
     shutil.rmtree(here / "r" / "tokenizer")
     make_tokenizer("bpe", ["a text of words"] * 9, 260).save(here / "r" / "tokenizer")
     for line in (["evaluate", "r"], ["sample", "r"]):
-        assert "run r was trained with another tokenizer than lies there" in one_line(cli(*line))
+        assert "run r was trained with another tokenizer than the one there" in one_line(cli(*line))
 
 
 def test_a_run_with_other_weights_is_refused_unless_it_is_meant(here: Path, cli: Any):
     weights = load_file("r/model.safetensors")
     save_file({name: value + 0.01 for name, value in weights.items()}, "r/model.safetensors")
     told = one_line(cli("sample", "r"))
-    assert "run r was trained with other weights than lies there" in told and "weights_fingerprint" in told
+    assert "run r was trained with other weights than those there" in told and "weights_fingerprint" in told
     manifest = json.loads(Path("r/run.json").read_text())
     del manifest["weights_fingerprint"]
     Path("r/run.json").write_text(json.dumps(manifest))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import Error, check_seed, check_texts
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.training.run import Run
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ class ThoughtText:
     moments: list[Moment]
 
 
-@dataclass(frozen=True)
-class ThoughtAnalysis:
+@dataclass(frozen=True, repr=False)
+class AnalyseResult(Result):
     """What a run's thoughts do and are worth.
 
     Attributes:
-        run: The run's name.
+        run: The run's folder.
+        name: Its name.
         process: Its process.
         shape: Of its thoughts.
         passage: Tokens of a passage.
@@ -59,6 +61,7 @@ class ThoughtAnalysis:
     """
 
     run: str
+    name: str
     process: str
     shape: list[int]
     passage: int
@@ -75,24 +78,14 @@ class ThoughtAnalysis:
     notes: list[str]
     files: list[Path] = field(default_factory=list)
 
-    def __repr__(self) -> str:
-        return line(
-            "ThoughtAnalysis", self.run, counted(len(self.texts), "text"), counted(len(self.measures), "measure")
-        )
+    def _facts(self) -> tuple[str, ...]:
+        return (self.name, counted(len(self.texts), "text"), counted(len(self.measures), "measure"))
 
     def table(self) -> Table:
         """Return the measures as a table of text."""
         from unmask.compare.thought_table import to_table
 
         return to_table(self.measures)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            **asdict(self),
-            "measures": [each.to_dict() for each in self.measures],
-            "files": [str(path) for path in self.files],
-        }
 
 
 def thoughts_analyse(
@@ -109,7 +102,7 @@ def thoughts_analyse(
     table: bool = True,
     output: str | Path | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> ThoughtAnalysis:
+) -> AnalyseResult:
     """Record how thoughts become clear while ``n`` texts are written, and measure thoughts beside controls.
 
     Args:
@@ -169,8 +162,9 @@ def thoughts_analyse(
         written = [each.text for each in trajectories]
         filled = text_measures(run, model, chosen, settings, text.texts, written, seed=seed)
         measures = [*code, *course_measures(trajectories), *scored, *filled]
-    result = ThoughtAnalysis(
-        run=run.name,
+    result = AnalyseResult(
+        run=str(run.path),
+        name=run.name,
         process=run.process.name,
         shape=list(options.shape or ()),
         passage=options.passage,
@@ -193,7 +187,7 @@ _WHOLE = 3
 """Texts whose thought is drawn cell by cell."""
 
 
-def _written(result: ThoughtAnalysis, trajectories: list[Trajectory], folder: Path) -> ThoughtAnalysis:
+def _written(result: AnalyseResult, trajectories: list[Trajectory], folder: Path) -> AnalyseResult:
     """Write the page, the numbers and the pictures, and say where they are."""
     from unmask.compare.report import finite, page
     from unmask.compare.thought_pictures import courses, crossing

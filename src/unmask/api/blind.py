@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unmask.compare.blind import KEY, PAGE, make_page
-from unmask.compare.blind import BlindPage as BlindPage
-from unmask.compare.preference import BlindResults as BlindResults
+from unmask.compare.blind import BlindResult as BlindResult
+from unmask.compare.preference import TallyResult as TallyResult
 from unmask.compare.preference import tally
 from unmask.compare.prompts import RUBRIC, load_prompts, load_rubric
 from unmask.data.lock import only_one
@@ -27,7 +27,7 @@ def blind(
     temperature: float = 0.8,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
-) -> BlindPage:
+) -> BlindResult:
     """Let two runs go on from the same prompts and write a page on which readers choose without knowing whose is whose.
 
     Args:
@@ -84,7 +84,7 @@ def _check_place(folder: Path) -> None:
             raise Error(f"{folder / name} exists; choices made with it would be lost. Give another folder.")
 
 
-def blind_results(choices: Sequence[str | Path], folder: str | Path | None = None) -> BlindResults:
+def blind_results(choices: Sequence[str | Path], folder: str | Path | None = None) -> TallyResult:
     """Count what readers chose on a blind page.
 
     Args:

@@ -21,7 +21,8 @@ from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, C
 from unmask.evaluation.certify import certify as measure
 from unmask.evaluation.ground import Ground
 from unmask.evaluation.worlds import WORLDS
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.sampling import SAMPLERS, Settings
 from unmask.sampling.request import refuse_unused
 from unmask.training.hardware import processor_name
@@ -33,8 +34,8 @@ _OWN = {
 }
 
 
-@dataclass(frozen=True)
-class Certification:
+@dataclass(frozen=True, repr=False)
+class CertifyResult(Result):
     """What was measured.
 
     Attributes:
@@ -45,10 +46,10 @@ class Certification:
     certificates: tuple[Certificate, ...]
     setup: dict[str, Any]
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         failed = sum(certificate.failed for certificate in self.certificates)
         verdict = f"{failed} failed" if failed else "none failed"
-        return line("Certification", counted(len(self.certificates), "certificate"), verdict)
+        return (counted(len(self.certificates), "certificate"), verdict)
 
     @property
     def passed(self) -> bool:
@@ -57,7 +58,7 @@ class Certification:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"passed": self.passed, "setup": self.setup, "certificates": [c.to_dict() for c in self.certificates]}
+        return {"passed": self.passed, **super().to_dict()}
 
     def tables(self) -> list[Table]:
         """Return one table a world."""
@@ -82,7 +83,7 @@ def certify(
     output: str | Path | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
-) -> Certification:
+) -> CertifyResult:
     """Measure the total variation between samplers' texts and the truth, with a perfect network in small worlds.
 
     See :mod:`unmask.evaluation.certify` for what is compared and :mod:`unmask.evaluation.distance` for the band.
@@ -143,7 +144,7 @@ def certify(
         "torch": torch.__version__,
         "seconds": round(time.perf_counter() - began, 1),
     }
-    result = Certification(tuple(certificates), setup)
+    result = CertifyResult(tuple(certificates), setup)
     if output is not None:
         folder = Path(output)
         folder.mkdir(parents=True, exist_ok=True)

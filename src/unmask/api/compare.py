@@ -16,7 +16,7 @@ from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.compare.progress import Progress
-    from unmask.compare.rows import Comparison
+    from unmask.compare.rows import CompareResult
 
 JUDGE = "judge-nano"
 """Recipe of the judge that ``auto`` trains."""
@@ -47,7 +47,7 @@ def compare(
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[Progress], None] = lambda told: None,
-) -> Comparison:
+) -> CompareResult:
     """Compare runs on the same held-out text, beside controls, and write one report.
 
     The folder then holds ``report.html``, ``table.md`` and ``compare.json``. What is finished before an interruption

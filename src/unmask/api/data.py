@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +12,12 @@ from unmask.data.corpus import documents, load_corpus
 from unmask.data.fetch import fetch
 from unmask.data.tokenizers import make_tokenizer
 from unmask.errors import Error
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 
 
-@dataclass(frozen=True)
-class DataStats:
+@dataclass(frozen=True, repr=False)
+class DataStatsResult(Result):
     """Figures about a corpus and, where one was asked for, a tokenizer on its validation split.
 
     Attributes:
@@ -30,18 +31,18 @@ class DataStats:
     tokenizer: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         found = self.corpus
         sizes = counted(found["documents"], "document"), counted(found["bytes"], "byte")
-        return line("DataStats", str(found["source"]), *sizes, f"fingerprint {found['fingerprint']}")
+        return (str(found["source"]), *sizes, f"fingerprint {found['fingerprint']}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {**self.corpus, "tokenizer": self.tokenizer, "notes": list(self.notes)}
 
 
-@dataclass(frozen=True)
-class Fetched:
+@dataclass(frozen=True, repr=False)
+class DataFetchResult(Result):
     """A corpus that was brought into a folder.
 
     Attributes:
@@ -52,16 +53,16 @@ class Fetched:
     folder: Path
     manifest: dict[str, Any]
 
-    def __repr__(self) -> str:
-        return line("Fetched", str(self.folder), *(str(name) for name in self.manifest.get("files", ())))
+    def _facts(self) -> tuple[str, ...]:
+        return (str(self.folder), *(str(name) for name in self.manifest.get("files", ())))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {"folder": str(self.folder), **self.manifest}
 
 
-@dataclass(frozen=True)
-class Converted:
+@dataclass(frozen=True, repr=False)
+class DataConvertResult(Result):
     """A file that was written.
 
     Attributes:
@@ -74,12 +75,8 @@ class Converted:
     documents: int
     bytes: int
 
-    def __repr__(self) -> str:
-        return line("Converted", str(self.output), counted(self.documents, "document"), counted(self.bytes, "byte"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {**asdict(self), "output": str(self.output)}
+    def _facts(self) -> tuple[str, ...]:
+        return (str(self.output), counted(self.documents, "document"), counted(self.bytes, "byte"))
 
 
 def data_stats(
@@ -91,7 +88,7 @@ def data_stats(
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
     binary: bool = False,
-) -> DataStats:
+) -> DataStatsResult:
     """Read a corpus and count it.
 
     Args:
@@ -112,20 +109,20 @@ def data_stats(
     empty = [name for name in ("train", "valid") if name not in filled]
     notes = (*corpus.notes, *(f"the {name} split is empty; to train, give more documents." for name in empty))
     if tokenizer is None:
-        return DataStats(stats, notes=notes)
+        return DataStatsResult(stats, notes=notes)
     learned, measured = (next(name for name in (wish, *filled) if name in filled) for wish in ("train", "valid"))
     chosen = make_tokenizer(tokenizer, documents(corpus.split(learned)), vocab_size, binary)
     tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split(measured)))
     size = stats["splits"][measured]["bytes"]
     figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}
-    return DataStats(
+    return DataStatsResult(
         stats,
         {**figures, "split": measured, "tokens": tokens, "bytes_per_token": size / tokens},
         (*notes, *chosen.notes),
     )
 
 
-def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched:
+def data_fetch(name: str, output: str | Path, *, force: bool = False) -> DataFetchResult:
     """Bring a named public corpus, or any source, into a folder with a manifest.
 
     Args:
@@ -136,12 +133,12 @@ def data_fetch(name: str, output: str | Path, *, force: bool = False) -> Fetched
     Raises:
         Error: as :func:`unmask.data.fetch.fetch`.
     """
-    return Fetched(Path(output), fetch(name, Path(output), force))
+    return DataFetchResult(Path(output), fetch(name, Path(output), force))
 
 
 def data_convert(
     source: str | Path, output: str | Path, *, text_field: str = "text", binary: bool = False, force: bool = False
-) -> Converted:
+) -> DataConvertResult:
     """Write a source as one .txt, .jsonl, .jsonl.gz, .parquet or .npy (1-D uint8) file.
 
     A single .npy or plain text goes to .txt or .npy byte for byte, if it is text. Otherwise documents are written one a
@@ -172,12 +169,12 @@ def data_convert(
     ):
         readers.check_readable(Path(source))
         writers.write_raw((text.encode() for text in readers.read_raw(Path(source))), path, force)
-        return Converted(path, 1, path.stat().st_size)
+        return DataConvertResult(path, 1, path.stat().st_size)
     count = writers.write_documents(_not_blank(sources.open_source(source, text_field).documents()), path, force)
-    return Converted(path, count, path.stat().st_size)
+    return DataConvertResult(path, count, path.stat().st_size)
 
 
-def _convert_bytes(source: Path, output: Path, force: bool) -> Converted:
+def _convert_bytes(source: Path, output: Path, force: bool) -> DataConvertResult:
     if not source.is_file():
         raise Error(f"no file {source}. Name one file; --binary copies its bytes.")
     if (readers.file_format(source) == ".npy") == (readers.file_format(output) == ".npy"):
@@ -185,7 +182,7 @@ def _convert_bytes(source: Path, output: Path, force: bool) -> Converted:
     if source.stat().st_size == 0:
         raise Error(f"{source} is empty. Give a file with bytes in it.")
     writers.write_raw(readers.read_bytes(source), output, force)
-    return Converted(output, 1, output.stat().st_size)
+    return DataConvertResult(output, 1, output.stat().st_size)
 
 
 def _not_blank(texts: Iterator[str]) -> Iterator[str]:

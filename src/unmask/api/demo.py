@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask.api.train import resolve, train
 from unmask.errors import Error
-from unmask.lines import line
+from unmask.result import Result
 from unmask.training.held import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
     from unmask.compare.progress import Progress
-    from unmask.compare.rows import Comparison
+    from unmask.compare.rows import CompareResult
 
 PROMPT = "Return the"
 
@@ -32,8 +32,8 @@ class Filled:
     filled: str
 
 
-@dataclass(frozen=True)
-class DemoResult:
+@dataclass(frozen=True, repr=False)
+class DemoResult(Result):
     """What the demo made.
 
     Attributes:
@@ -52,22 +52,16 @@ class DemoResult:
     filled: list[Filled]
     causal_text: str
     masked_text: str
-    comparison: Comparison
+    comparison: CompareResult
 
-    def __repr__(self) -> str:
-        return line("DemoResult", f"report in {self.report}", f"runs {self.causal} and {self.masked}")
+    def _facts(self) -> tuple[str, ...]:
+        return (f"report in {self.report}", f"runs {self.causal} and {self.masked}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {
-            "causal": str(self.causal),
-            "masked": str(self.masked),
-            "report": str(self.report),
-            "filled": [asdict(f) for f in self.filled],
-            "causal_text": self.causal_text,
-            "masked_text": self.masked_text,
-            "rows": self.comparison.to_dict()["rows"],
-        }
+        found = super().to_dict()
+        comparison = found.pop("comparison")
+        return {**found, "rows": comparison["rows"]}
 
 
 def demo(
@@ -166,7 +160,7 @@ def _train(recipe: str, folder: Path, overrides: list[str], say: Callable[[str],
             say(f"using {folder}, trained before (remove it to train again)")
             return run
     say(f"training {recipe}" + (" (going on where it stopped)" if begun else ""))
-    return train(recipe, overrides, folder, resume=begun)
+    return train(recipe, overrides, output=folder, resume=begun)
 
 
 def held_out_sentences(run: Run, count: int = 4) -> list[tuple[str, str]]:

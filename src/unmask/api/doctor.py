@@ -12,14 +12,15 @@ import socket
 import statistics
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
 from unmask.data.cache import cache_folder
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -47,17 +48,15 @@ class Check:
     fix: str = ""
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class DoctorResult(Result):
     """All checks, in the order in which they were made."""
 
     checks: tuple[Check, ...]
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         failed = [check.name for check in self.checks if check.status == "fail"]
-        return line(
-            "Diagnosis", counted(len(self.checks), "check"), f"failed: {', '.join(failed)}" if failed else "none failed"
-        )
+        return (counted(len(self.checks), "check"), f"failed: {', '.join(failed)}" if failed else "none failed")
 
     @property
     def healthy(self) -> bool:
@@ -66,10 +65,10 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"healthy": self.healthy, "checks": [asdict(check) for check in self.checks]}
+        return {"healthy": self.healthy, **super().to_dict()}
 
 
-def doctor(*, deep: bool = False) -> Diagnosis:
+def doctor(*, deep: bool = False) -> DoctorResult:
     """Look at versions, device, number formats, compiler, threads, memory, disk and extras.
 
     Args:
@@ -80,7 +79,7 @@ def doctor(*, deep: bool = False) -> Diagnosis:
         checks += [_device(), _bf16(), _compile(run=deep), _threads()]
     checks += [_memory(), _disk("disk here", Path.cwd()), _disk("disk of the cache", cache_folder()), _cache()]
     checks += [_extra(module, package) for module, package in EXTRAS.items()]
-    return Diagnosis(tuple([*checks, _hub()] if deep else checks))
+    return DoctorResult(tuple([*checks, _hub()] if deep else checks))
 
 
 def _python() -> Check:

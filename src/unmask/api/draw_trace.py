@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unmask.api.raw import write_bytes
 from unmask.errors import Error
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 
 SPEED = 6
 """Steps a second."""
 
 
-@dataclass(frozen=True)
-class DrawnTrace:
+@dataclass(frozen=True, repr=False)
+class DrawTraceResult(Result):
     """A page or a picture of a trace.
 
     Attributes:
@@ -32,15 +32,11 @@ class DrawnTrace:
     whole: bool
     bytes: int
 
-    def __repr__(self) -> str:
-        return line("DrawnTrace", str(self.path), counted(self.frames, "frame"), f"{self.bytes:,} bytes")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {**asdict(self), "path": str(self.path)}
+    def _facts(self) -> tuple[str, ...]:
+        return (str(self.path), counted(self.frames, "frame"), f"{self.bytes:,} bytes")
 
 
-def draw_trace(trace: str | Path, output: str | Path) -> DrawnTrace:
+def draw_trace(trace: str | Path, output: str | Path) -> DrawTraceResult:
     """Write a trace as a page (``.html``) or as an animated picture (``.svg``).
 
     Both are one file that loads nothing. The page has a slider of steps, pause and speed; the picture moves wherever an
@@ -70,4 +66,4 @@ def draw_trace(trace: str | Path, output: str | Path) -> DrawnTrace:
         drawn = to_svg(texts, name=str(read.header["run"]), speed=SPEED)
     data = drawn.encode()
     write_bytes(data, output)
-    return DrawnTrace(output, read.texts(), len(read.frames), read.whole, len(data))
+    return DrawTraceResult(output, read.texts(), len(read.frames), read.whole, len(data))

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from unmask.compare.progress import Progress
 from unmask.data.sources import check_source
 from unmask.errors import check_seed
-from unmask.lines import counted, line, scored
+from unmask.lines import counted, scored
+from unmask.result import Result
 from unmask.training.run import Run
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class EvaluateResult(Result):
     """The score of one run.
 
     Attributes:
-        run: The run's name.
+        run: The run's folder.
+        name: Its name.
         process: Its process.
         bits_per_byte: Nats of all tokens, end-of-text included, / ln 2 / UTF-8 bytes.
         bound: ``exact``, ``upper bound``, or ``exact for ...``.
@@ -37,6 +40,7 @@ class Evaluation:
     """
 
     run: str
+    name: str
     process: str
     bits_per_byte: float
     bound: str
@@ -53,14 +57,8 @@ class Evaluation:
     corpus_fingerprint: str
     notes: tuple[str, ...]
 
-    def __repr__(self) -> str:
-        return line(
-            "Evaluation", f"{self.run}: {scored(self.bits_per_byte, self.bound, counted(self.documents, 'document'))}"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return dict(self.__dict__)
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{self.name}: {scored(self.bits_per_byte, self.bound, counted(self.documents, 'document'))}",)
 
 
 def evaluate(
@@ -71,8 +69,8 @@ def evaluate(
     draws: int = 8,
     likelihood: Literal["default", "duel"] = "default",
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
+    progress: Callable[[Progress], None] = lambda told: None,
+) -> EvaluateResult:
     """Score a run in bits per byte.
 
     Args:
@@ -83,7 +81,7 @@ def evaluate(
         likelihood: ``default``, what the process says; ``duel``, exact for the sampler that unmasks the surest token
             first (as many network calls as tokens).
         seed: Of the choice, the bound's noise.
-        progress: Called with (windows done, windows in all).
+        progress: Called with where the scoring stands.
 
     Raises:
         Error: no such run, no text, or no such likelihood.
@@ -109,10 +107,11 @@ def evaluate(
         draws=draws,
         seed=seed,
         likelihood=likelihood,
-        progress=progress,
+        progress=lambda done, total: progress(Progress("scoring", 1, 1, opened.name, done, total, done / total, None)),
     )
-    return Evaluation(
-        run=opened.name,
+    return EvaluateResult(
+        run=str(opened.path),
+        name=opened.name,
         process=opened.process.name,
         bits_per_byte=score.value,
         bound=score.bound,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from unmask.api.public import public_manifest, public_name, public_recipe
 from unmask.data.cache import aside, by_umask, writing
 from unmask.errors import Error, nearest
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.training.fingerprints import fingerprints
 from unmask.training.held import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 FORMATS = ("hub", "llama")
 
 
-@dataclass(frozen=True)
-class Export:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Result):
     """What was written.
 
     Attributes:
         path: The folder.
         format: ``hub``, which ``unmask`` reads, or ``llama``, which ``transformers`` reads alone.
-        run: The run's name.
+        run: The run's folder.
+        name: Its name.
         process: The run's process.
         parameters: Parameters, tied ones once.
         files: The files, relative to the folder.
@@ -40,22 +42,17 @@ class Export:
     path: Path
     format: str
     run: str
+    name: str
     process: str
     parameters: int
     files: tuple[str, ...]
     bytes: int
 
-    def __repr__(self) -> str:
-        return line(
-            "Export", str(self.path), self.format, counted(self.parameters, "parameter"), counted(self.bytes, "byte")
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {**self.__dict__, "path": str(self.path), "files": list(self.files)}
+    def _facts(self) -> tuple[str, ...]:
+        return (str(self.path), self.format, counted(self.parameters, "parameter"), counted(self.bytes, "byte"))
 
 
-def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", "llama"] = "hub") -> Export:
+def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", "llama"] = "hub") -> ExportResult:
     """Write a run for others to use.
 
     Args:
@@ -105,10 +102,11 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return Export(
+    return ExportResult(
         path=folder,
         format=format,
-        run=opened.name,
+        run=str(opened.path),
+        name=opened.name,
         process=opened.process.name,
         parameters=opened.manifest["parameters"],
         files=tuple(path.relative_to(folder).as_posix() for path in files),

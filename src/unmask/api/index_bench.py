@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from unmask.errors import Error, check_seed
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.retrieval.budget import Budget
 from unmask.retrieval.embedders import Reader, read_texts
 from unmask.retrieval.index import Index, open_index
@@ -31,8 +32,8 @@ _SAMPLE = 2000  # texts embedded again, for the cost of storage
 _TURNS = 5
 
 
-@dataclass(frozen=True)
-class IndexBench:
+@dataclass(frozen=True, repr=False)
+class IndexBenchResult(Result):
     """What was measured.
 
     Attributes:
@@ -53,17 +54,8 @@ class IndexBench:
     latency: list[dict[str, Any]]
     storage: list[dict[str, Any]]
 
-    def __repr__(self) -> str:
-        return line(
-            "IndexBench",
-            self.index,
-            counted(self.queries, "query", "queries"),
-            f"{self.k} neighbours of {self.texts:,} texts",
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (self.index, counted(self.queries, "query", "queries"), f"{self.k} neighbours of {self.texts:,} texts")
 
 
 class _Random:
@@ -86,7 +78,7 @@ def bench_index(
     seed: int = 0,
     embedder: str | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> IndexBench:
+) -> IndexBenchResult:
     """Measure recall, latency and the cost of storage.
 
     Args:
@@ -115,7 +107,7 @@ def bench_index(
     if not len(asked):
         raise Error(f"the index {opened.path} has no {k} texts besides a query's own document; lower --k.")
     say(f"{len(asked)} sentences of texts in the index, each without its own document")
-    return IndexBench(
+    return IndexBenchResult(
         index=str(opened.path),
         queries=len(asked),
         k=k,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from unmask.data.origin import spot
 from unmask.lines import counted, excerpt, line
+from unmask.result import Result
 
 
-@dataclass(frozen=True)
-class IndexResult:
+@dataclass(frozen=True, repr=False)
+class IndexResult(Result):
     """An index that was built, added to or merged.
 
     Attributes:
@@ -37,12 +38,8 @@ class IndexResult:
     embedder: str
     seconds: float
 
-    def __repr__(self) -> str:
-        return line("IndexResult", self.index, counted(self.texts, "text"), counted(self.shelves, "shelf", "shelves"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (self.index, counted(self.texts, "text"), counted(self.shelves, "shelf", "shelves"))
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,8 @@ class Hit:
         return line("Hit", f"{self.score:.3f}", self.where, repr(excerpt(self.text, 80)))
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(Result):
     """What a search found and what it read.
 
     Attributes:
@@ -129,17 +126,13 @@ class SearchResult:
     rerank: str | None = None
     candidates: int | None = None
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         read = f"{self.opened_shelves} of {counted(self.shelves, 'shelf', 'shelves')} read"
-        return line("SearchResult", f"{counted(len(self.results), 'text')} for {excerpt(self.query)!r}", read)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (f"{counted(len(self.results), 'text')} for {excerpt(self.query)!r}", read)
 
 
-@dataclass(frozen=True)
-class GrepResult:
+@dataclass(frozen=True, repr=False)
+class GrepResult(Result):
     """What a substring search found and what it read.
 
     Attributes:
@@ -164,16 +157,12 @@ class GrepResult:
     bytes_read: int
     bytes: int
 
-    def __repr__(self) -> str:
-        return line("GrepResult", f"{excerpt(self.pattern)!r} in {counted(self.matches, 'text')} of {self.texts:,}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{excerpt(self.pattern)!r} in {counted(self.matches, 'text')} of {self.texts:,}",)
 
 
-@dataclass(frozen=True)
-class IndexStats:
+@dataclass(frozen=True, repr=False)
+class IndexStatsResult(Result):
     """What an index holds and what it costs; see :mod:`unmask.retrieval.account`.
 
     Attributes:
@@ -192,9 +181,5 @@ class IndexStats:
     elsewhere: dict[str, Any]
     grep: dict[str, Any]
 
-    def __repr__(self) -> str:
-        return line("IndexStats", self.index, *(f"{key} {value}" for key, value in self.holds.items()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (self.index, *(f"{key} {value}" for key, value in self.holds.items()))

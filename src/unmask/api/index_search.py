@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from unmask.api.index_results import GrepResult, Hit, IndexStats, SearchResult
+from unmask.api.index_results import GrepResult, Hit, IndexStatsResult, SearchResult
 from unmask.data.origin import in_rows, lines_of
 from unmask.errors import Error, wrong_count
 from unmask.retrieval.account import account
@@ -156,7 +156,7 @@ def grep_index(index: str | Path | Index, pattern: str, *, limit: int = 20) -> G
     )
 
 
-def index_stats(index: str | Path | Index) -> IndexStats:
+def index_stats(index: str | Path | Index) -> IndexStatsResult:
     """Say what an index holds: what is resident, what a query reads, what must lie elsewhere.
 
     Args:
@@ -166,7 +166,7 @@ def index_stats(index: str | Path | Index) -> IndexStats:
         Error: no index.
     """
     opened = index if isinstance(index, Index) else open_index(index)
-    return IndexStats(str(opened.path), **account(opened))
+    return IndexStatsResult(str(opened.path), **account(opened))
 
 
 def _encoded(text: str, what: str) -> bytes:

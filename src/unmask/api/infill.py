@@ -13,7 +13,8 @@ from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, w
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
-from unmask.lines import counted, excerpt, line, scored
+from unmask.lines import counted, excerpt, scored
+from unmask.result import Result
 from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
 from unmask.sampling.lengths import Choice, around_nats, posterior
 from unmask.sampling.lengths import chosen as chosen_layout
@@ -21,8 +22,8 @@ from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 
 
-@dataclass(frozen=True)
-class InfillResult:
+@dataclass(frozen=True, repr=False)
+class InfillResult(Result):
     """Filled sentences.
 
     Attributes:
@@ -56,14 +57,10 @@ class InfillResult:
     probabilities: list[float]
     length_by: str
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
         score = scored(self.bits_per_byte[0], self.bound) if self.bits_per_byte else ""
-        return line("InfillResult", f"{counted(len(self.texts), 'text')} by {self.sampler}", filled, score)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (f"{counted(len(self.texts), 'text')} by {self.sampler}", filled, score)
 
 
 def infill(

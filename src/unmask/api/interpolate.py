@@ -16,7 +16,8 @@ from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
 from unmask.errors import Error, check_texts
 from unmask.evaluation.closeness import Closeness, closeness
-from unmask.lines import counted, excerpt, line
+from unmask.lines import counted, excerpt
+from unmask.result import Result
 from unmask.sampling import Request
 from unmask.sampling.blend import Path as Way
 from unmask.sampling.blend import begun, between, unit
@@ -42,8 +43,8 @@ class Point:
     to_b: Closeness
 
 
-@dataclass(frozen=True)
-class InterpolateResult:
+@dataclass(frozen=True, repr=False)
+class InterpolateResult(Result):
     """A way from one text to another.
 
     Attributes:
@@ -70,13 +71,9 @@ class InterpolateResult:
     points: list[Point]
     random: Point
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         ends = f"{excerpt(self.a, 40)!r} to {excerpt(self.b, 40)!r}"
-        return line("InterpolateResult", f"{counted(len(self.points), 'point')} from {ends}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (f"{counted(len(self.points), 'point')} from {ends}",)
 
 
 def thoughts_interpolate(

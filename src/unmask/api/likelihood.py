@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from unmask.errors import Error, check_seed
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.windows import common_window
-from unmask.lines import counted, line, scored
+from unmask.lines import counted, scored
+from unmask.result import Result
 from unmask.training.own_text import own_text
 from unmask.training.run import Run
 
 
-@dataclass(frozen=True)
-class Likelihoods:
+@dataclass(frozen=True, repr=False)
+class LikelihoodResult(Result):
     """Scores of texts.
 
     Attributes:
@@ -35,13 +36,9 @@ class Likelihoods:
     bytes: list[int]
     draws: int
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         mean = sum(b * size for b, size in zip(self.bits_per_byte, self.bytes, strict=True)) / sum(self.bytes)
-        return line("Likelihoods", scored(mean, self.bound, counted(len(self.nats), "text")))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (scored(mean, self.bound, counted(len(self.nats), "text")),)
 
 
 def likelihood(
@@ -52,7 +49,7 @@ def likelihood(
     likelihood: Literal["default", "duel"] = "default",
     end: bool = True,
     seed: int = 0,
-) -> Likelihoods:
+) -> LikelihoodResult:
     """Score texts; no score depends on the other texts.
 
     A text longer than the context is cut into windows, and each is scored without the ones before. Bounds of several
@@ -94,7 +91,7 @@ def likelihood(
         )
         for text in owned
     ]
-    return Likelihoods(
+    return LikelihoodResult(
         run=str(run.path),
         nats=[score.nats for score in found],
         bits_per_byte=[score.value for score in found],

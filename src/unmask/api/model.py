@@ -72,7 +72,7 @@ def load(run: str | Path | Run, *, device: str | None = None, allow_code: bool =
         _check_device(device)
     elif isinstance(run, Model):
         return run
-    opened = run if isinstance(run, Run) else Run.open(run, allow_code)
+    opened = run if isinstance(run, Run) else Run.open(run, allow_code=allow_code)
     model = Model(opened.path, opened.manifest, opened.recipe, opened.allow_code or allow_code, device)
     _ = model.network, model.tokenizer, model.process  # what is damaged is told here
     return model

@@ -15,7 +15,8 @@ from unmask.api.writing import SettingsOptions
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
-from unmask.lines import excerpt, line
+from unmask.lines import excerpt
+from unmask.result import Result
 from unmask.sampling import Request, Sample
 from unmask.sampling.blend import begun, mixed
 from unmask.sampling.kept import Kept, opening
@@ -43,8 +44,8 @@ class Hypothesis:
     weight: float
 
 
-@dataclass(frozen=True)
-class ParallelResult:
+@dataclass(frozen=True, repr=False)
+class ParallelResult(Result):
     """Hypotheses side by side.
 
     Attributes:
@@ -73,13 +74,9 @@ class ParallelResult:
     blended: Hypothesis | None
     text: str
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         kept = "the blend" if self.blended else f"number {self.best}"
-        return line("ParallelResult", f"{kept} of {len(self.hypotheses)} hypotheses kept", repr(excerpt(self.text, 64)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (f"{kept} of {len(self.hypotheses)} hypotheses kept", repr(excerpt(self.text, 64)))
 
 
 def thoughts_parallel(

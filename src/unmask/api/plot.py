@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unmask.data.corpus import normalized
 from unmask.errors import Error
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.training.find_run import find_run
 from unmask.training.run import WEIGHTS, Run, open_folder
 
 
-@dataclass(frozen=True)
-class Plots:
+@dataclass(frozen=True, repr=False)
+class PlotResult(Result):
     """What was drawn of a run.
 
     Attributes:
-        run: The run's name.
+        run: The run's folder.
+        name: Its name.
         files: The pictures, PNG.
         missing: Name of each picture that such a run can have and this one has not, and why.
         text: Where the text comes from that patches were cut of; empty where none was needed.
     """
 
     run: str
+    name: str
     files: list[Path]
     missing: dict[str, str]
     text: str
 
-    def __repr__(self) -> str:
-        return line("Plots", self.run, counted(len(self.files), "picture"), f"{len(self.missing)} left out")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {**asdict(self), "files": [str(path) for path in self.files]}
+    def _facts(self) -> tuple[str, ...]:
+        return (self.name, counted(len(self.files), "picture"), f"{len(self.missing)} left out")
 
 
-def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str | Path | None = None) -> Plots:
+def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str | Path | None = None) -> PlotResult:
     """Draw everything that a run has something for.
 
     ``metrics``: loss, gradient norm, learning rate and speed. Of a run of backbone ``bytes`` also ``patches``, and of
@@ -68,7 +66,7 @@ def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str |
             shown_texts(run) if given is None else ([normalized(given[0], run.recipe.data.normalize)], given[1])
         )
     drawn = draw_run(run, model, texts, run.path / PLOTS if output is None else Path(output))
-    return Plots(run.name, drawn.files, drawn.missing, source)
+    return PlotResult(str(run.path), run.name, drawn.files, drawn.missing, source)
 
 
 def _opened(run: str | Path | Run) -> Run:

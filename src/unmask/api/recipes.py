@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unmask.errors import Error
-from unmask.lines import line
+from unmask.result import Result
 from unmask.training.recipe import Recipe, load_recipe, recipe_names
 
 
-@dataclass(frozen=True)
-class RecipeLine:
+@dataclass(frozen=True, repr=False)
+class RecipeLine(Result):
     """One packaged recipe, in short."""
 
     name: str
@@ -21,12 +20,8 @@ class RecipeLine:
     backbone: str
     source: str
 
-    def __repr__(self) -> str:
-        return line("RecipeLine", f"{self.name}: {self.about}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{self.name}: {self.about}",)
 
 
 def recipes() -> list[RecipeLine]:
@@ -38,15 +33,15 @@ def recipes() -> list[RecipeLine]:
     return lines
 
 
-def copy_recipe(name: str, to: Path) -> Recipe:
+def copy_recipe(recipe: str | Path, output: str | Path) -> Recipe:
     """Write a recipe, every key resolved, to a file of the user's.
 
     Raises:
         Error: unknown recipe, or the file exists.
     """
-    recipe = load_recipe(name)
+    resolved, to = load_recipe(recipe), Path(output)
     if to.exists():
         raise Error(f"{to} exists; choose another name or remove it.")
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(recipe.to_yaml(), encoding="utf-8")
-    return recipe
+    to.write_text(resolved.to_yaml(), encoding="utf-8")
+    return resolved

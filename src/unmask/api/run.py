@@ -7,13 +7,14 @@ from pathlib import Path
 from unmask.training.run import Run
 
 
-def load_run(path: str | Path) -> Run:
-    """Open the run folder at ``path``.
+def load_run(run: str | Path, *, allow_code: bool = False) -> Run:
+    """Open a run folder.
 
     Args:
-        path: What ``unmask train`` wrote.
+        run: What ``unmask train`` wrote.
+        allow_code: Import code that the run names.
 
     Raises:
-        Error: there is no complete run at ``path``, or a newer version wrote it.
+        Error: there is no complete run there, or a newer version wrote it.
     """
-    return Run.open(path)
+    return Run.open(run, allow_code=allow_code)

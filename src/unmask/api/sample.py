@@ -13,14 +13,15 @@ from unmask.api.infill import infill as infill
 from unmask.api.prompted import check_asked, lay_out
 from unmask.api.writing import SettingsOptions, Watch, resolve, write
 from unmask.errors import Error
-from unmask.lines import counted, excerpt, line
+from unmask.lines import counted, excerpt
+from unmask.result import Result
 from unmask.retrieval.index import Index
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
-@dataclass(frozen=True)
-class SampleResult:
+@dataclass(frozen=True, repr=False)
+class SampleResult(Result):
     """Texts that a run wrote.
 
     Attributes:
@@ -59,14 +60,14 @@ class SampleResult:
     data: list[bytes] = field(default_factory=list)
     binary: bool = False
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
         tokens = counted(sum(self.tokens), "token")
-        return line("SampleResult", f"{counted(len(self.texts), 'text')} of {tokens} in all by {self.sampler}", written)
+        return (f"{counted(len(self.texts), 'text')} of {tokens} in all by {self.sampler}", written)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        plain = {key: value for key, value in asdict(self).items() if key not in ("data", "binary")}
+        plain = {key: value for key, value in super().to_dict().items() if key not in ("data", "binary")}
         return plain | ({"base64": [b64encode(one).decode() for one in self.data]} if self.binary else {})
 
 

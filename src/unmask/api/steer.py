@@ -15,7 +15,8 @@ from unmask.errors import Error, check_texts
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.judge import NetworkJudge
 from unmask.evaluation.text import TextQuality, text_quality, words
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.sampling import Request
 from unmask.sampling.properties import keywords as keyword_property
 from unmask.sampling.properties import towards
@@ -51,8 +52,8 @@ class SteerRow:
     texts: list[str]
 
 
-@dataclass(frozen=True)
-class SteerResult:
+@dataclass(frozen=True, repr=False)
+class SteerResult(Result):
     """Steered texts beside their controls.
 
     Attributes:
@@ -75,12 +76,8 @@ class SteerResult:
     prompt: str
     rows: list[SteerRow]
 
-    def __repr__(self) -> str:
-        return line("SteerResult", f"{counted(len(self.rows), 'row')} of texts steered to {self.property}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{counted(len(self.rows), 'row')} of texts steered to {self.property}",)
 
 
 def thoughts_steer(

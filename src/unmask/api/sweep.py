@@ -4,40 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask.compare.plan import SweepPlan
 from unmask.errors import Error
-from unmask.lines import counted, line
+from unmask.lines import counted
 from unmask.own_code import allowing
+from unmask.result import Result
 from unmask.training.find_run import HOME, named_folder
 
 if TYPE_CHECKING:
     from unmask.compare.executors import Executor
     from unmask.compare.expand import RowPlan
     from unmask.compare.expand_ways import WayPlan
-    from unmask.compare.sweep_rows import Sweep
+    from unmask.compare.sweep_rows import SweepResult
 
 
-@dataclass(frozen=True)
-class PlanLine:
+@dataclass(frozen=True, repr=False)
+class PlanLine(Result):
     """One packaged plan, in short."""
 
     name: str
     about: str
 
-    def __repr__(self) -> str:
-        return line("PlanLine", f"{self.name}: {self.about}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{self.name}: {self.about}",)
 
 
-@dataclass(frozen=True)
-class Preview:
+@dataclass(frozen=True, repr=False)
+class PlanSweepResult(Result):
     """What a plan will do.
 
     Attributes:
@@ -50,8 +47,8 @@ class Preview:
     rows: list[RowPlan]
     ways: list[WayPlan]
 
-    def __repr__(self) -> str:
-        return line("Preview", self.plan.name, counted(len(self.rows), "row"), f"{len(self.missing)} not available")
+    def _facts(self) -> tuple[str, ...]:
+        return (self.plan.name, counted(len(self.rows), "row"), f"{len(self.missing)} not available")
 
     @property
     def missing(self) -> list[str]:
@@ -88,7 +85,7 @@ def sweep_plans() -> list[PlanLine]:
     return [PlanLine(name, load_plan(name).about) for name in plan_names()]
 
 
-def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> Preview:
+def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> PlanSweepResult:
     """Say what a plan will do and cost, without doing it.
 
     Args:
@@ -109,14 +106,14 @@ def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> P
         raise Error(f"the plan trains nothing, so {overrides[0]!r} would change nothing; leave --option out.")
     rows, ways = expand(loaded, overrides), expand_samplers(loaded)
     check_ways(loaded, rows, ways)
-    return Preview(loaded, rows, ways)
+    return PlanSweepResult(loaded, rows, ways)
 
 
 def sweep(
     plan: str | Path | SweepPlan,
-    output: str | Path | None = None,
     overrides: Iterable[str] = (),
     *,
+    output: str | Path | None = None,
     workers: int | None = None,
     threads: int | None = None,
     on: str = "local",
@@ -125,15 +122,15 @@ def sweep(
     allow_code: bool = False,
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
-) -> Sweep:
+) -> SweepResult:
     """Run a plan, or go on with one: train its rows, score them, try its samplers, write one report.
 
     The folder then holds ``report.html``, ``table.md``, ``sweep.json`` and ``rows/ID/run`` for each row.
 
     Args:
         plan: A packaged name, a YAML file, or a plan.
-        output: Folder; default ``runs/sweep-NAME``.
         overrides: ``section.key=value`` for every row.
+        output: Folder; default ``runs/sweep-NAME``.
         workers: Rows at a time: processes of this machine, or trials on Ray. Default: one here, as many as fit there.
         threads: Threads of a row; default all here, the cores shared out among workers, one on Ray.
         on: ``local``, or ``ray`` (an extra: ``pip install 'unmask[ray]'``).

@@ -9,15 +9,16 @@ from typing import Any, Unpack
 from unmask.api.thoughts import SUFFIX, opened, origin_of, read_file, read_text
 from unmask.api.writing import SettingsOptions
 from unmask.errors import Error, check_texts
-from unmask.lines import counted, excerpt, line
+from unmask.lines import counted, excerpt
+from unmask.result import Result
 from unmask.sampling.kept import go_on
 from unmask.sampling.thought_file import ThoughtFile, refuse_other, write_thought
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
-@dataclass(frozen=True)
-class SaveResult:
+@dataclass(frozen=True, repr=False)
+class SaveResult(Result):
     """A thought on disk.
 
     Attributes:
@@ -38,18 +39,12 @@ class SaveResult:
     stack: int
     shape: list[int]
 
-    def __repr__(self) -> str:
-        return line(
-            "SaveResult", self.path, f"the thought of {counted(self.tokens, 'token')}", repr(excerpt(self.text))
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return (self.path, f"the thought of {counted(self.tokens, 'token')}", repr(excerpt(self.text)))
 
 
-@dataclass(frozen=True)
-class ResumeResult:
+@dataclass(frozen=True, repr=False)
+class ResumeResult(Result):
     """Texts that went on from a thought.
 
     Attributes:
@@ -80,13 +75,9 @@ class ResumeResult:
     forwards: list[int]
     output: str | None
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
-        return line("ResumeResult", f"{counted(len(self.texts), 'text')} behind {excerpt(self.text, 40)!r}", written)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (f"{counted(len(self.texts), 'text')} behind {excerpt(self.text, 40)!r}", written)
 
 
 def thoughts_save(run: str | Path | Run, text: str, output: str | Path) -> SaveResult:

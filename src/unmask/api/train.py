@@ -33,7 +33,7 @@ def resolve(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recip
     return load_recipe(recipe, overrides)
 
 
-def plan(recipe: str | Path | Recipe, overrides: Iterable[str] = (), allow_code: bool = False) -> Plan:
+def plan(recipe: str | Path | Recipe, overrides: Iterable[str] = (), *, allow_code: bool = False) -> Plan:
     """Say what a recipe will cost, without training: parameters, FLOPs a token, memory.
 
     Args:
@@ -55,6 +55,7 @@ def plan(recipe: str | Path | Recipe, overrides: Iterable[str] = (), allow_code:
 def train(
     recipe: str | Path | Recipe,
     overrides: Iterable[str] = (),
+    *,
     output: str | Path | None = None,
     resume: bool = False,
     allow_code: bool = False,

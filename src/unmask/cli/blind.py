@@ -59,7 +59,7 @@ def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None
 
     from unmask.compare.cells import plain
 
-    first, second = found.runs
+    first, second = found.names
     title = f"{first} against {second}: {counted(found.pairs, 'pair')}, {counted(len(found.raters), 'reader')}"
     table = Table(title=plain(title, "table.title"))
     table.add_column("criterion")

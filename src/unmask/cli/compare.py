@@ -15,7 +15,7 @@ from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error
 
 if TYPE_CHECKING:
-    from unmask.compare.rows import Comparison
+    from unmask.compare.rows import CompareResult
 
 
 def _refuse(given: Parameters) -> None:
@@ -172,7 +172,7 @@ def compare(
     raise typer.Exit(_status(result))
 
 
-def show_result(result: Comparison) -> None:
+def show_result(result: CompareResult) -> None:
     """Print the answer and the table on stdout, no wider than the terminal."""
     from unmask.compare.summary import NARROW, print_summary
 
@@ -180,12 +180,12 @@ def show_result(result: Comparison) -> None:
     print_summary(result, out if out.is_terminal else printer(NARROW))
 
 
-def _warn(result: Comparison) -> None:
+def _warn(result: CompareResult) -> None:
     for warning in result.warnings:
         note(f"warning: {warning}")
 
 
-def _status(result: Comparison) -> int:
+def _status(result: CompareResult) -> int:
     """Return what the decisions say to a program: 1 if one is drop, else 3 if one is undecided, else 0."""
     verdicts = {decision.verdict for decision in result.decisions}
     return 1 if "drop" in verdicts else 3 if "undecided" in verdicts else 0

@@ -44,7 +44,7 @@ def evaluate(
             draws=draws,
             likelihood="duel" if likelihood == "duel" else "default",
             seed=seed,
-            progress=lambda done, total: status.update(f"scoring: {done} of {total} windows"),
+            progress=lambda told: status.update(f"scoring: {told.done} of {told.total} windows"),
         )
     for text in result.notes:
         note(f"note: {text}")
@@ -53,7 +53,7 @@ def evaluate(
         return
     sign = "at most " if result.bound == "upper bound" else ""
     kind = f"upper bound, {counted(result.draws, 'draw')}" if result.bound == "upper bound" else result.bound
-    say(f"{result.run}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
+    say(f"{result.name}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
     if result.bits_per_character is not None:
         say(f"{sign}{result.bits_per_character:.4f} bits per character")
     if result.length_nats:

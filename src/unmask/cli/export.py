@@ -27,7 +27,7 @@ def export(
         print_json(result.to_dict())
     else:
         say(
-            f"{result.path}: {result.run} as {result.format}, {counted(len(result.files), 'file')}, "
+            f"{result.path}: {result.name} as {result.format}, {counted(len(result.files), 'file')}, "
             f"{counted(result.bytes, 'byte')}"
         )
         note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")

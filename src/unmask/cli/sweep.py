@@ -14,7 +14,7 @@ from unmask.errors import Error
 from unmask.lines import counted
 
 if TYPE_CHECKING:
-    from unmask.api.sweep import Preview
+    from unmask.api.sweep import PlanSweepResult
 
 
 def sweep(
@@ -58,8 +58,8 @@ def sweep(
     try:
         result = api.sweep(
             plan,
-            output,
             option or [],
+            output=output,
             workers=workers,
             threads=threads,
             on=on,
@@ -91,7 +91,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _preview(preview: Preview, json: bool) -> None:
+def _preview(preview: PlanSweepResult, json: bool) -> None:
     if json:
         print_json(preview.to_dict())
         return

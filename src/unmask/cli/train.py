@@ -50,7 +50,7 @@ def train(
         say(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
         say(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
         return
-    run = api.train(recipe, option or [], output, resume)
+    run = api.train(recipe, option or [], output=output, resume=resume)
     manifest = run.manifest
     if json:
         print_json({"run": str(run.path), **manifest})

@@ -21,7 +21,8 @@ from jinja2 import Environment, StrictUndefined
 
 from unmask.compare.prompts import Criterion
 from unmask.errors import Error, nearest
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.sampling import SAMPLERS, Request, Settings, canvas, generate
 from unmask.sampling.infill import hand_over_space, spaced_tokens
 from unmask.training.own_text import own_text
@@ -51,15 +52,15 @@ class Pair:
     left: int
 
 
-@dataclass(frozen=True)
-class BlindPage:
+@dataclass(frozen=True, repr=False)
+class BlindResult(Result):
     """A page to be judged.
 
     Attributes:
         page: The page.
         key: The file that says which text is whose; readers must not see it.
         id: Identity of the page's content.
-        runs: Names of the first and the second run.
+        names: Of the first and the second run.
         pairs: Pairs of texts.
         prompts: Different prompts among them.
         criteria: What readers are asked.
@@ -68,17 +69,13 @@ class BlindPage:
     page: Path
     key: Path
     id: str
-    runs: tuple[str, str]
+    names: tuple[str, str]
     pairs: int
     prompts: int
     criteria: tuple[str, ...]
 
-    def __repr__(self) -> str:
-        return line("BlindPage", f"{self.page}", counted(self.pairs, "pair"), " and ".join(self.runs))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {**asdict(self), "page": str(self.page), "key": str(self.key)}
+    def _facts(self) -> tuple[str, ...]:
+        return (f"{self.page}", counted(self.pairs, "pair"), " and ".join(self.names))
 
 
 def make_page(
@@ -93,7 +90,7 @@ def make_page(
     temperature: float,
     seed: int,
     say: Callable[[str], None],
-) -> BlindPage:
+) -> BlindResult:
     """Sample both runs and write ``blind.html`` and ``key.json``.
 
     Args:
@@ -152,7 +149,7 @@ def make_page(
     (folder / PAGE).write_text(to_html(content), encoding="utf-8", errors="backslashreplace")
     names = tuple(criterion.name for criterion in criteria)
     runs_named = (runs[0].name, runs[1].name)
-    return BlindPage(folder / PAGE, folder / KEY, identity, runs_named, count, len(set(chosen)), names)
+    return BlindResult(folder / PAGE, folder / KEY, identity, runs_named, count, len(set(chosen)), names)
 
 
 def to_html(content: dict[str, Any]) -> str:

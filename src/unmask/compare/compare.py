@@ -25,7 +25,7 @@ from unmask.compare.parts import Parts, check_folder, digest, digest_texts
 from unmask.compare.probes import Probes
 from unmask.compare.progress import Progress
 from unmask.compare.report import write_report
-from unmask.compare.rows import Comparison, sharpest
+from unmask.compare.rows import CompareResult, sharpest
 from unmask.compare.scope import FULL, Scope
 from unmask.compare.stored import plain
 from unmask.errors import Error
@@ -49,7 +49,7 @@ def compare(
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[Progress], None] = lambda told: None,
-) -> Comparison:
+) -> CompareResult:
     """Compare runs and write ``report.html``, ``table.md`` and ``compare.json``.
 
     Args:
@@ -135,7 +135,7 @@ def compare(
 
 def _measured(
     arena: Arena, chosen: Run | str, budget: Budget, asked: Sequence[Question], command: str, folder: Path
-) -> Comparison:
+) -> CompareResult:
     """Go through the stages, and put what they found together."""
     entrants, text, scope, seed = arena.entrants, arena.text, arena.scope, arena.seed
     scores = stages.score(arena)
@@ -164,7 +164,7 @@ def _measured(
         "characters": sum(map(len, text.texts)),
         "window": arena.window,
     }
-    return Comparison(
+    return CompareResult(
         rows=rows,
         controls=controls,
         warnings=arena.warnings,

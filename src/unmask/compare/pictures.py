@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from unmask.compare.labels import label_points, named
-from unmask.compare.rows import Comparison, Row, sharpest
+from unmask.compare.rows import CompareResult, Row, sharpest
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -21,7 +21,7 @@ LINES = ("-", "--", "-.", ":")
 GREY = "#666666"
 
 
-def pictures(comparison: Comparison) -> list[tuple[str, str, str]]:
+def pictures(comparison: CompareResult) -> list[tuple[str, str, str]]:
     """Return (title, description for those who cannot see it, data URI) of each picture that has something to show."""
     found = [
         ("Bits per byte", _describe_bits(comparison), _bits(comparison)),
@@ -62,7 +62,7 @@ def _look(number: int) -> dict[str, Any]:
     }
 
 
-def _bits(comparison: Comparison) -> Figure:
+def _bits(comparison: CompareResult) -> Figure:
     """A dot a run with its interval, a hollow one for bounds; controls as grey lines of the same list."""
     controls = [c for c in comparison.controls if c.bits_per_byte is not None]
     entries: Sequence[tuple[str, float, tuple[float, float] | None, str, str]] = [
@@ -87,11 +87,11 @@ def _bits(comparison: Comparison) -> Figure:
     return figure
 
 
-def _describe_bits(comparison: Comparison) -> str:
+def _describe_bits(comparison: CompareResult) -> str:
     return "; ".join(f"{row.name}: {row.bits_per_byte:.2f} ({row.bound})" for row in comparison.rows) + "."
 
 
-def _curves(comparison: Comparison) -> Figure | None:
+def _curves(comparison: CompareResult) -> Figure | None:
     figure, axes = new_axes(3.6)
     drawn = False
     for number, (name, rows) in enumerate(comparison.curves.items()):
@@ -118,7 +118,7 @@ def _curves(comparison: Comparison) -> Figure | None:
     return figure if drawn else None
 
 
-def _trade(comparison: Comparison) -> Figure | None:
+def _trade(comparison: CompareResult) -> Figure | None:
     """Throughput at the middle batch against the first judge, with real text as a line."""
     judges = list(comparison.rows[0].generation[0].judges)
     batches = [cell.batch for cell in comparison.rows[0].generation[0].latency]
@@ -162,7 +162,7 @@ def _trade(comparison: Comparison) -> Figure | None:
     return figure
 
 
-def _restored(comparison: Comparison) -> Figure | None:
+def _restored(comparison: CompareResult) -> Figure | None:
     """One line a run that has noise levels; a dashed level for one that has a single one; the unigram in grey."""
     figure, axes = new_axes(3.6)
     drawn, marked = False, list[tuple[float, str]]()
@@ -191,7 +191,7 @@ def _restored(comparison: Comparison) -> Figure | None:
     return figure if drawn else None
 
 
-def _reliability(comparison: Comparison) -> Figure | None:
+def _reliability(comparison: CompareResult) -> Figure | None:
     figure, axes = new_axes(3.6)
     drawn = False
     for number, row in enumerate(comparison.rows):

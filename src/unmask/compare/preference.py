@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from unmask.compare.blind import FORMAT, KEY
 from unmask.errors import Error
 from unmask.evaluation.votes import Rate, agreement, rate
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 
 ANSWERS = ("left", "none", "right")
 OVERALL = "overall"
@@ -50,12 +51,12 @@ class Preference:
     alpha: float | None
 
 
-@dataclass(frozen=True)
-class BlindResults:
+@dataclass(frozen=True, repr=False)
+class TallyResult(Result):
     """What readers preferred.
 
     Attributes:
-        runs: Names of the first and the second run.
+        names: Of the first and the second run.
         page: Identity of the page.
         raters: The readers, as they called themselves.
         pairs: Pairs that each of them judged.
@@ -64,7 +65,7 @@ class BlindResults:
         notes: What to know before believing it.
     """
 
-    runs: tuple[str, str]
+    names: tuple[str, str]
     page: str
     raters: tuple[str, ...]
     pairs: int
@@ -72,16 +73,12 @@ class BlindResults:
     left: Rate
     notes: tuple[str, ...]
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         raters = counted(len(self.raters), "reader")
-        return line("BlindResults", " and ".join(self.runs), raters, counted(self.pairs, "pair"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
+        return (" and ".join(self.names), raters, counted(self.pairs, "pair"))
 
 
-def tally(folder: Path, choices: Sequence[Path]) -> BlindResults:
+def tally(folder: Path, choices: Sequence[Path]) -> TallyResult:
     """Count readers' choices.
 
     Args:
@@ -124,8 +121,8 @@ def tally(folder: Path, choices: Sequence[Path]) -> BlindResults:
     every = np.sign(won.sum(2))
     rows.append(_preference(OVERALL, np.sign(settled.sum(1)), every, (first, second)))
     left = rate(int((sided < 0).sum()), int((sided != 0).sum()))
-    return BlindResults(
-        runs=(first, second),
+    return TallyResult(
+        names=(first, second),
         page=page,
         raters=tuple(raters),
         pairs=len(pairs),

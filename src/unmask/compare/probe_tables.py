@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from unmask.compare.cells import Table, number, span
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.evaluation.infilling import FillScore
 
 
-def restoring_table(comparison: Comparison) -> Table:
+def restoring_table(comparison: CompareResult) -> Table:
     """Accuracy and calibration at corrupted positions, by noise level."""
     rows = []
     for row in comparison.rows:
@@ -56,7 +56,7 @@ def restoring_table(comparison: Comparison) -> Table:
     )
 
 
-def filling_table(comparison: Comparison) -> Table:
+def filling_table(comparison: CompareResult) -> Table:
     """Holes in held-out text, filled, against the removed text."""
     rows = []
     for row in comparison.rows:

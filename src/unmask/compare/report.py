@@ -11,12 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from unmask.compare.cells import to_markdown
 from unmask.compare.pictures import pictures
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.compare.tables import tables
 from unmask.errors import Error
 
 
-def write_report(comparison: Comparison, folder: Path) -> None:
+def write_report(comparison: CompareResult, folder: Path) -> None:
     """Write the three files into ``folder``, over those of an earlier comparison.
 
     Raises:
@@ -31,14 +31,14 @@ def write_report(comparison: Comparison, folder: Path) -> None:
     (folder / "report.html").write_text(to_html(comparison), encoding="utf-8", errors="backslashreplace")
 
 
-def to_text(comparison: Comparison) -> str:
+def to_text(comparison: CompareResult) -> str:
     """Render as markdown."""
     warnings = "".join(f"- warning: {warning}\n" for warning in comparison.warnings)
     head = f"{comparison.answer}\n\n{kind(comparison)}\n\n"
     return head + f"{warnings}\n" * bool(warnings) + "\n".join(to_markdown(table) for table in tables(comparison))
 
 
-def to_html(comparison: Comparison) -> str:
+def to_html(comparison: CompareResult) -> str:
     """Render as one page without any external resource. Every text in it is escaped."""
     return page("report.html").render(
         comparison=comparison,
@@ -55,7 +55,7 @@ def page(name: str) -> Template:
     return Environment(loader=loader, **options).get_template(name)
 
 
-def kind(comparison: Comparison) -> str:
+def kind(comparison: CompareResult) -> str:
     """Say whether the comparison is quick or full, and what was left out."""
     setup, held = comparison.setup, comparison.held_out
     said = "This is a full comparison"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from unmask.evaluation.calibration import Calibration
 from unmask.evaluation.denoising import DenoisingProfile
@@ -15,7 +13,7 @@ from unmask.evaluation.infilling import FillScore, Infilling
 from unmask.evaluation.latency import Latency
 from unmask.evaluation.rules import Outcome, Verdict
 from unmask.evaluation.text import TextQuality
-from unmask.lines import line
+from unmask.result import Result
 
 
 @dataclass(frozen=True)
@@ -170,8 +168,8 @@ class Decision:
     outcomes: list[Outcome]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class CompareResult(Result):
     """The whole report as data.
 
     Attributes:
@@ -198,26 +196,10 @@ class Comparison:
     fills: dict[str, FillScore] = field(default_factory=dict)
     answer: str = ""
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         signs = ["at most " if row.bound == "upper bound" else "" for row in self.rows]
         scores = [f"{row.name} {sign}{row.bits_per_byte:.4f}" for row, sign in zip(self.rows, signs, strict=True)]
-        return line("Comparison", f"bits per byte: {', '.join(scores)}", f"report in {self.folder}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
-
-
-def _plain(value: Any) -> Any:
-    """Return plain data; arrays, which are for computing on, are left out."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if is_dataclass(value):
-        parts = {part.name: getattr(value, part.name) for part in fields(value)}
-        return {name: _plain(part) for name, part in parts.items() if not isinstance(part, np.ndarray)}
-    return value
+        return (f"bits per byte: {', '.join(scores)}", f"report in {self.folder}")
 
 
 def _known(value: float | None) -> float:

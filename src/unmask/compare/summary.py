@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from unmask.compare.cells import UNDER_LOAD, Table, number, plain, sign, speed
-from unmask.compare.rows import Comparison, Row, TextRow, sharpest
+from unmask.compare.rows import CompareResult, Row, TextRow, sharpest
 from unmask.data.visible import visible
 
 NARROW = 80
@@ -15,7 +15,7 @@ _GAP, _SHORTEST = 2, 8
 """Blanks behind a column; the least width of a name. A number is wrapped where nothing else helps, never cut."""
 
 
-def print_summary(comparison: Comparison, console: Console) -> None:
+def print_summary(comparison: CompareResult, console: Console) -> None:
     """Print the sentence, the table and how to read it, on a console without markup."""
     table = summary_table(comparison)
     shown = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -32,7 +32,7 @@ def print_summary(comparison: Comparison, console: Console) -> None:
     console.print(visible(table.note), style="dim", emoji=False, markup=False, highlight=False)
 
 
-def summary_table(comparison: Comparison) -> Table:
+def summary_table(comparison: CompareResult) -> Table:
     """Bits per byte, the difference, the judge's figure of the text, and speed; beside what counting n-grams needs."""
     judge = sharpest(comparison.controls, comparison.setup["judges"])
     timed = bool(comparison.setup["timing"])
@@ -65,7 +65,7 @@ def own_text(row: Row) -> TextRow:
     return [text for text in row.generation if text.sampler == row.generation[0].sampler][-1]
 
 
-def _note(comparison: Comparison, judge: str | None, timed: bool) -> str:
+def _note(comparison: CompareResult, judge: str | None, timed: bool) -> str:
     told = [f"bits/byte of {comparison.held_out['documents']} held-out documents: lower is better, ≤ is a bound."]
     if judge:
         told.append(f"text: bits/byte of what it wrote under the {judge}, real text's in brackets; closer is better.")

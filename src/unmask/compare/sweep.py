@@ -35,7 +35,7 @@ from unmask.compare.plan import StopEarly, SweepPlan
 from unmask.compare.rows import Control
 from unmask.compare.sweep_report import write_sweep
 from unmask.compare.sweep_row import HELD_OUT, STOP, Task, read_row, update_row
-from unmask.compare.sweep_rows import Sweep
+from unmask.compare.sweep_rows import SweepResult
 from unmask.compare.sweep_samples import open_scene, try_samplers
 from unmask.compare.sweep_score import choose_text, configurations, finished_runs, results, score_rows
 from unmask.data.lock import LOCK, only_one
@@ -55,7 +55,7 @@ def sweep(
     *,
     command: str = "",
     say: Say = lambda text: None,
-) -> Sweep:
+) -> SweepResult:
     """Run a plan and write ``report.html``, ``table.md`` and ``sweep.json``; a sweep begun in ``folder`` goes on.
 
     Args:
@@ -105,7 +105,7 @@ def sweep(
             warnings += scene.warnings
         found = results(rows, folder)
         warnings += [f"{way.label} was not tried: {way.missing}." for way in ways if way.missing]
-        swept = Sweep(
+        swept = SweepResult(
             plan=plan.model_dump(),
             rows=found,
             configurations=configurations(found, folder),

@@ -7,13 +7,13 @@ from matplotlib.ticker import StrMethodFormatter
 
 from unmask.compare.labels import named
 from unmask.compare.pictures import COLOURS, LINES, MARKERS, new_axes, to_uri
-from unmask.compare.sweep_rows import Configuration, Sweep
+from unmask.compare.sweep_rows import Configuration, SweepResult
 
 _NAMED = 12
 """More lines than this get no legend: nobody could tell them apart."""
 
 
-def pictures(sweep: Sweep) -> list[tuple[str, str, str]]:
+def pictures(sweep: SweepResult) -> list[tuple[str, str, str]]:
     """Return (title, description for those who cannot see it, data URI) of each picture that has something to show."""
     found = []
     axes = dict.fromkeys(axis for each in sweep.configurations for axis in each.values)
@@ -70,7 +70,7 @@ def _tail(axis: str) -> str:
     return axis.rpartition(".")[2]
 
 
-def _curves(sweep: Sweep) -> Figure:
+def _curves(sweep: SweepResult) -> Figure:
     """A line a row; seeds of one configuration share its colour."""
     names = list(dict.fromkeys(row.configuration for row in sweep.rows))
     drawn: set[str] = set()

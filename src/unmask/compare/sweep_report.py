@@ -12,11 +12,11 @@ from unmask.compare.cells import Table, beside, difference, interval, judged, sc
 from unmask.compare.report import finite, page
 from unmask.compare.rows import Control, TextRow
 from unmask.compare.sweep_pictures import pictures
-from unmask.compare.sweep_rows import Configuration, SampleRow, Sweep, SweepRow
+from unmask.compare.sweep_rows import Configuration, SampleRow, SweepResult, SweepRow
 from unmask.lines import counted
 
 
-def write_sweep(sweep: Sweep, folder: Path) -> None:
+def write_sweep(sweep: SweepResult, folder: Path) -> None:
     """Write the three files into ``folder``, over those of an earlier report."""
     content = json.dumps(finite(sweep.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "sweep.json").write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
@@ -24,13 +24,13 @@ def write_sweep(sweep: Sweep, folder: Path) -> None:
     (folder / "report.html").write_text(to_html(sweep), encoding="utf-8", errors="backslashreplace")
 
 
-def to_text(sweep: Sweep) -> str:
+def to_text(sweep: SweepResult) -> str:
     """Render as markdown."""
     warnings = "".join(f"- warning: {warning}\n" for warning in all_warnings(sweep))
     return f"{warnings}\n" * bool(warnings) + "\n".join(to_markdown(table) for table in sweep_tables(sweep))
 
 
-def to_html(sweep: Sweep) -> str:
+def to_html(sweep: SweepResult) -> str:
     """Render as one page without any external resource. Every text in it is escaped."""
     return page("sweep.html").render(
         sweep=sweep,
@@ -43,7 +43,7 @@ def to_html(sweep: Sweep) -> str:
     )
 
 
-def headline(sweep: Sweep) -> str:
+def headline(sweep: SweepResult) -> str:
     """Say how the rows ended and what is the best of each kind."""
     parts = [f"{count} {status}" for status, count in sweep.counts.items()]
     sentences = [f"{counted(len(sweep.rows), 'row')}: {', '.join(parts)}."] if sweep.rows else []
@@ -60,7 +60,7 @@ def headline(sweep: Sweep) -> str:
     return " ".join(sentences) or f"{len(sweep.samples)} ways to sample."
 
 
-def all_warnings(sweep: Sweep) -> list[str]:
+def all_warnings(sweep: SweepResult) -> list[str]:
     """Return the warnings, those that follow from the rows included."""
     found = list(sweep.warnings)
     found += [f"{row.label} failed: {row.why}" for row in sweep.failed]
@@ -74,7 +74,7 @@ def all_warnings(sweep: Sweep) -> list[str]:
     return found
 
 
-def sweep_tables(sweep: Sweep) -> list[Table]:
+def sweep_tables(sweep: SweepResult) -> list[Table]:
     """Return the tables, the most important first."""
     scored = [_configurations(sweep)] if sweep.configurations else []
     rows = [_rows(sweep.rows)] if sweep.rows else []
@@ -82,7 +82,7 @@ def sweep_tables(sweep: Sweep) -> list[Table]:
     return [*scored, *rows, *samples]
 
 
-def _configurations(sweep: Sweep) -> Table:
+def _configurations(sweep: SweepResult) -> Table:
     lines = [_configuration(each) for each in sweep.configurations]
     count = len(lines)
     for control in sweep.controls:
@@ -179,7 +179,7 @@ def _samples(samples: Sequence[SampleRow], controls: Sequence[Control]) -> Table
     for sample in samples:
         cells = {cell.batch: cell for cell in sample.text.latency}
         times = [words for batch in batches for words in speed(cells.get(batch))]
-        lines.append([sample.run, sample.sampler, *_measures(sample.text, judges), *times])
+        lines.append([sample.label, sample.sampler, *_measures(sample.text, judges), *times])
     count = len(lines)
     for control in controls:
         if control.text is not None:

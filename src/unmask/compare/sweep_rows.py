@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from unmask.compare.rows import Control, TextRow
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,20 @@ class SampleRow:
     """One run sampled in one way.
 
     Attributes:
-        run: The row's label, or the name of a run that the plan gives.
+        label: The row's label, or the name of a run that the plan gives.
         sampler: The sampler with its settings in words.
         settings: The settings that the plan gives.
         text: Its text, measured beside real text, with latencies.
     """
 
-    run: str
+    label: str
     sampler: str
     settings: dict[str, Any]
     text: TextRow
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class SweepResult(Result):
     """The whole report as data.
 
     Attributes:
@@ -149,9 +150,9 @@ class Sweep:
     curves: dict[str, list[dict[str, Any]]]
     folder: str
 
-    def __repr__(self) -> str:
+    def _facts(self) -> tuple[str, ...]:
         ended = ", ".join(f"{number} {status}" for status, number in self.counts.items())
-        return line("Sweep", f"{counted(len(self.rows), 'row')} ({ended})", f"report in {self.folder}")
+        return (f"{counted(len(self.rows), 'row')} ({ended})", f"report in {self.folder}")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -165,4 +166,4 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
-        return {"format": 1, "counts": self.counts, **asdict(self)}
+        return {"format": 1, "counts": self.counts, **super().to_dict()}

@@ -6,14 +6,14 @@ import math
 
 from unmask.compare.cells import UNDER_LOAD, Table, beside, difference, interval, judged, measured, scale, sign, speed
 from unmask.compare.probe_tables import filling_table, restoring_table
-from unmask.compare.rows import Comparison
+from unmask.compare.rows import CompareResult
 from unmask.lines import counted
 
 OTHERS = {"self_bleu": "self-BLEU", "coherence": "coherence", "divergence": "divergence"}
 DIGITS = {"self_bleu": 1}
 
 
-def tables(comparison: Comparison) -> list[Table]:
+def tables(comparison: CompareResult) -> list[Table]:
     """Return all tables of a comparison, the most important first."""
     decided = [decision_table(comparison)] if comparison.decisions else []
     probed = [restoring_table(comparison)]
@@ -22,7 +22,7 @@ def tables(comparison: Comparison) -> list[Table]:
     return [bits_table(comparison), *decided, speed_table(comparison), quality_table(comparison), *probed]
 
 
-def bits_table(comparison: Comparison) -> Table:
+def bits_table(comparison: CompareResult) -> Table:
     """Bits per byte of the held-out text, with what each run cost to train."""
     seeds = max(len(row.seeds) for row in comparison.rows) > 1
     rows = []
@@ -92,7 +92,7 @@ def bits_table(comparison: Comparison) -> Table:
     )
 
 
-def decision_table(comparison: Comparison) -> Table:
+def decision_table(comparison: CompareResult) -> Table:
     """Every rule with what was measured, and the verdict of each set of rules."""
     rows = []
     for decision in comparison.decisions:
@@ -112,7 +112,7 @@ def decision_table(comparison: Comparison) -> Table:
     )
 
 
-def speed_table(comparison: Comparison) -> Table:
+def speed_table(comparison: CompareResult) -> Table:
     """Latency and throughput of each way to sample, beside the quality of its text."""
     every = [text for row in comparison.rows for text in row.generation]
     batches = sorted({cell.batch for text in every for cell in text.latency})
@@ -145,7 +145,7 @@ def speed_table(comparison: Comparison) -> Table:
     )
 
 
-def quality_table(comparison: Comparison) -> Table:
+def quality_table(comparison: CompareResult) -> Table:
     """All measures of generated text, beside real text of the same size and the control texts."""
     every = [text for row in comparison.rows for text in row.generation]
     runs = len(every)

@@ -8,7 +8,7 @@ a row that says why, and has no number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from unmask.compare.cells import Table, interval
@@ -20,10 +20,11 @@ from unmask.evaluation.thought_reading import Thoughts
 from unmask.evaluation.thought_stability import STABLE, stability
 from unmask.evaluation.trajectories import Trajectory
 from unmask.lines import counted
+from unmask.result import Result
 
 
-@dataclass(frozen=True)
-class Measure:
+@dataclass(frozen=True, repr=False)
+class Measure(Result):
     """A row of the table.
 
     Attributes:
@@ -42,9 +43,12 @@ class Measure:
     controls: tuple[tuple[str, float | None], ...] = ()
     note: str = ""
 
+    def _facts(self) -> tuple[str, ...]:
+        return (self.name, "" if self.value is None else f"{self.value:.3f}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; controls by name."""
-        return {**asdict(self), "controls": dict(self.controls)}
+        return super().to_dict() | {"controls": dict(self.controls)}
 
 
 def to_table(measures: Sequence[Measure]) -> Table:

@@ -104,7 +104,7 @@ def parquet(path: Path, text_field: str) -> Iterator[tuple[str, int]]:
         why = excerpt(str(error), 200)
         raise Error(f"{path} is not a readable Parquet file ({why}). Write it again.") from error
     except UnicodeDecodeError as error:
-        raise Error(f"{path}, row {row}: the column {text_field!r} is not UTF-8. Write text to it.") from error
+        raise Error(f"{path}, row {row}: the column {text_field!r} is not UTF-8. Write it again as text.") from error
 
 
 def checked_text(value: object, where: str, text_field: str) -> str:

@@ -106,8 +106,8 @@ class MaskedOptions(ProcessOptions):
         """Raise Error if the network cannot see both sides, or cannot hide one for a causal warm start."""
         if "bidirectional" not in config.visibilities:
             raise Error(
-                "a masked process needs a network that sees both sides, and this one's patches follow the words: set "
-                "backbone.patcher=none, or fixed with patcher_options.whole_characters=false."
+                f"process {self.name} needs a network that sees both sides, and this one's patches follow the words: "
+                "set backbone.patcher=none, or fixed with patcher_options.whole_characters=false."
             )
         if self.causal_warmup and "causal" not in config.visibilities:
             raise Error(

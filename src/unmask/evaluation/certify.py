@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ from torch import Tensor
 from unmask.evaluation.distance import Distance, noise_floor, total_variation
 from unmask.evaluation.ground import Ground, write_texts
 from unmask.lines import counted
+from unmask.result import Result
 from unmask.sampling.request import Settings, refuse_unused
 from unmask.sampling.sampler import SAMPLERS, Promise, Reopening, Sampler
 
@@ -72,8 +73,8 @@ class Cell:
     off: Distance | None
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Result):
     """One sampler under one set of settings in one world.
 
     Attributes:
@@ -141,9 +142,12 @@ class Certificate:
             return f"its process at each step count: TV {last.tv.value:.3f}{at}"
         return "exact in the limit" + (", the reverse process at each step count" if self.promise == "reverse" else "")
 
+    def _facts(self) -> tuple[str, ...]:
+        return (self.name, self.world, self.verdict)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {**asdict(self), "name": self.name, "failed": self.failed, "verdict": self.verdict}
+        return super().to_dict() | {"name": self.name, "failed": self.failed, "verdict": self.verdict}
 
 
 def certify(

@@ -49,13 +49,13 @@ class Budget:
         """
         given = [self.share is not None, self.bytes is not None, self.recall is not None, self.exact]
         if sum(given) > 1:
-            raise Error("give one of --open, --bytes, --recall and --exact; they bound the same thing.")
+            raise Error("give one of open, bytes, recall and exact; they bound the same thing.")
         if self.share is not None and not 0 < self.share <= 1:
-            raise Error(f"--open is {self.share}; give a share of the texts above 0 and at most 1.")
+            raise Error(f"open is {self.share}; give a share of the texts above 0 and at most 1.")
         if self.bytes is not None and self.bytes < 1:
-            raise Error(f"--bytes is {self.bytes}; give at least 1.")
+            raise Error(f"bytes is {self.bytes}; give at least 1.")
         if self.recall is not None and not 0 < self.recall < 1:
-            raise Error(f"--recall is {self.recall}; give a share above 0 and below 1, or use --exact.")
+            raise Error(f"recall is {self.recall}; give a share above 0 and below 1, or ask for exact.")
 
 
 def by_default(texts: int, k: int) -> int:
@@ -98,14 +98,14 @@ def candidates(name: str | None, count: int | None, k: int, exact: bool) -> int:
     """
     if name is None:
         if count is not None:
-            raise Error(f"--rerank-of {count} needs --rerank {' | '.join(RERANKS)}; without it the order stays.")
+            raise Error(f"rerank_of {count} needs rerank {' | '.join(RERANKS)}; without it the order stays.")
         return k
     if name not in RERANKS:
         raise Error(f"unknown rerank {name!r}.{nearest(name, RERANKS)} Available: {', '.join(sorted(RERANKS))}.")
     if k < 1:
         raise Error(f"k is {k}; ask for at least 1.")
     if exact:
-        raise Error("--exact makes the order by meaning certain, and --rerank changes it; leave one of them out.")
+        raise Error("exact makes the order by meaning certain, and rerank changes it; leave one of them out.")
     if count is not None and count < k:
-        raise Error(f"--rerank-of is {count}, fewer than the {k} texts asked for by -k; give {k} or more.")
+        raise Error(f"rerank_of is {count}, fewer than the k = {k} texts asked for; give {k} or more.")
     return max(50, 5 * k) if count is None else count

@@ -81,7 +81,7 @@ class BuildOptions:
         if self.grams:
             grams.check_size(self.grams)
         if self.shelves is not None and self.shelves < 1:
-            raise Error(f"--shelves is {self.shelves}; give at least 1.")
+            raise Error(f"shelves is {self.shelves}; give at least 1.")
         check_seed(self.seed)
 
 

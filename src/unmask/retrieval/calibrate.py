@@ -138,7 +138,7 @@ class Dials:
             again = " (written before there were more: unmask index merge DIR --output NEW)" if most < KS[-1] else ""
             raise Error(
                 f"the dial of the index was set for up to {most} texts{again}, and k is {k}; bound the search by "
-                "--open or --bytes, or use --exact."
+                "open or bytes, or ask for exact."
             )
         ends = max(n for n in self.curves if n <= max(k, min(self.curves))), min(n for n in self.curves if n >= k)
         return max(self.curves[n].for_recall(target, sigmas) for n in ends)

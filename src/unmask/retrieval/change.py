@@ -180,7 +180,7 @@ def check_alike(indexes: Sequence[Index]) -> None:
         raise Error("there is nothing to merge. Name at least one index.")
     first = indexes[0]
     for other in indexes[1:]:
-        how = f"build one of them with: --like {first.path}"
+        how = f"build one of them like {first.path}"
         for name in _SAME:
             ours, theirs = getattr(first.manifest, name), getattr(other.manifest, name)
             if ours != theirs:

@@ -137,7 +137,7 @@ class Index:
         if name != self.manifest.router:
             raise Error(
                 f"the router {name!r} learns, and the index {self.path} was built with {self.manifest.router!r}. "
-                f"Build it with --router {name}."
+                f"Build it with router {name}."
             )
         learned = {key.removeprefix(ROUTER): a for key, a in self.arrays.items() if key.startswith(ROUTER)}
         return make_router(name, self.core.statistics, arrays={key: np.array(a) for key, a in learned.items()})

@@ -102,7 +102,7 @@ def open_documents(
         return given
     number, slash, count = part.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise Error(f"--part is {part!r}; give the number of a part and how many there are, such as 1/4.")
+        raise Error(f"part is {part!r}; give the number of a part and how many there are, such as 1/4.")
     return (one for one in given if digest(one.text.encode()) % int(count) == int(number) - 1)
 
 

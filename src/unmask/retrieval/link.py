@@ -68,7 +68,7 @@ def _check_apart(indexes: Sequence[Index], output: Path) -> None:
     """Refuse an output that would take a part away, and documents that would be found twice."""
     for index in indexes:
         if output.resolve() == index.path.resolve():
-            raise Error(f"--output {output} is one of the indexes to be linked, which must stay; name another one.")
+            raise Error(f"output {output} is one of the indexes to be linked, which must stay; name another one.")
     known = np.zeros(0, np.uint64)
     for index in indexes:
         digests = np.concatenate([segment.digest for segment in index.segments])
@@ -81,6 +81,6 @@ def _check_apart(indexes: Sequence[Index], output: Path) -> None:
             raise Error(
                 f"{counted(len(twice), 'document')} of {index.path} are in an index before it, and would be "
                 "found twice; "
-                "merge them, or build parts that share none with: --part I/N"
+                "merge them, or build parts that share none: part I/N"
             )
         known = np.sort(np.concatenate([known, digests]))

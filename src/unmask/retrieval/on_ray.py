@@ -77,7 +77,7 @@ def on_ray(address: str | None, count: int | None) -> Iterator[OnRay]:
             ray = stack.enter_context(connected(address))
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < (count or 1):
-            raise Error(f"--workers is {count or 1}, and the Ray cluster has {cpus} CPUs; give as many at most.")
+            raise Error(f"workers is {count or 1}, and the Ray cluster has {cpus} CPUs; give as many at most.")
         kind = ray.remote(_Actor).options(num_cpus=1, max_restarts=_AGAIN, max_task_retries=_AGAIN)
         actors = [kind.remote(os.getcwd()) for _ in range(count or cpus)]
         try:

@@ -21,7 +21,7 @@ from unmask.retrieval.manifest import FILE, PARTS, Manifest, read_manifest, writ
 
 ASIDE = ".adding"
 _OURS = re.compile(r"(?:segment|core|statistics|grep)-(\d+)(?:\.safetensors)?")
-_FIX = "name another --output"
+_FIX = "name another output"
 
 
 def published(folder: Path, build: Callable[[Path], None], force: bool) -> None:
@@ -49,14 +49,17 @@ def published(folder: Path, build: Callable[[Path], None], force: bool) -> None:
 
 def _check_place(folder: Path, force: bool) -> None:
     if folder.is_file():
-        raise Error(f"--output {folder} is a file; give a folder.")
+        raise Error(f"output {folder} is a file; give a folder.")
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if FILE not in found:
         killed = LOCK in found and all(map(_left, found))  # a build that got no further
         if found - {LOCK} and not killed:
-            raise Error(f"{folder} is not empty and holds no index; choose another --output.")
+            raise Error(f"{folder} is not empty and holds no index; choose another output.")
     elif not force:
-        raise Error(f"{folder} already holds an index; add --force to replace it, or use: unmask index add {folder}")
+        raise Error(
+            f"{folder} already holds an index; choose another output, replace it with force, or use: "
+            f"unmask index add {folder}"
+        )
 
 
 def _moved(place: Path, folder: Path, generation: int) -> Manifest:

@@ -99,7 +99,7 @@ def bm25(query: str, texts: Sequence[str]) -> Float64[np.ndarray, " K"]:
     """
     asked = _words(query)
     if not asked:
-        raise Error(f"bm25 looks for words, and the query {query!r} has none; use --rerank surprisal.")
+        raise Error(f"bm25 looks for words, and the query {query!r} has none; use rerank surprisal.")
     counts = [Counter(_words(text)) for text in texts]
     sizes = np.array([count.total() for count in counts])
     least = _SATURATION * (1 - _LENGTH + _LENGTH * sizes / max(sizes.mean(), 1e-12)) if len(sizes) else sizes
@@ -124,7 +124,7 @@ def _energy(index: Index, members: Int64[np.ndarray, " K"], texts: Sequence[byte
 
     others = sample(index, members)
     if not others:
-        raise Error(f"all texts of {index.path} are candidates, and none is left to learn from; use another --rerank.")
+        raise Error(f"all texts of {index.path} are candidates, and none is left to learn from; use another rerank.")
     parts = learned([text[:_PART] for text in sample(index)])
     return ByteAwareEnergy(ByteNgram(_ORDER).fit(others), *parts)([text[:_PART] for text in texts])
 

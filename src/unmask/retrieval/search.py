@@ -113,12 +113,12 @@ def _most(index: Index, budget: Budget, router: Any, k: int) -> int:
     """
     if budget.bytes is not None:
         if budget.bytes < index.row_bytes:
-            raise Error(f"--bytes is {budget.bytes}, and one vector has {index.row_bytes}; give more.")
+            raise Error(f"bytes is {budget.bytes}, and one vector has {index.row_bytes}; give more.")
         return min(budget.bytes // index.row_bytes, len(index))
     if budget.recall is not None:
         if router.name != index.manifest.router:
             raise Error(
-                f"--recall was set for the router {index.manifest.router!r}, not {router.name!r}; leave --router out."
+                f"recall was set for the router {index.manifest.router!r}, not {router.name!r}; leave router out."
             )
         return max(k, index.dials.for_recall(k, budget.recall, sigmas=1.0))
     if budget.share is not None or budget.exact:  # an exact search begins with some, and reads on

@@ -128,7 +128,7 @@ class _Process:
     def _dead(self) -> Error:
         status = self._process.wait()
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return Error(f"a worker {how} (out of memory?); start again, with fewer --workers if it was.")
+        return Error(f"a worker {how} (out of memory?); start again, with fewer workers if it was.")
 
 
 def in_order(
@@ -184,7 +184,7 @@ def at_work(count: int | Workers | None = None, on: str = "processes", address: 
         yield count
         return
     if count is not None and count < 1:
-        raise Error(f"--workers is {count}; give at least 1.")
+        raise Error(f"workers is {count}; give at least 1.")
     if on == "ray":
         from unmask.retrieval.on_ray import on_ray
 
@@ -192,9 +192,9 @@ def at_work(count: int | Workers | None = None, on: str = "processes", address: 
             yield actors
         return
     if on != "processes":
-        raise Error(f"--on is {on!r}; choose processes or ray.")
+        raise Error(f"on is {on!r}; choose processes or ray.")
     if address is not None:
-        raise Error("--address is a Ray cluster's; add --on ray.")
+        raise Error("address is a Ray cluster's; set on to ray.")
     if count in (None, 1):
         yield HERE
         return

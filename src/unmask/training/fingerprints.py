@@ -11,7 +11,11 @@ from unmask.errors import Error
 from unmask.training.find_run import MANIFEST
 
 WEIGHTS = "model.safetensors"
-_OTHER = {"tokenizer": "another tokenizer", "weights": "other weights", "patcher": "another patcher"}
+_OTHER = {
+    "tokenizer": "another tokenizer than the one there",
+    "weights": "other weights than those there",
+    "patcher": "another patcher than the one there",
+}
 _PATCHER = ("patcher.json", "patcher.safetensors", "entropy.json", "entropy.safetensors")
 
 
@@ -55,6 +59,6 @@ def check_fingerprint(folder: Path, manifest: Mapping[str, Any], part: str, foun
     then = manifest.get(key)
     if then is not None and then != found:
         raise Error(
-            f"run {folder} was trained with {_OTHER[part]} than lies there ({then} in {MANIFEST}, {found or 'none'} "
+            f"run {folder} was trained with {_OTHER[part]} ({then} in {MANIFEST}, {found or 'none'} "
             f"now); copy it again from where it was made, or, if it is meant, take {key} out of {MANIFEST}."
         )

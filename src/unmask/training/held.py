@@ -29,7 +29,7 @@ class Held(Run):
         allow_code: bool = False,
         device: str | None = None,
     ) -> None:
-        super().__init__(path, manifest, recipe, allow_code)
+        super().__init__(path, manifest, recipe, allow_code=allow_code)
         self._device = device
         self._network: Denoiser | None = None
 

@@ -174,23 +174,23 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in files("unmask.recipes").iterdir() if p.name.endswith(".yaml"))
 
 
-def load_recipe(name: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
+def load_recipe(recipe: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
     """Return the recipe of a packaged name or a YAML file, with ``section.key=value`` overrides applied.
 
     Args:
-        name: A packaged name, or a file that ends in ``.yaml``.
+        recipe: A packaged name, or a file that ends in ``.yaml``.
         overrides: ``section.key=value`` as typed, or the key and its value.
 
     Raises:
         Error: no such recipe, bad YAML, an unknown key, or a value of the wrong kind.
     """
-    tree = _read(str(name), seen=())
+    tree = _read(str(recipe), seen=())
     for override in sorted(overrides, key=_belongs):
         _override(tree, override)
-    recipe = parse_recipe(tree)
-    check_sampler(recipe)
-    check_trainer(recipe.training)
-    return recipe
+    resolved = parse_recipe(tree)
+    check_sampler(resolved)
+    check_trainer(resolved.training)
+    return resolved
 
 
 def parse_recipe(tree: Mapping[str, Any]) -> Recipe:

@@ -75,7 +75,7 @@ class Run:
     """
 
     @checked
-    def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, allow_code: bool = False) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, *, allow_code: bool = False) -> None:
         self.path = path
         self.manifest = manifest
         self.recipe = recipe
@@ -83,18 +83,18 @@ class Run:
 
     @classmethod
     @checked
-    def open(cls, name: str | Path, allow_code: bool = False) -> Run:
+    def open(cls, run: str | Path, *, allow_code: bool = False) -> Run:
         """Open a run folder, ``runs/NAME`` by its name, or a Hub repository that holds one (``owner/name``).
 
         Args:
-            name: Which.
+            run: Which.
             allow_code: Import code that its recipe names (a schedule ``module:function``): for runs of people whom you
                 trust. Nothing else in a run folder is ever run.
 
         Raises:
             Error: not a run, half-written, damaged, or of a newer format.
         """
-        path = find_run(name) or _from_hub(str(name))
+        path = find_run(run) or _from_hub(str(run))
         with allowing(allow_code):
             manifest, recipe = open_folder(path)
         if not (path / WEIGHTS).is_file():
@@ -102,7 +102,7 @@ class Run:
                 f"run {path} has no {WEIGHTS} (status: {manifest.get('status')}); "
                 f"finish it with: unmask train {shell(path / RECIPE)} --output {shell(path)} --resume"
             )
-        return cls(path, manifest, recipe, allow_code)
+        return cls(path, manifest, recipe, allow_code=allow_code)
 
     def __repr__(self) -> str:
         told = self.manifest

@@ -21,7 +21,7 @@ def cut(name: str, text: str, **options: int) -> list[str]:
     return [patch.decode() for patch in split(data, make_patcher(name, options).starts(data))]
 
 
-def seed_cuts(text: str) -> set[int]:
+def bytropix_cuts(text: str) -> set[int]:
     """Bytropix's rule: runs of other characters, and each mark alone; the character numbers where a patch begins."""
     parts, place, cuts = [part for part in MARK.split(text) if part], 0, set()
     for part in parts:
@@ -32,7 +32,7 @@ def seed_cuts(text: str) -> set[int]:
 
 @given(text=TEXT.map(bytes.decode) | st.text(alphabet="ab ,\n.", max_size=30))
 @settings(max_examples=150, deadline=None)
-def test_delimiter_makes_the_cuts_of_the_seed_but_those_before_a_mark(text: str) -> None:
+def test_delimiter_makes_the_cuts_of_bytropix_but_those_before_a_mark(text: str) -> None:
     place, ours = 0, set()
     for patch in cut("delimiter", text):
         ours.add(place)
@@ -40,8 +40,8 @@ def test_delimiter_makes_the_cuts_of_the_seed_but_those_before_a_mark(text: str)
     if not text:
         return
     before = {t for t in range(1, len(text)) if MARK.fullmatch(text[t]) and not MARK.fullmatch(text[t - 1])}
-    assert ours == seed_cuts(text) - before
-    assert ours <= seed_cuts(text)
+    assert ours == bytropix_cuts(text) - before
+    assert ours <= bytropix_cuts(text)
 
 
 @pytest.mark.parametrize(

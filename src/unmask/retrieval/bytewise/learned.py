@@ -57,9 +57,7 @@ def _learn(texts: Sequence[bytes], folder: Path) -> None:
     try:
         learn_correction(correction, real, [text for text in drawn if len(text) == size], steps=_STEPS)
     except Error as error:
-        raise Error(
-            "the index holds too little text to learn an energy from; use --rerank surprisal or bm25."
-        ) from error
+        raise Error("the index holds too little text to learn an energy from; use rerank surprisal or bm25.") from error
     if sum(len(text_tree(text).sentences) > 1 for text in texts) > 1:
         learn_coder(coder, texts, steps=2 * _STEPS)
     states = {"correction.": correction.state_dict(), "coder.": coder.state_dict()}
