@@ -391,7 +391,7 @@ def test_settings_that_differ_cannot_be_merged(built, corpus, tmp_path):
         "grams": {"shelves": 6, "grams": 2},
     }.items():
         build_index(str(corpus), tmp_path / name, embedder="wordllama-64", passage=512, **more)
-        with pytest.raises(Error, match="--like"):
+        with pytest.raises(Error, match="of them like "):
             merge_indexes([built, tmp_path / name], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     with pytest.raises(Error, match="brings its shelves .6.; leave --shelves out."):

@@ -202,7 +202,7 @@ def test_a_budget_is_kept_best_first_and_a_larger_one_reads_what_a_smaller_one_d
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"share": 0.1, "exact": True}, "give one of --open, --bytes, --recall and --exact"),
+        ({"share": 0.1, "exact": True}, "give one of open, bytes, recall and exact"),
         ({"share": 0.0}, "open is 0.0"),
         ({"share": 1.5}, "open is 1.5"),
         ({"bytes": 0}, "bytes is 0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unmask.data.cache import writing
 from unmask.errors import Error
 from unmask.result import Result
 from unmask.training.recipe import Recipe, load_recipe, recipe_names
@@ -37,11 +38,12 @@ def copy_recipe(recipe: str | Path, output: str | Path) -> Recipe:
     """Write a recipe, every key resolved, to a file of the user's.
 
     Raises:
-        Error: unknown recipe, or the file exists.
+        Error: unknown recipe, or the file exists or cannot be written.
     """
     resolved, to = load_recipe(recipe), Path(output)
     if to.exists():
         raise Error(f"{to} exists; choose another name or remove it.")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(resolved.to_yaml(), encoding="utf-8")
+    with writing(to, "name another output"):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(resolved.to_yaml(), encoding="utf-8")
     return resolved
