@@ -28,7 +28,7 @@ help:
 	@echo 'make test-strangers odd files and habits of strangers (docs/strangers.md), a part of make test'
 	@echo 'make test-rounding the fast tests as other processors round: three instruction sets, one and two threads'
 	@echo 'make test-browser  the tests that drive a browser'
-	@echo 'make bench         speed on this machine (benchmarks/README.md)'
+	@echo 'make bench         speed on this machine, all of it or --only a part (benchmarks/README.md)'
 	@echo 'make bench-gpu     the same on an accelerator, in pieces'
 	@echo 'make docs          run every code block of the documentation and check its links'
 	@echo 'make clean         remove the virtual environment and what the tools left'
@@ -99,10 +99,10 @@ $(BROWSER): $(READY)
 	@touch $@
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.bench $(ARGS)
+	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 bench-gpu: $(READY)
-	$(BIN)/python -m benchmarks.bench_gpu $(ARGS)
+	$(BIN)/python -m benchmarks.speed.gpu $(ARGS)
 
 docs: $(READY)
 	$(BIN)/pytest tests/test_readme.py

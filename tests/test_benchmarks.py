@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import random
+import re
 import shutil
 import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMAND = re.compile(r"python -m (benchmarks(?:\.[a-z_]+)+)\b(?!\.[A-Z])")
 WORDS = "the cat sat on a mat and saw one small bird sing in the old tree by the river".split()
 
 
@@ -43,7 +47,7 @@ def bench():
 @pytest.fixture(scope="module")
 def results(bench, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    ran = bench("bench", "--results", folder)
+    ran = bench("speed.__main__", "--results", folder)
     assert ran.status == 0, ran.err
     return ran.out, {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 
@@ -54,16 +58,19 @@ def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
         "startup",
         "train_step",
         "trainer_overhead",
+        "train_memory",
         "ancestral_skip",
         "ar_cache",
+        "byte_cache",
         "eco_parts",
         "eco_scaling",
         "sparse_cost",
+        "wubu_cost",
     }
     assert set(stored) == names
     for name, result in stored.items():
         assert f"## {name}" in printed
-        assert result["command"].startswith(f"python -m benchmarks.bench --only {name}")
+        assert result["command"].startswith(f"python -m benchmarks.speed --only {name}")
         assert result["hardware"]["cpu"] and result["hardware"]["cores"] and result["hardware"]["threads"]
         assert result["versions"]["torch"] and result["date"]
         assert all(row["repeats"] == len(row["samples"]) > 0 and min(row["samples"]) > 0 for row in result["rows"])
@@ -75,14 +82,14 @@ def test_rivals_have_the_same_parameters_and_samplers_write_the_same_text(result
     parameters = stored["train_step"]["settings"]["parameters"]
     assert parameters["ours"] == parameters["plain, our layers"]
     assert parameters["plain, GPT style"] == pytest.approx(parameters["ours"], rel=0.05)
-    for name in ("ancestral_skip", "ar_cache"):
+    for name in ("ancestral_skip", "ar_cache", "byte_cache"):
         shares = [goal["median"] for goal in stored[name]["goals"] if "the same" in goal["promise"]]
         assert shares and set(shares) == {100.0}
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_against_measures_the_other_tree_and_says_what_is_not_there(bench, tmp_path):
-    from benchmarks.against import compare
+    from benchmarks.lib.against import compare
 
     repository = tmp_path / "repository"
     shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -110,7 +117,7 @@ def test_against_measures_the_other_tree_and_says_what_is_not_there(bench, tmp_p
 
 
 def test_a_revision_that_does_not_exist_is_one_line(bench, tmp_path):
-    ran = bench("bench", "--against", "no-such-revision", "--only", "startup", "--results", tmp_path)
+    ran = bench("speed.__main__", "--against", "no-such-revision", "--only", "startup", "--results", tmp_path)
     assert ran.status == 2
     assert ran.err.strip().count("\n") == 0 and "give a revision" in ran.err
 
@@ -121,12 +128,12 @@ def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(benc
     documents = ({"text": " ".join(rng.choices(WORDS, k=60))} for _ in range(200))
     text.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
     places = ["--data", tmp_path / "tokens", "--runs", tmp_path / "runs", "--results", tmp_path / "results"]
-    ran = bench("bench_gpu", "--piece", "prepare", "--source", text, *places)
+    ran = bench("speed.gpu", "--piece", "prepare", "--source", text, *places)
     assert ran.status == 0, ran.err
     text.unlink()
-    late = bench("bench_gpu", "--piece", "speed", "--minutes", "0.1", *places)
+    late = bench("speed.gpu", "--piece", "speed", "--minutes", "0.1", *places)
     assert late.status == 3 and "call again" in late.err
-    ran = bench("bench_gpu", *places)
+    ran = bench("speed.gpu", *places)
     assert ran.status == 0, ran.err
     tables = json.loads((tmp_path / "results" / "gpu.json").read_text())["tables"]
     for name, bound in (("causal", "exact"), ("masked", "upper bound")):
@@ -138,14 +145,14 @@ def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(benc
 
 
 def test_samplers_are_compared_at_their_network_calls(bench):
-    ran = bench("equal_calls")
+    ran = bench("studies.sampling.equal_calls")
     assert ran.status == 0 and all(f"## {world}: " in ran.out for world in ("hmm", "markov", "phrases"))
     rows = [line.split(" | ") for line in ran.out.splitlines() if line.endswith(" |") and "total variation" not in line]
     assert {name.split()[0] for *_, name in rows if name.strip("| -")} >= {"ancestral", "entropy-bound", "remasking"}
 
 
 def test_the_frontier_reads_what_it_says_and_its_control_loses(bench):
-    ran = bench("roots_frontier")
+    ran = bench("studies.roots_frontier.frontier")
     assert ran.status == 0, ran.err
     rows = [line.strip("| ").split(" | ") for line in ran.out.splitlines() if line.startswith("| pydocs | ")]
     found = {(row[1], row[2]): row for row in rows if len(row) == 15}
@@ -154,12 +161,53 @@ def test_the_frontier_reads_what_it_says_and_its_control_loses(bench):
     assert ours[4] == chance[4] and float(ours[7]) > float(chance[7]) + 0.1
 
 
-def test_the_byte_cache_changes_no_text(bench):
-    ran = bench("byte_cache")
-    assert ran.status == 0 and ran.out.count("100 %** (100 to 100)") == 6
+def test_what_was_stored_today_is_left_out_when_a_stopped_run_goes_on(bench, tmp_path):
+    only = ("--only", "wubu_cost", "--results", tmp_path, "--go-on")
+    assert "wubu_cost (1 of 1)" in bench("speed.__main__", *only).err
+    stored = (tmp_path / "wubu_cost.json").read_bytes()
+    assert "wubu_cost was stored today" in bench("speed.__main__", *only).err
+    assert (tmp_path / "wubu_cost.json").read_bytes() == stored
 
 
 def test_controllers_are_compared_with_chance_and_rivals(bench):
-    ran = bench("qcontroller")
+    ran = bench("studies.qcontroller.rates")
     assert ran.status == 0, ran.err
     assert all(f"| {way} |" in ran.out for way in ("seed at random", "random", "best fixed action", "prodigy, cosine"))
+
+
+def test_every_module_says_what_it_does_and_takes_before_it_imports_torch(bench, tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    modules = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in ("speed", "studies")
+        for path in (ROOT / "benchmarks" / folder).rglob("*.py")
+        if not path.name.startswith("__")
+    )
+    help_of = importlib.import_module("benchmarks.lib.help").told
+    assert len(modules) > 50 and all(len(help_of(module).splitlines()[0]) > 20 for module in modules)
+    for module, option in (("studies.eco.ablate", "--length"), ("speed.gpu", "--piece"), ("speed", "--go-on")):
+        command = [sys.executable, "-m", f"benchmarks.{module}", "--help"]
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and option in done.stdout, done.stderr
+
+
+def test_a_command_that_a_page_or_a_result_gives_is_a_module_that_is_there():
+    files = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("benchmarks/**/*.*"),
+        *ROOT.glob("src/**/*.py"),
+    ]
+    named = {
+        name
+        for path in files
+        if path.suffix in (".md", ".py", ".json", ".yaml")
+        for name in COMMAND.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    for name in named:
+        place = ROOT.joinpath(*name.split("."))
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), name

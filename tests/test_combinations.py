@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def combinations(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.combinations")
+    return importlib.import_module("benchmarks.studies.combinations.write")
 
 
 def test_the_page_is_what_the_code_does(combinations):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def ledger(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.ledger")
+    return importlib.import_module("benchmarks.studies.ledger.write")
 
 
 def test_the_page_is_what_the_results_say(ledger):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ray_stand_in import StandIn
 from unmask.api.sweep import sweep
 from unmask.compare import sweep_row, sweep_samples
-from unmask.compare.executors import asking, run_tasks
-from unmask.compare.on_ray import on_ray
+from unmask.compare.executors import Rows, asking, run_tasks
 from unmask.compare.plan import SweepPlan
 from unmask.compare.plan_files import parse_plan
 from unmask.compare.sweep import at_work
@@ -32,6 +32,7 @@ from unmask.compare.sweep_score import configurations
 from unmask.errors import Error
 from unmask.training import monitor
 from unmask.training.run import Run, write_json
+from unmask.workers import at_work as workers_at_work
 
 MakePlan = Callable[..., SweepPlan]
 
@@ -357,14 +358,14 @@ def test_ctrl_c_asks_the_rows_through_a_file_that_they_obey(plain, tmp_path):
     place = tmp_path / "rows" / "r"
     shutil.rmtree(place / "run")
     said: list[str] = []
-    with asking(tmp_path / STOP, said.append) as asked:
+    with asking(tmp_path / STOP, said.append):
         signal.raise_signal(signal.SIGINT)
-        assert (tmp_path / STOP).exists() and not asked.twice
+        assert (tmp_path / STOP).exists()
         row = perform(Task(str(place), "train"))
         assert (row["status"], row["steps"]) == ("interrupted", 1)
         assert list((place / "run" / "checkpoints").glob("checkpoint-1"))
-        signal.raise_signal(signal.SIGINT)
-        assert asked.twice
+        with pytest.raises(KeyboardInterrupt):  # a second one ends them at once
+            signal.raise_signal(signal.SIGINT)
     assert len(said) == 1
     with pytest.raises(KeyboardInterrupt):
         run_tasks(lambda tasks, say: None, [Task(str(place), "train")], tmp_path, said.append)
@@ -377,10 +378,16 @@ def test_a_row_whose_sweep_is_gone_saves_and_stops(plain, tmp_path):
     assert (row["status"], row["steps"]) == ("interrupted", 1)
 
 
-def test_without_ray_one_line_says_how_to_get_it(monkeypatch):
+def test_without_ray_one_line_says_how_to_get_it(monkeypatch, tiny_plan, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(Error, match=r"pip install 'unmask\[ray\]'"), on_ray(None):
-        pass
+    with pytest.raises(Error, match=r"pip install 'unmask\[ray\]'"):
+        sweep(tiny_plan(RATES), tmp_path / "out", on="ray")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_does_not_see_the_folder_of_a_row_says_what_to_do(tmp_path):
+    with pytest.raises(Error, match="does not see .*; give --output a folder that all of the cluster shares"):
+        perform(Task(str(tmp_path / "rows" / "r"), "train"))
 
 
 @pytest.mark.slow
@@ -430,17 +437,37 @@ def test_a_real_kill_loses_nothing_that_was_saved(tiny_plan, tmp_path, workers, 
     assert_same_results(whole, sweep(parse_plan(tree), output=tmp_path / "out", threads=1))
 
 
-@pytest.mark.slow
-def test_a_dead_process_is_a_failed_row(plain, tmp_path, monkeypatch):
-    from unmask.compare.executors import Processes
+@dataclass(frozen=True)
+class Deadly(Task):
+    """Ends the worker that takes it."""
 
-    place = tmp_path / "rows" / "r"
-    place.mkdir(parents=True)
-    update_row(place, label="r", status="new")
-    monkeypatch.setenv("PYTHONPATH", "/nonexistent")
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    Processes(1)([Task(str(place), "train")], lambda line: None)
-    assert read_row(place)["status"] == "failed" and "log.txt" in read_row(place)["error"]
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
+@pytest.mark.slow
+def test_a_dead_process_is_a_failed_row_and_the_others_go_on(plain, tmp_path):
+    shutil.copytree(Path(plain.folder) / "rows", tmp_path / "rows")
+    killed, sound = sorted((tmp_path / "rows").iterdir())
+    for place in (killed, sound):
+        shutil.rmtree(place / "run")
+        update_row(place, status="new")
+    tasks = [Deadly(str(killed), "train"), Task(str(sound), "train")]
+    with workers_at_work(2) as two:
+        Rows(two)(tasks, lambda line: None)
+    assert read_row(killed)["status"] == "failed" and read_row(sound)["status"] == "finished"
+    assert "was ended by SIGKILL (out of memory?); see log.txt in its folder" in read_row(killed)["error"]
+    assert (sound / "log.txt").is_file()
+
+
+def test_actors_of_a_stand_in_for_ray_end_with_the_results_of_one_process(plain, tiny_plan, tmp_path, monkeypatch):
+    threads = torch.get_num_threads()
+    ray = StandIn(cpus=2 * threads, gpus=4)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out", on="ray", threads=threads))
+    assert {1, 2} == set(ray.calls) and ray.alive == 0 and not ray.connected
+    needs = {"num_cpus": threads, "num_gpus": 1, "max_restarts": 2, "max_task_retries": 2}
+    assert ray.options == needs, "a row goes on elsewhere when its worker dies, and has a GPU where there are any"
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_runs_do_not_touch_each_other():
 
 def test_the_benchmark_runs(monkeypatch, tmp_path: Path, capsys):
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2])
-    assert importlib.import_module("benchmarks.trees").main(["--quick", "--results", str(tmp_path)]) == 0
+    assert importlib.import_module("benchmarks.studies.wubu.trees").main(["--quick", "--results", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "Poincare, learned c" in printed and "Euclidean" in printed and "Points as drawn" in printed
     assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
 @pytest.fixture
 def probe_module(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.eco_probe")
+    return importlib.import_module("benchmarks.studies.eco.probe")
 
 
 def test_eco_learns_a_fact_beyond_its_convolutions_and_loses_it_with_its_slots(probe_module):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import signal
 import sys
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ray_stand_in import StandIn
 from retrieval.small_corpus import lines, write
 from retrieval.test_index import same_statistics, snapshot, texts_of
 from unmask.api.index import add_texts, build_index, link_indexes, merge_indexes
@@ -27,7 +26,7 @@ from unmask.retrieval.near import Own
 from unmask.retrieval.search import search
 from unmask.retrieval.spill import Spill
 from unmask.retrieval.spread import Spread
-from unmask.retrieval.workers import Processes, at_work
+from unmask.workers import Processes, at_work
 
 TINY = {"shelves": 6, "embedder": "wordllama-64", "passage": 0}
 NUMBER = "__import__('os').getpid()"
@@ -116,9 +115,9 @@ def test_ctrl_c_ends_the_workers_and_leaves_the_index_that_was_there(built, corp
     started = []
     plain, add = Processes.__init__, Spill.add
 
-    def start(self, count):
-        plain(self, count)
-        started.extend(one._process for one in self._processes)
+    def start(self, *given):
+        plain(self, *given)
+        started.extend(self._processes)
 
     def interrupt(self, *args):
         if self.count >= 64:
@@ -243,51 +242,6 @@ def test_what_cannot_be_linked_is_refused(parts, built, corpus, tmp_path):
     with pytest.raises(Error, match="set on to ray"):
         link_indexes([tmp_path / "1"], tmp_path / "x", address="auto")
     assert [p.name for p in tmp_path.iterdir()] == ["1"] and len(open_index(tmp_path / "1")) > 0
-
-
-class StandIn(ModuleType):
-    """What is used of Ray, in this process: what travels is pickled, and it says what was started and ended."""
-
-    def __init__(self, cpus=2):
-        super().__init__("ray")
-        self.cpus, self.connected, self.alive, self.calls = cpus, False, 0, []
-        self.exceptions = SimpleNamespace(RayError=type("RayError", (Exception,), {}))
-        self.dies = False
-
-    def is_initialized(self):
-        return self.connected
-
-    def init(self, **options):
-        if options["address"] is not None:
-            raise ConnectionError("nobody there\nat all")
-        self.connected = True
-
-    def shutdown(self):
-        self.connected = False
-
-    def cluster_resources(self):
-        return {"CPU": float(self.cpus)}
-
-    def remote(self, kind):
-        def start(*given):
-            self.alive += 1
-            actor, number = kind(*given), self.alive
-
-            def attempt(call):
-                self.calls.append(number)
-                return pickle.dumps(actor.attempt(call))
-
-            return SimpleNamespace(attempt=SimpleNamespace(remote=attempt))
-
-        return SimpleNamespace(options=lambda **options: SimpleNamespace(remote=start))
-
-    def get(self, reference):
-        if self.dies:
-            raise self.exceptions.RayError("The actor died.\nMore lines.")
-        return pickle.loads(reference)
-
-    def kill(self, actor):
-        self.alive -= 1
 
 
 def test_actors_of_a_stand_in_for_ray_do_the_same(parts, corpus, tmp_path, monkeypatch):

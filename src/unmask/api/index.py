@@ -15,7 +15,7 @@ from unmask.retrieval.embedders import DEFAULT, make_embedder
 from unmask.retrieval.index import Index, open_index
 from unmask.retrieval.intake import open_documents
 from unmask.retrieval.link import link
-from unmask.retrieval.workers import Workers, at_work
+from unmask.workers import Workers, at_work
 
 
 def build_index(
@@ -62,7 +62,7 @@ def build_index(
         seed: Of the partition.
         text_field: Field that holds the text.
         workers: Who embeds and measures: so many processes or actors, or some that are at work
-            (:func:`unmask.retrieval.workers.at_work`). The index is the same, byte for byte where hardware is.
+            (:func:`unmask.workers.at_work`). The index is the same, byte for byte where hardware is.
         on: ``processes`` of this machine, or ``ray``.
         address: Of a Ray cluster; ``None``: a Ray on this machine.
         force: Replace an index that lies there.

@@ -17,7 +17,7 @@ from unmask.retrieval.rerank import rerank as ordered_again
 from unmask.retrieval.scan import scan
 from unmask.retrieval.search import search
 from unmask.retrieval.spread import Spread
-from unmask.retrieval.workers import HERE, Workers, at_work
+from unmask.workers import HERE, Workers, at_work
 
 
 def search_index(
@@ -53,7 +53,7 @@ def search_index(
         router: Who chooses the shelves; default: the index's.
         embedder: How the index's embedder is called now, where that has changed.
         workers: Who reads the shelves: so many processes or actors, which are started for this search alone, or some
-            that :func:`unmask.retrieval.workers.at_work` has started. The answer is the same.
+            that :func:`unmask.workers.at_work` has started. The answer is the same.
         on: ``processes`` of this machine, or ``ray``.
         address: Of a Ray cluster; ``None``: a Ray on this machine.
         rerank: Order the first ``rerank_of`` again and return the best k of them: by ``surprisal`` of the query given

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from unmask.lines import counted
 from unmask.own_code import allowing
 from unmask.result import Result
 from unmask.training.find_run import HOME, named_folder
+from unmask.workers import at_work
 
 if TYPE_CHECKING:
     from unmask.compare.executors import Executor
@@ -131,7 +132,7 @@ def sweep(
         plan: A packaged name, a YAML file, or a plan.
         overrides: ``section.key=value`` for every row.
         output: Folder; default ``runs/sweep-NAME``.
-        workers: Rows at a time: processes of this machine, or trials on Ray. Default: one here, as many as fit there.
+        workers: Rows at a time: processes of this machine, or actors on Ray. Default: one here, as many as fit there.
         threads: Threads of a row; default all here, the cores shared out among workers, one on Ray.
         on: ``local``, or ``ray`` (an extra: ``pip install 'unmask[ray]'``).
         address: Ray cluster; ``auto`` is the one that this machine belongs to. Default: a Ray on this machine.
@@ -171,12 +172,10 @@ def _check(workers: int | None, threads: int | None, on: str, address: str | Non
         raise Error("--address is of a Ray cluster; add --on ray.")
 
 
-def _executor(
-    workers: int | None, threads: int | None, on: str, address: str | None
-) -> AbstractContextManager[Executor]:
-    from unmask.compare.executors import Here, Processes
-    from unmask.compare.on_ray import on_ray
+@contextmanager
+def _executor(workers: int | None, threads: int | None, on: str, address: str | None) -> Iterator[Executor]:
+    from unmask.compare.executors import Rows
 
-    if on == "ray":
-        return on_ray(address, workers, threads)
-    return nullcontext(Here(threads) if workers in (None, 1) else Processes(workers or 1, threads))
+    place = "processes" if on == "local" else on
+    with at_work(workers, place, address, threads=threads, gpus=True) as at:
+        yield Rows(at, threads)

@@ -1,4 +1,4 @@
-"""Where the rows of a sweep are advanced: in this process, in several on this machine, or on Ray (``on_ray``).
+"""How the rows of a sweep are advanced: by this process, several on this machine, or actors on Ray.
 
 All do the same tasks (:func:`unmask.compare.sweep_row.perform`) on the same files, and a row does not know of the
 others, so they end with the same results where threads and hardware are the same.
@@ -12,17 +12,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from unmask.compare.sweep_row import FAILED_QUIETLY, STOP, Task, perform, read_row, update_row
+from unmask.compare.sweep_row import STOP, Task, logged, perform, read_row, update_row
 from unmask.threads import allowed_cores
+from unmask.workers import HERE, Processes, Workers
 
 Say = Callable[[str], None]
 Executor = Callable[[Sequence[Task], Say], None]
@@ -43,85 +41,42 @@ def run_tasks(execute: Executor, tasks: Sequence[Task], folder: Path, say: Say) 
 
 
 @dataclass(frozen=True)
-class Here:
-    """One row after another in this process.
+class Rows:
+    """Advances rows by workers, several at a time where there are several.
+
+    On Ray a row whose worker dies goes on from its last checkpoint on another, up to twice.
 
     Attributes:
-        threads: Threads of torch; ``None``: as they are.
+        workers: Who does them.
+        threads: Threads of torch of each; ``None``: as they are here, the machine's cores shared out among processes.
     """
 
+    workers: Workers
     threads: int | None = None
 
     def __call__(self, tasks: Sequence[Task], say: Say) -> None:
-        """Do the tasks in order."""
-        for number, task in enumerate(tasks, start=1):
-            say(f"{_doing(task)} ({number} of {len(tasks)})")
-            row = perform(replace(task, threads=self.threads))
-            tell(row, task, say)
-            if row["status"] == "interrupted":
-                return
+        """Do the tasks, starting them in order, until one was interrupted or the sweep was asked to stop."""
+        if not tasks:
+            return
+        here, apart = self.workers is HERE, isinstance(self.workers, Processes)
+        share = None if here else max(1, allowed_cores() // self.workers.count) if apart else 1
+        stop, ended = stop_file(tasks), False
 
+        def left() -> Iterator[Task]:
+            for number, task in enumerate(tasks, start=1):
+                if ended or stop.exists():
+                    return
+                say(f"{_doing(task)} ({number} of {len(tasks)})")
+                yield replace(task, threads=self.threads or share, parent=os.getpid() if apart else None)
 
-@dataclass(frozen=True)
-class Processes:
-    """Several rows at a time, each in a process of its own, whose output is in the row's ``log.txt``.
-
-    Attributes:
-        workers: Rows at a time.
-        threads: Threads of each; ``None``: the machine's cores shared out.
-    """
-
-    workers: int
-    threads: int | None = None
-
-    def __call__(self, tasks: Sequence[Task], say: Say) -> None:
-        """Do the tasks, starting them in order."""
-        threads = self.threads or max(1, allowed_cores() // self.workers)
-        waiting, running = list(tasks), {}
-        stop = stop_file(tasks)
-        with asking(stop, say) as ask:
-            try:
-                while running or (waiting and not stop.exists()):
-                    while waiting and len(running) < self.workers and not stop.exists():
-                        task = replace(waiting.pop(0), threads=threads, parent=os.getpid())
-                        say(_doing(task))
-                        running[_start(task)] = task
-                    for process in [process for process in running if process.poll() is not None]:
-                        task = running.pop(process)
-                        tell(_ended(task, process.returncode), task, say)
-                    if ask.twice:
-                        raise KeyboardInterrupt
-                    time.sleep(0.05)
-            finally:
-                for process in running:
-                    process.terminate()
-
-
-def _start(task: Task) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(task.threads)}
-    with (Path(task.folder) / "log.txt").open("ab") as log:
-        return subprocess.Popen(  # -P: no module comes from the current folder
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "unmask.compare.sweep_row",
-                task.to_json(),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,  # the terminal's Ctrl-C reaches the sweep alone, which asks the rows to save
-        )
-
-
-def _ended(task: Task, status: int) -> dict[str, Any]:
-    row = read_row(Path(task.folder))
-    if status != 0 and row.get("status") != "failed":
-        why = FAILED_QUIETLY if status < 0 else f"its process ended with status {status}; see log.txt in its folder"
-        return update_row(Path(task.folder), status="failed", error=why)
-    return row
+        with contextlib.nullcontext() if here else asking(stop, say):
+            for task, _, error in self.workers.each(logged if apart else perform, left()):
+                row = read_row(Path(task.folder))
+                if error is not None:
+                    why = f"{str(error).partition(';')[0]}; see log.txt in its folder" if apart else str(error)
+                    row = update_row(Path(task.folder), status="failed", error=why)
+                tell(row, task, say)
+                ended = row["status"] == "interrupted"
 
 
 def stop_file(tasks: Sequence[Task]) -> Path:
@@ -129,25 +84,22 @@ def stop_file(tasks: Sequence[Task]) -> Path:
     return Path(tasks[0].folder).parent.parent / STOP if tasks else Path(STOP)
 
 
-@dataclass
-class Asked:
-    """Whether Ctrl-C came, and came again."""
-
-    once: bool = False
-    twice: bool = False
-
-
 @contextlib.contextmanager
-def asking(stop: Path, say: Say) -> Iterator[Asked]:
-    """Turn the first Ctrl-C (or SIGTERM) into the file that asks all rows to save and stop."""
-    asked = Asked()
+def asking(stop: Path, say: Say) -> Iterator[None]:
+    """Turn the first Ctrl-C (or SIGTERM) into the file that asks all rows to save and stop.
+
+    Raises:
+        KeyboardInterrupt: there was a second.
+    """
+    asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.twice = asked.once
-        asked.once = True
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
         stop.touch()
-        if not asked.twice:
-            say("stopping; the rows save a checkpoint after their step (again to stop at once)")
+        say("stopping; the rows save a checkpoint after their step (again to stop at once)")
 
     old: dict[int, Any] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -156,7 +108,7 @@ def asking(stop: Path, say: Say) -> Iterator[Asked]:
         except ValueError:  # not the main thread: the caller's own handling stays
             break
     try:
-        yield asked
+        yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

@@ -2,9 +2,8 @@
 
     OUT/rows/ID/  row.json  recipe.yaml  run/  clock.json  evaluation.json  error.txt  log.txt
 
-A row is advanced in this process, in one of its own (``python -m unmask.compare.sweep_row ROW TASK``) or on a Ray
-worker: whoever does it reads and writes these files and nothing else, so all ways end in the same files. ``row.json``
-is written aside and renamed.
+A row is advanced in this process, in another or on a Ray worker: whoever does it reads and writes these files and
+nothing else, so all ways end in the same files. ``row.json`` is written aside and renamed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import os
 import shutil
 import sys
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -36,7 +35,6 @@ FORMAT = 1
 ROW, RUN, CLOCK, SCORE = "row.json", "run", "clock.json", "evaluation.json"
 STOP, HELD_OUT = "stop", "held_out.json"
 """Files of the sweep: one whose presence asks every row to save and stop, and the text that all are scored on."""
-FAILED_QUIETLY = "the process that trained it ended without a word (killed, or out of memory)"
 
 
 @dataclass
@@ -75,10 +73,6 @@ class Task:
     seconds: float | None = None
     threads: int | None = None
     parent: int | None = None
-
-    def to_json(self) -> str:
-        """Return the task for another process."""
-        return json.dumps(asdict(self))
 
 
 def read_row(folder: Path) -> dict[str, Any]:
@@ -122,8 +116,13 @@ def perform(task: Task) -> dict[str, Any]:
 
     Returns:
         The row as it is now; its ``status`` is ``paused``, ``finished``, ``interrupted`` or ``failed``.
+
+    Raises:
+        Error: the row's folder is not there.
     """
     folder = Path(task.folder)
+    if not (folder / ROW).is_file():
+        raise Error(f"this worker does not see {folder}; give --output a folder that all of the cluster shares.")
     before = torch.get_num_threads()
     if task.threads is not None:
         torch.set_num_threads(task.threads)
@@ -135,6 +134,16 @@ def perform(task: Task) -> dict[str, Any]:
         return update_row(folder, status="failed", error=what)
     finally:
         torch.set_num_threads(before)
+
+
+def logged(task: Task) -> dict[str, Any]:
+    """Do a task in a process whose output is this row's: it goes to the row's ``log.txt``."""
+    with (Path(task.folder) / "log.txt").open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    return perform(task)
 
 
 def _described(error: Exception) -> str:
@@ -275,7 +284,3 @@ def _score(folder: Path) -> dict[str, Any]:
     }
     write_json(folder / SCORE, content)
     return update_row(folder, error="")
-
-
-if __name__ == "__main__":
-    perform(Task(**json.loads(sys.argv[1])))

@@ -10,7 +10,7 @@ which is unbiased where the rates have one variance (CR2 of Bell & McCaffrey 200
 the degrees of freedom that V then has, nu = (sum_i d_i k_ii)^2 / sum_ij d_i d_j k_ij^2, where d_i = w_i^2 / (1 - 2 w_i
 + q) and k_ij = [i = j] - w_i - w_j + q (Satterthwaite 1946; Imbens & Kolesar 2016). Documents of one size: V is s^2 / N
 and nu = N - 1, Student's interval of the mean. One long document among short ones: few degrees, and a wide interval. A
-bootstrap over few documents covers far too little: see ``benchmarks/interval_coverage.py``.
+bootstrap over few documents covers far too little: see ``benchmarks/studies/compare/interval_coverage.py``.
 
 *Seeds.* The mean over S seeds varies by s^2 / S with S - 1 degrees (Student 1908). Sources are added up with Welch's
 degrees (1947), (sum V)^2 / sum (V^2 / nu). That alone is too narrow where a source of one degree happens to look

@@ -58,7 +58,7 @@ def forward_kept(config: Any, length: int) -> float:
 
 HEAP = 1.35
 """Memory that a CPU's C library holds for each byte of activations: blocks that were freed in another order than they
-were taken. With glibc 1.2 to 1.5 in the nano recipes, see ``benchmarks.train_memory``; weights stay where they are."""
+were taken. With glibc 1.2 to 1.5 in the nano recipes, see ``benchmarks.speed.train_memory``; weights stay."""
 
 
 def training_memory(

@@ -37,7 +37,7 @@ from unmask.retrieval.route import ROUTERS
 from unmask.retrieval.segment import Part, Segment, group, open_segment
 from unmask.retrieval.spill import Spill
 from unmask.retrieval.vectors import check_storage
-from unmask.retrieval.workers import HERE, Workers
+from unmask.workers import HERE, Workers
 
 RANK = 4
 SAMPLE = 65_536

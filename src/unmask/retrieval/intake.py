@@ -26,7 +26,7 @@ from unmask.retrieval.pieces import pieces
 from unmask.retrieval.segment import bare, digest
 from unmask.retrieval.spill import Spill
 from unmask.retrieval.vectors import Vectors, keep
-from unmask.retrieval.workers import HERE, Workers
+from unmask.workers import HERE, Workers
 
 Split = Literal["all", "train", "valid", "judge"]
 _BATCH = 2048  # texts embedded at once

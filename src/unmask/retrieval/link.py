@@ -24,7 +24,7 @@ from unmask.retrieval.index import Index
 from unmask.retrieval.intake import present
 from unmask.retrieval.manifest import add_fingerprints
 from unmask.retrieval.publish import published
-from unmask.retrieval.workers import HERE, Workers
+from unmask.workers import HERE, Workers
 
 
 def link(

@@ -18,7 +18,7 @@ from unmask.retrieval.segment import Segment
 from unmask.retrieval.shelf_bytes import ShelfBytes
 from unmask.retrieval.statistics import ShelfStatistics
 from unmask.retrieval.vectors import Vectors
-from unmask.retrieval.workers import HERE, Workers
+from unmask.workers import HERE, Workers
 
 ROWS = 16_384  # texts in memory at once
 

@@ -22,7 +22,7 @@ from unmask.retrieval.manifest import again
 from unmask.retrieval.near import Own
 from unmask.retrieval.scan import Best, Candidates, scan
 from unmask.retrieval.segment import MEMBERS, Segment, open_segment
-from unmask.retrieval.workers import Workers
+from unmask.workers import Workers
 
 if TYPE_CHECKING:  # a worker that only reads need not load what an index is made with
     from unmask.retrieval.index import Index

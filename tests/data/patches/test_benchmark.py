@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def patching(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.patching")
+    return importlib.import_module("benchmarks.studies.patches.patching")
 
 
 def test_it_runs_and_its_control_knows_nothing(patching, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

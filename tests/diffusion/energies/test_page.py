@@ -21,6 +21,6 @@ def test_the_example_of_the_page_does_what_it_says(capsys):
 
 def test_the_benchmark_runs(monkeypatch, capsys):
     monkeypatch.syspath_prepend(ROOT)
-    assert importlib.import_module("benchmarks.energies").main(["--quick"]) == 0
+    assert importlib.import_module("benchmarks.studies.energies.known").main(["--quick"]) == 0
     printed = capsys.readouterr().out
     assert all(f"## {name}" in printed for name in ("against the truth", "relative squared error", "speed"))

@@ -6,7 +6,7 @@ Each colour's move satisfies detailed balance, so a sweep through the colours ke
 takes the best value, ties at random, and the energy never rises. A sweep costs O(edges x chains).
 
 Noise comes from (seed, chain, sweep, node): a chain depends neither on its batch mates nor on the order of colours'
-numbers. Time a sweep with ``python -m benchmarks.energies``.
+numbers. Time a sweep with ``python -m benchmarks.studies.energies.known``.
 
 Letters: B chains, N nodes, n nodes of a block, Q values.
 """

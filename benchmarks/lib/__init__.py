@@ -1,0 +1,1 @@
+"""What several benchmarks share: how is measured and stored, small networks, rivals in plain PyTorch, corpora."""
