@@ -20,6 +20,7 @@ from unmask.compare.plan import SweepPlan
 from unmask.compare.rows import CompareResult
 from unmask.compare.sweep_rows import SweepResult
 from unmask.lines import MOST, counted, excerpt, line, scored
+from unmask.models.config import NetworkConfig
 from unmask.result import Result
 from unmask.sampling.request import Settings
 from unmask.training.plan import Plan
@@ -57,7 +58,7 @@ def _made(kind: Any) -> Any:
         Path: Path("deep/" * 100),
         bytes: b"x" * 999,
     }
-    simple |= {Any: "what\never " * 200, NoneType: None}
+    simple |= {Any: "what\never " * 200, NoneType: None, NetworkConfig: None}
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if kind in simple:
         return simple[kind]

@@ -18,6 +18,8 @@ from transformers import TrainerCallback
 
 from unmask.data.vocabulary import Vocabulary
 from unmask.training import train as training
+from unmask.training.network import make_model
+from unmask.training.prepared import Prepared
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
 
@@ -46,7 +48,7 @@ def network(recipe: Recipe, length: int | None = None) -> Any:
         sections = recipe.model_dump()
         sections["data"]["length"] = length
         recipe = Recipe.model_validate(sections)
-    return training.make_model(recipe, recipe.data.vocab_size)
+    return make_model(recipe, recipe.data.vocab_size)
 
 
 class SyntheticBlocks:
@@ -103,10 +105,10 @@ def train_on(
         callbacks: Called after all of the Trainer's own.
     """
 
-    def prepared(*arguments: Any, **more: Any) -> tuple[Any, Any, Any, Any]:
+    def prepared(*arguments: Any, **more: Any) -> Prepared:
         folder.mkdir(parents=True, exist_ok=True)
         data[1].save(folder / "tokenizer")
-        return data
+        return Prepared(*data)
 
     def trainer(**arguments: Any) -> Any:
         made = made_by(**arguments)
@@ -115,7 +117,7 @@ def train_on(
         return made
 
     made_by = training.ProcessTrainer
-    with patch.object(training, "_prepare", prepared), patch.object(training, "ProcessTrainer", trainer):
+    with patch.object(training, "prepare", prepared), patch.object(training, "ProcessTrainer", trainer):
         return training.train(recipe, folder, resume)
 
 

@@ -14,8 +14,8 @@ import torch
 from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
 from unmask.data.corpus import documents, load_corpus
 from unmask.sampling import Autoregressive, Sample, Settings, Vocabulary, fill_request, generate
+from unmask.training.network import make_model
 from unmask.training.patches import fit_patcher
-from unmask.training.plan import make_model
 from unmask.training.recipe import load_recipe
 
 NETWORKS = {

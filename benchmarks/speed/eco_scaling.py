@@ -31,7 +31,7 @@ from unmask.diffusion.state import State
 from unmask.evaluation.memory import peak_memory
 from unmask.models.cost import parameter_count
 from unmask.models.transformer import Attention
-from unmask.training.plan import make_model
+from unmask.training.network import make_model
 from unmask.training.recipe import load_recipe
 
 NAME = "eco_scaling"

@@ -35,9 +35,9 @@ def speed(bench: Bench) -> bool:
     from benchmarks.lib.measure import Spread, timed
     from benchmarks.lib.prepared import open_prepared
     from unmask.data.batch import Batch
+    from unmask.training.combination import make_process
     from unmask.training.hardware import use_bf16
-    from unmask.training.plan import make_model
-    from unmask.training.run import make_process
+    from unmask.training.network import make_model
 
     prepared = open_prepared(bench.data)
     blocks = prepared.blocks("train")

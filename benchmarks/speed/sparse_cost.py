@@ -13,7 +13,7 @@ from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take
 from benchmarks.lib.parts import SyntheticBlocks, network, small
 from benchmarks.speed.train_step import bare_step
 from unmask.sampling import Ancestral, Confidence, Settings, Vocabulary, fill_request, generate
-from unmask.training.run import make_process
+from unmask.training.combination import make_process
 
 NAME = "sparse_cost"
 COLD = ["process.causal_warmup=0"]

@@ -43,7 +43,7 @@ def measure(name: str, count: int) -> dict[str, Any]:
         module.train(load_recipe(name, [*given, *TINY]), Path(folder) / "first")
         module._train = watched
         run = module.train(recipe, Path(folder) / "run")
-        cost = plan(recipe, run.tokenizer.vocab_size)
+        cost = plan(recipe, run.tokenizer.vocabulary)
     measured = seen[0].above + 4 * cost.parameters
     return {
         "recipe": name,

@@ -19,9 +19,9 @@ from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.process import Process
 from unmask.models.cost import parameter_count
+from unmask.training.combination import make_process
 from unmask.training.hardware import use_bf16
 from unmask.training.recipe import Recipe
-from unmask.training.run import make_process
 
 MASK = 3
 PLAIN_MASKED = ["process.curriculum_start=null", "process.causal_warmup=0"]  # as the rival: t uniform from start to end

@@ -20,7 +20,7 @@ from benchmarks.lib.measure import Goal, Options, Result, Row, say, timed
 from benchmarks.lib.parts import SyntheticBlocks, SyntheticCorpus, network, small, train_on
 from benchmarks.speed.train_step import PLAIN_MASKED, bare_step
 from unmask.data.vocabulary import Vocabulary
-from unmask.training.run import make_process
+from unmask.training.combination import make_process
 
 
 class Turns(TrainerCallback):

@@ -14,7 +14,7 @@ from unmask.compare.generation import Way, write_texts
 from unmask.data.tokenizers import make_tokenizer
 from unmask.evaluation.text import text_quality
 from unmask.sampling import Settings
-from unmask.training.plan import make_model
+from unmask.training.network import make_model
 from unmask.training.recipe import parse_recipe
 from unmask.training.run import Run
 

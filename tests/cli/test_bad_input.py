@@ -351,8 +351,7 @@ def test_a_run_that_cannot_start_leaves_no_folder(cli, text, monkeypatch):
     def no_memory(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr("unmask.training.train.make_process", no_memory)
-    monkeypatch.setattr("unmask.training.train.plan", lambda recipe: None)
+    monkeypatch.setattr("unmask.training.plan.Plan.network", no_memory)
     before = snapshot(text)
     assert "out of memory. Lower the batch size" in refusal(train(cli), text, before)
 

@@ -14,7 +14,7 @@ from unmask.data.corpus import load_corpus
 from unmask.data.tokenizers import make_tokenizer
 from unmask.evaluation.contention import Load
 from unmask.models.cost import parameter_count
-from unmask.training.plan import make_model
+from unmask.training.network import make_model
 from unmask.training.recipe import parse_recipe
 from unmask.training.run import Run
 

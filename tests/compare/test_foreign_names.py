@@ -12,9 +12,9 @@ from rich.console import Console
 
 from unmask.cli import stage_bar
 from unmask.compare.cells import Table, line, to_markdown, to_rich
-from unmask.compare.drawn_training import train_drawn
 from unmask.compare.labels import label_points, named
 from unmask.compare.progress import Progress as Told
+from unmask.compare.train_recipe import train_recipe
 from unmask.training.monitor import Metrics, ProgressLine
 from unmask.training.recipe import Recipe
 
@@ -107,7 +107,7 @@ def test_a_picture_shows_a_name_as_it_stands(name: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("name", ["exp{lr}", "100%s", "[bold]$x$", "_\N{GRINNING FACE}"])
 def test_a_recipe_file_of_that_name_trains_and_is_drawn(tiny_tree: Callable[[str], Recipe], tmp_path, name) -> None:
-    run = train_drawn(tiny_tree(name), tmp_path / name)
+    run = train_recipe(tiny_tree(name), tmp_path / name)
     assert run.manifest["status"] == "finished" and run.name == name
     assert list((run.path / "plots").glob("*.png"))
 

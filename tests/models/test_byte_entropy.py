@@ -249,3 +249,14 @@ def test_runs_that_cannot_tell_entropies_are_refused(
     train(words, tmp_path / "words")
     with pytest.raises(Error, match="its tokenizer is bpe"):
         entropy_run(f"run:{tmp_path / 'words'}")
+
+
+def test_a_run_that_is_unfit_is_told_before_torch_is_imported(tiny_masked_run: Path, tmp_path: Path, python) -> None:
+    asked = [f"data.source={Run.open(tiny_masked_run).recipe.data.source}", f"backbone.entropy=run:{tiny_masked_run}"]
+    ran = python(
+        "import sys, unmask\n"
+        f"try: unmask.train('nano-bytes', {asked}, {str(tmp_path / 'run')!r})\n"
+        "except unmask.Error as error: sys.exit(f\"{'torch' in sys.modules}: {error}\")"
+    )
+    assert ran.err.startswith("False: ") and "its process is masked" in ran.err
+    assert not (tmp_path / "run").exists()

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from unmask.errors import Error
-from unmask.training.plan import make_model, plan
+from unmask.training.network import make_model
+from unmask.training.plan import plan
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
 from unmask.training.train import train

@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from unmask.compare.drawn_training import train_drawn
+from unmask.compare.train_recipe import train_recipe
 from unmask.errors import Error
 from unmask.models.transformer import Transformer
 from unmask.training import checkpoints
@@ -135,5 +135,5 @@ def test_pictures_that_cannot_be_drawn_are_told(tiny, tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(importlib.import_module("unmask.compare.run_pictures"), "draw_run", fail)
     recipe = tiny("nano-masked", "training.max_steps=2", "training.plot_every=1")
-    assert train_drawn(recipe, tmp_path / "run").manifest["status"] == "finished"
+    assert train_recipe(recipe, tmp_path / "run").manifest["status"] == "finished"
     assert "warning: no pictures in" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 from unmask.data.lock import LOCK
 from unmask.errors import Error
 from unmask.training import checkpoints
-from unmask.training import train as training
+from unmask.training.plan import Plan
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, Run
 from unmask.training.train import train
@@ -31,7 +31,7 @@ from unmask.training import train as training
 point, tell, wait = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 real = getattr(training, point)
 def held(*args, **kwargs):
-    found = real(*args, **kwargs) if point == "_prepare" else None
+    found = real(*args, **kwargs) if point == "prepare" else None
     os.write(tell, b"x")
     os.read(wait, 1)
     return found or real(*args, **kwargs)
@@ -104,7 +104,7 @@ def other(tiny: Tiny, tmp_path: Path) -> Iterator[Callable[..., Other]]:
 
 def test_a_second_training_is_refused_and_told_who_is_there(cli, other, tiny, tmp_path):
     folder = tmp_path / "shared"
-    first = other(folder, "_prepare")
+    first = other(folder, "prepare")
     for more in ((), ("--resume",)):
         ran = cli("train", tmp_path / "recipe.yaml", "--output", folder, *more)
         assert ran.status == 2 and f"(training, process {first.pid} on " in ran.err
@@ -126,7 +126,7 @@ def test_a_run_that_is_training_is_not_resumed_beside_it(other, tiny, tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_what_stops_a_run_that_prepares_leaves_a_folder_that_starts_again(other, tiny, tmp_path, capfd, number, status):
     folder = tmp_path / "run"
-    assert other(folder, "_prepare").end(number) == status
+    assert other(folder, "prepare").end(number) == status
     assert folder.exists() == (number == signal.SIGKILL)
     assert "Traceback" not in capfd.readouterr().err
     assert train(tiny("nano-masked"), folder).manifest["status"] == "finished"
@@ -142,11 +142,11 @@ def test_what_stops_a_run_before_its_first_step_leaves_one_that_goes_on(other, t
 def test_a_failed_start_removes_only_what_it_made(tiny, tmp_path, monkeypatch):
     folder = tmp_path / "run"
 
-    def fail(*args):
+    def fail(plan):
         (folder / "notes.txt").write_text("put there meanwhile")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "make_model", fail)
+    monkeypatch.setattr(Plan, "network", fail)
     with pytest.raises(KeyboardInterrupt):
         train(tiny("nano-masked"), folder)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

@@ -8,7 +8,8 @@ import torch
 from unmask.errors import Error
 from unmask.models.cost import parameter_count
 from unmask.training.match import TOLERANCE
-from unmask.training.plan import make_model, plan
+from unmask.training.network import make_model
+from unmask.training.plan import plan
 from unmask.training.recipe import load_recipe, parse_recipe
 
 

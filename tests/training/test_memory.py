@@ -11,10 +11,11 @@ import torch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.auxiliary import training_loss
 from unmask.models.cost import HEAP
+from unmask.training.combination import make_process
+from unmask.training.network import make_model
 from unmask.training.order import as_batch
-from unmask.training.plan import make_model, plan
+from unmask.training.plan import plan
 from unmask.training.recipe import load_recipe
-from unmask.training.run import make_process
 
 ROWS, LENGTH = 8, 96
 FIXED = ["backbone.patcher=fixed", "backbone.patcher_options={stride: 4}", "backbone.patch_size=null"]

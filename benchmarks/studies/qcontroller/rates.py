@@ -8,7 +8,8 @@ base rate is all that differs. The controllers are those of ``unmask.training.qc
 Trainer, with an action every 5 steps as runs are short.
 
 Controls: actions at random in the same machine (``random``, ``original at random``); one action for ever
-(``always x0.8``, ``always x1.25``), and the best of these two and ``constant`` in hindsight, a base rate (``best fixed action``).
+(``always x0.8``, ``always x1.25``), and the best of these two and ``constant`` in hindsight, a base rate (``best
+fixed action``).
 """
 
 from __future__ import annotations

@@ -29,9 +29,10 @@ from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.auxiliary import training_loss
 from unmask.models.cost import parameter_count
-from unmask.training.plan import make_model, plan
+from unmask.training.combination import make_process
+from unmask.training.network import make_model
+from unmask.training.plan import plan
 from unmask.training.recipe import load_recipe
-from unmask.training.run import make_process
 
 RESULT = RESULTS / "thought_memory.json"
 VOCABULARY = 50260
@@ -67,7 +68,7 @@ def measured(layers: int, steps: int, passes: int) -> dict[str, float]:
         "layers": layers,
         "parameters": parameter_count(model),
         "bytes": peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before,
-        "estimated": plan(recipe, VOCABULARY).memory_bytes,
+        "estimated": plan(recipe, Vocabulary(size=VOCABULARY)).memory_bytes,
         "tokens_per_second": steps * passes * recipe.data.length / took,
         "losses": losses,  # type: ignore[dict-item]
     }
@@ -100,7 +101,8 @@ def main() -> int:
     whole = recipe.backbone.model_extra or {}
     first, last = rows[0], rows[-1]
     depth = int(whole["num_hidden_layers"])
-    found = {"rows": rows, "estimated_gib": plan(recipe, VOCABULARY).memory_bytes / GIB, "depth": depth}
+    estimated = plan(recipe, Vocabulary(size=VOCABULARY)).memory_bytes / GIB
+    found = {"rows": rows, "estimated_gib": estimated, "depth": depth}
     if first["layers"] != last["layers"]:
         slope = (last["bytes"] - first["bytes"]) / (last["layers"] - first["layers"])
         found["extrapolated_gib"] = (first["bytes"] + slope * (depth - first["layers"])) / GIB

@@ -153,8 +153,8 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
 
     It reads its split about six times, for more would be memorising it.
     """
-    from unmask.compare.drawn_training import train_drawn
     from unmask.compare.held_out import corpus_of
+    from unmask.compare.train_recipe import train_recipe
     from unmask.data.cache import built, cache_folder
     from unmask.training.places import place_of
     from unmask.training.recipe import load_recipe
@@ -188,7 +188,7 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
         say(f"training the judge on the judge split of {corpus.source} (once; kept in {folder})")
 
     def build(aside: Path) -> None:
-        if train_drawn(recipe, aside).manifest["status"] != "finished":
+        if train_recipe(recipe, aside).manifest["status"] != "finished":
             raise KeyboardInterrupt
         shutil.rmtree(aside / "checkpoints", ignore_errors=True)
 

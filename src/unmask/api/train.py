@@ -81,8 +81,8 @@ def train(
         if not resume:  # then it is the run's own recipe that counts
             check_code(resolved)
         check_start(resolved, folder, resume)
-        from unmask.compare.drawn_training import train_drawn
+        from unmask.compare.train_recipe import train_recipe
 
-        run = train_drawn(resolved, folder, resume)
+        run = train_recipe(resolved, folder, resume)
     run.allow_code = allow_code
     return run

@@ -21,7 +21,7 @@ from unmask.data.ngram import ByteNgram
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.intervals import interval
 from unmask.evaluation.text import shuffled_words
-from unmask.training.plan import make_model
+from unmask.training.network import make_model
 from unmask.training.run import Run
 
 NGRAM_CHARACTERS = 64_000_000

@@ -197,8 +197,7 @@ def _within_budget(recipe: Recipe, plan: SweepPlan) -> Plan:
     steps = round(wanted / a_step)
     if steps < 1:
         raise Error(f"{name} is less than a step of {a_step:,.0f} tokens; raise it.")
-    training = recipe.training.model_copy(update={"max_steps": steps, "epochs": None})
-    return cost_of(recipe.model_copy(update={"training": training}))
+    return cost.lasting(steps)
 
 
 def _check_points(row: RowPlan, recipe: Recipe, plan: SweepPlan) -> None:

@@ -23,7 +23,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from unmask.compare.drawn_training import train_drawn
+from unmask.compare.train_recipe import train_recipe
 from unmask.data.json_file import read_object
 from unmask.data.lock import LOCK
 from unmask.errors import Error
@@ -161,7 +161,7 @@ def _train(task: Task, folder: Path) -> dict[str, Any]:
     recipe = load_recipe(folder / "recipe.yaml")
     leash = Leash(task, recipe.training.max_steps, scored=bool(recipe.training.valid_blocks))
     update_row(folder, status="training", error="")
-    run = train_drawn(recipe, run_folder, resume=begun, callbacks=[leash])
+    run = train_recipe(recipe, run_folder, resume=begun, callbacks=[leash])
     manifest, row = run.manifest, read_row(folder)
     known = {
         "steps": manifest["steps"],

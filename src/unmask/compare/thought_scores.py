@@ -26,7 +26,7 @@ from unmask.evaluation.thoughts import later_bits
 from unmask.evaluation.windows import common_window
 from unmask.lines import counted
 from unmask.sampling import Sampler, Settings
-from unmask.training.plan import make_model
+from unmask.training.network import make_model
 from unmask.training.run import Run
 
 _HOLES = 32

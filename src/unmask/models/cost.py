@@ -5,9 +5,25 @@ Each network counts its own, ``model.flops(length, asked)`` and ``model.kept()``
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from unmask.models.config import NetworkConfig
+    from unmask.models.network import Denoiser
+
+
+def without_memory(kind: type[Denoiser], config: NetworkConfig) -> Denoiser:
+    """Return a network that has shapes and no memory (the meta device), to be counted.
+
+    Args:
+        kind: Its class, imported by now: what a module makes meanwhile would have no memory either.
+        config: Its configuration.
+    """
+    with torch.device("meta"):
+        return kind(config)
 
 
 def parameter_count(model: nn.Module) -> int:

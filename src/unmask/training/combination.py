@@ -1,4 +1,7 @@
-"""Do the sections of a recipe go together? Known from their options alone, before torch is imported or data is read."""
+"""What the sections of a recipe make together: the network's options, the process, and whether these go together.
+
+All but the process is known from options alone, before torch is imported or data is read.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from unmask.sampling.registry import SAMPLERS, check_drives
 from unmask.training.options import backbone_kinds
 
 if TYPE_CHECKING:
+    from unmask.data.vocabulary import Vocabulary
+    from unmask.diffusion.process import Process
     from unmask.training.recipe import Recipe
 
 EMBEDDING = 256
@@ -32,13 +37,15 @@ def network_keys(recipe: Recipe) -> dict[str, Any]:
     return keys
 
 
-def check_length(recipe: Recipe, config: Any) -> None:
-    """Raise Error if the network's context is shorter than the blocks."""
-    if config.max_position_embeddings < recipe.data.length:
-        raise Error(
-            f"backbone.max_position_embeddings {config.max_position_embeddings} is below data.length "
-            f"{recipe.data.length}; raise it or shorten the blocks."
-        )
+def make_process(recipe: Recipe, words: Vocabulary) -> Process:
+    """Return the process that a recipe names, with its thoughts and its evidence."""
+    from unmask.diffusion.evidence import Evident
+    from unmask.diffusion.thinking import Thinking
+
+    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), words)
+    if recipe.evidence is not None:
+        process = Evident(process, recipe.evidence.dropout)
+    return process if recipe.thought is None else Thinking(process, recipe.thought)
 
 
 def check_sampler(recipe: Recipe) -> None:
@@ -54,7 +61,11 @@ def check_combination(recipe: Recipe) -> None:
     """
     size = recipe.data.vocab_size if recipe.data.tokenizer == "bpe" else BYTES
     config = BACKBONES.get(recipe.backbone.name).keys(vocab_size=size, **network_keys(recipe))
-    check_length(recipe, config)
+    if config.max_position_embeddings < recipe.data.length:
+        raise Error(
+            f"backbone.max_position_embeddings {config.max_position_embeddings} is below data.length "
+            f"{recipe.data.length}; raise it or shorten the blocks."
+        )
     process = recipe.process_options()
     process.check(config)
     if recipe.evidence is not None:

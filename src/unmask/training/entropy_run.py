@@ -1,15 +1,21 @@
 """A run as the entropy model of another: ``backbone.entropy: run:DIR``, a small causal run of bytes.
 
-Only the run's network is taken; the run that uses it keeps a copy of its own.
+Only the run's network is taken; the run that uses it keeps a copy of its own. Whether a run is fit for it is known
+before torch is imported.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unmask.data.patches import PATCHERS
+from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
-from unmask.models.byte_entropy import NetworkEntropy
 from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.run import Run
+
+if TYPE_CHECKING:
+    from unmask.models.byte_entropy import NetworkEntropy
 
 
 def entropy_run(spec: str) -> Run | None:
@@ -21,8 +27,9 @@ def entropy_run(spec: str) -> Run | None:
     if not spec.startswith(ENTROPY_RUN):
         return None
     run = Run.open(spec.removeprefix(ENTROPY_RUN))
+    process = run.recipe.process.name
     wrong = {
-        f"its process is {run.process.name}": run.process.visibility != "causal",
+        f"its process is {process}": PROCESSES.facts(process).visibility != "causal",
         f"its tokenizer is {run.tokenizer.name}": run.tokenizer.name != "bytes",
         "it has thoughts": run.recipe.thought is not None,
         "it reads evidence": run.recipe.evidence is not None,
@@ -39,6 +46,8 @@ def entropy_run(spec: str) -> Run | None:
 
 def entropy_of(run: Run) -> NetworkEntropy:
     """Return the entropies of a run that :func:`entropy_run` opened."""
+    from unmask.models.byte_entropy import NetworkEntropy
+
     return NetworkEntropy(run.model())
 
 

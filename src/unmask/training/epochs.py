@@ -21,12 +21,6 @@ def steps_of(epochs: float, blocks: int, rows: int) -> int:
     return max(1, math.ceil(epochs * blocks / rows))
 
 
-def settled(recipe: Recipe, blocks: int, rows: int) -> Recipe:
-    """Return the recipe with steps in place of epochs; one that says steps stays as it is."""
-    epochs = recipe.training.epochs
-    return recipe if epochs is None else with_steps(recipe, steps_of(epochs, blocks, rows))
-
-
 def with_steps(recipe: Recipe, steps: int) -> Recipe:
     """Return the recipe with a number of steps, and no epochs."""
     training = recipe.training.model_copy(update={"max_steps": steps, "epochs": None})

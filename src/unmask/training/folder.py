@@ -13,10 +13,10 @@ from unmask.data.lock import LOCK, held_by, only_one
 from unmask.data.sources import check_source, parts_of
 from unmask.errors import Error
 from unmask.lines import leads
-from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.checkpoints import PARTIAL
+from unmask.training.entropy_run import entropy_run
 from unmask.training.recipe import Recipe
-from unmask.training.run import MANIFEST, RECIPE, Run
+from unmask.training.run import MANIFEST, RECIPE
 
 CHECKPOINTS = "checkpoints"
 _BEFORE = {
@@ -90,9 +90,7 @@ def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
         from unmask.data.tokenizers import make_tokenizer
 
         make_tokenizer(tokenizer, (), 0)
-    entropy = str((recipe.backbone.model_extra or {}).get("entropy", ""))
-    if entropy.startswith(ENTROPY_RUN):
-        Run.open(entropy.removeprefix(ENTROPY_RUN))
+    entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
 
 
 def _check_apart(folder: Path, source: str) -> None:

@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from unmask.errors import Error
 from unmask.models.backbones import BACKBONES
-from unmask.models.cost import parameter_count
+from unmask.models.cost import parameter_count, without_memory
 
 TOLERANCE = 0.02
 """Largest relative difference that counts as matched."""
@@ -58,5 +56,4 @@ def matched_width(name: str, sizes: Mapping[str, Any], match: Mapping[str, Any])
 
 def _count(name: str, sizes: Mapping[str, Any]) -> int:
     backbone = BACKBONES.get(name)
-    with torch.device("meta"):
-        return parameter_count(backbone.model(backbone.config(**sizes)))
+    return parameter_count(without_memory(backbone.model, backbone.config(**sizes)))

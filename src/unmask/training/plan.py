@@ -1,33 +1,37 @@
-"""What a recipe builds and what it will cost, known before any data is read."""
+"""The plan of a training, made once from its recipe and passed down: process, network and what they cost.
+
+It is known before any data is read; where the tokenizer turns out another vocabulary, the plan is made for that.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-from transformers import set_seed
-
 from unmask.data.vocabulary import Vocabulary
+from unmask.diffusion.process import Process
 from unmask.errors import Error
 from unmask.lines import counted, line
 from unmask.models.backbones import BACKBONES
-from unmask.models.cost import HEAP, parameter_count, training_memory
+from unmask.models.config import NetworkConfig
+from unmask.models.cost import HEAP, parameter_count, training_memory, without_memory
 from unmask.models.network import Denoiser
 from unmask.models.thought_cost import beside
 from unmask.training.arguments import first_line, trainer_arguments
-from unmask.training.combination import BYTES, check_length, network_keys
-from unmask.training.match import matched_width
+from unmask.training.combination import BYTES, make_process
+from unmask.training.epochs import with_steps
+from unmask.training.network import draw_network, network_config
 from unmask.training.recipe import Recipe
-from unmask.training.run import make_process
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a recipe will cost, known before training.
+    """What a recipe trains, and what that will cost.
 
     Attributes:
         recipe: The resolved recipe.
+        process: Its process.
+        config: The configuration of its network.
         parameters: Trainable parameters, tied ones once.
         training_flops_per_token: Forward and backward (three forwards), logits at asked positions only.
         tokens_per_step: Tokens of a step on one device, padding and BOS included.
@@ -38,6 +42,8 @@ class Plan:
     """
 
     recipe: Recipe
+    process: Process = field(compare=False)
+    config: NetworkConfig = field(compare=False)
     parameters: int
     training_flops_per_token: float
     tokens_per_step: int
@@ -55,44 +61,60 @@ class Plan:
         """Those of the whole run, if its length is known."""
         return None if self.tokens is None else self.training_flops_per_token * self.tokens
 
+    def network(self) -> Denoiser:
+        """Return the network with fresh weights: at each call another one with the same weights."""
+        return draw_network(self.recipe, self.config)
 
-def make_model(recipe: Recipe, vocab_size: int) -> Denoiser:
-    """Build the recipe's network with fresh weights drawn from the recipe's seed."""
-    backbone = BACKBONES.get(recipe.backbone.name)
-    sizes = network_keys(recipe)
-    if recipe.backbone.match is not None:
-        given = {"vocab_size": vocab_size, **sizes}
-        sizes["intermediate_size"] = matched_width(recipe.backbone.name, given, recipe.backbone.match)
-    config = backbone.config(vocab_size=vocab_size, **sizes)
-    check_length(recipe, config)
-    set_seed(recipe.seed)
-    return backbone.model(config)
+    def for_words(self, words: Vocabulary) -> Plan:
+        """Return the plan for the vocabulary that the recipe's tokenizer turned out to have."""
+        if words.size != self.vocab_size:
+            return plan(self.recipe, words)
+        return replace(self, process=make_process(self.recipe, words))
+
+    def lasting(self, steps: int) -> Plan:
+        """Return the plan of as many steps, whatever the recipe says.
+
+        Raises:
+            Error: a schedule of the learning rate that cannot be so long.
+        """
+        recipe = with_steps(self.recipe, steps)
+        trainer_arguments(recipe, Path("runs"))
+        return replace(self, recipe=recipe, tokens=steps * self.tokens_per_step)
 
 
-def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
-    """Work out a recipe's cost without data (the network is built without memory)."""
-    size = vocab_size or (BYTES if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
+def plan(recipe: Recipe, words: Vocabulary | None = None) -> Plan:
+    """Work out what a recipe trains and what it costs, without data (the network is built without memory).
+
+    Args:
+        recipe: The recipe.
+        words: The vocabulary, once it is known.
+
+    Raises:
+        Error: a network, process or training section that cannot be.
+    """
+    words = words or Vocabulary(size=BYTES if recipe.data.tokenizer == "bytes" else recipe.data.vocab_size)
     arguments = trainer_arguments(recipe, Path("runs"))  # refuses what the Trainer would refuse
-    BACKBONES.get(recipe.backbone.name).model  # noqa: B018  imported here, or its constants would have no memory either
+    process = make_process(recipe, words)
     try:
-        with torch.device("meta"):
-            model = make_model(recipe, size)
+        config = network_config(recipe, words.size)
+        model = without_memory(BACKBONES.get(recipe.backbone.name).model, config)
     except RuntimeError as error:
         raise Error(f"the network cannot be built ({first_line(error)}); lower the sizes in backbone.") from error
-    process = make_process(recipe, Vocabulary(size=size))
-    process.check(model.config)
+    process.check(config)
     training = recipe.training
     length = recipe.data.length if recipe.thought is None else recipe.thought.passage + 1
-    kept = model.kept(length) * (1 + beside(model.config)[1] / length)
+    kept = model.kept(length) * (1 + beside(config)[1] / length)
     extra = training.model_extra or {}
     if extra.get("gradient_checkpointing") or extra.get("activation_checkpointing"):
         # inputs of the blocks, and one block at a time
-        layers = model.config.num_hidden_layers
-        kept = kept / layers + layers * model.config.hidden_size * (1 + beside(model.config)[1] / length)
+        layers = config.num_hidden_layers
+        kept = kept / layers + layers * config.hidden_size * (1 + beside(config)[1] / length)
     rows = training.per_device_train_batch_size
     parameters = parameter_count(model)
     return Plan(
         recipe=recipe,
+        process=process,
+        config=config,
         parameters=parameters,
         training_flops_per_token=process.training_flops(lambda asked: model.flops(length, asked)),
         tokens_per_step=(step := rows * training.gradient_accumulation_steps * recipe.data.length),
@@ -100,12 +122,12 @@ def plan(recipe: Recipe, vocab_size: int | None = None) -> Plan:
         memory_bytes=training_memory(
             parameters,
             kept,
-            size,
+            words.size,
             rows,
             recipe.data.length,
             process.most_asked,
             ema=training.ema is not None,
             heap=HEAP if arguments.use_cpu else 1.0,
         ),
-        vocab_size=size,
+        vocab_size=words.size,
     )

@@ -19,12 +19,11 @@ import yaml
 
 from unmask.arguments import checked
 from unmask.data.json_file import named, read_object, read_text
-from unmask.data.vocabulary import Vocabulary
 from unmask.data.yaml_text import load_yaml
-from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
 from unmask.lines import counted, line, shell
 from unmask.own_code import allowing
+from unmask.training.combination import make_process
 from unmask.training.find_run import MANIFEST as MANIFEST
 from unmask.training.find_run import find_run, missing_run
 from unmask.training.fingerprints import WEIGHTS as WEIGHTS
@@ -48,17 +47,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False)
     partial.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
     os.replace(partial, path)
-
-
-def make_process(recipe: Recipe, words: Vocabulary) -> Process:
-    """Return the process that a recipe names."""
-    from unmask.diffusion.evidence import Evident
-    from unmask.diffusion.thinking import Thinking
-
-    process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), words)
-    if recipe.evidence is not None:
-        process = Evident(process, recipe.evidence.dropout)
-    return process if recipe.thought is None else Thinking(process, recipe.thought)
 
 
 class Run:

@@ -1,7 +1,11 @@
-"""Training that draws its run: every ``training.plot_every`` steps into ``plots/step-N``, at its end into ``plots``.
+"""Training with what lies above it: evidence looked up in an index, and pictures of the run.
 
-What is drawn on the way are the weights as they are; at the end those that the run keeps, an average if it has one.
-Drawing takes no random number and leaves the network as it was: the run ends with the same weights without it.
+Whoever trains for a user trains here: ``unmask train``, sweeps, the demo, the judge of a comparison. Training itself
+(:mod:`unmask.training.train`) knows no index and draws nothing.
+
+Pictures go into ``plots/step-N`` every ``training.plot_every`` steps, and at the end into ``plots``. What is drawn on
+the way are the weights as they are; at the end those that the run keeps, an average if it has one. Drawing takes no
+random number and leaves the network as it was: the run ends with the same weights without it.
 """
 
 from __future__ import annotations
@@ -70,8 +74,8 @@ class Drawing(TrainerCallback):
             say(f"warning: no pictures in {folder}: {first_line(error)}")
 
 
-def train_drawn(recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> Run:
-    """Train as :func:`unmask.training.train.train` does, and draw the run if its recipe says so."""
+def train_recipe(recipe: Recipe, folder: Path, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> Run:
+    """Train a recipe into a run folder, whatever it asks for: see :func:`unmask.training.train.train`."""
     drawing = Drawing(folder)
     run = train(recipe, folder, resume, [*callbacks, drawing], find_evidence)
     if drawing.every and run.manifest["status"] == "finished":
