@@ -1,10 +1,17 @@
-"""A part is one file and one registry line: three that a stranger might add are held to every promise, untouched."""
+"""A part is one file and one registry line: those that a stranger might add are held to every promise, untouched."""
 
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import torch
+
+from guards.parts import IDS, VOCABULARY, make_requests
+from toys.tally import Counting, Tally
+from unmask.sampling import SAMPLERS, generate, rows, split, stack
 
 TESTS = Path(__file__).parent
 
@@ -35,3 +42,25 @@ def test_a_new_process_network_and_sampler_are_guarded_by_one_line_each():
         "all three": "test_an_overfit_model_recites_its_text",
     }.items():
         assert promise in held, f"the {part} is not held to {promise}"
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "flatten"])
+def test_what_a_new_network_carries_goes_with_its_texts_by_its_own_file_alone(name):
+    model, sampler = Counting(IDS), SAMPLERS.get(name)()
+    requests = make_requests(sampler, 4)
+    alone = [generate(model, sampler, [request], VOCABULARY)[0] for request in requests]
+    assert generate(model, sampler, requests, VOCABULARY, batch_size=3) == alone
+
+    early, late = sampler.start(requests[:2], VOCABULARY), sampler.start(requests[2:], VOCABULARY)
+    early, _ = sampler.step(model, early)
+    state = rows(stack([late, early]), [3, 0, 2, 1, 0])
+    which = [1, 2, 0, 3, 2]
+    while not bool(state.done.all()):
+        active = ~state.done
+        state, _ = sampler.step(model, state)
+        tally = state.notes.get(Tally)
+        assert torch.equal(tally.calls[active], state.forwards[active]), "each text has its own tally"
+        state = stack(split(state)[::-1]).to("cpu")
+        which = which[::-1]
+    for row, number in zip(split(state), which, strict=True):
+        assert tuple(row.tokens[row.valid].tolist()) == alone[number].tokens

@@ -99,7 +99,7 @@ def test_queries_are_given_and_the_noise_level_is_that_of_the_whole_text(name, b
     given = batch.evidence.given
     assert given.any() and torch.equal(corrupted.state.tokens[given], batch.tokens[given])
     assert not corrupted.weights[given].any() and corrupted.weights.any()
-    assert torch.equal(corrupted.state.memory, batch.evidence.vectors)
+    assert torch.equal(corrupted.state.memory.vectors, batch.evidence.vectors)
     if corrupted.state.t is not None:
         hidden = corrupted.state.tokens != batch.tokens
         torch.testing.assert_close(corrupted.state.t, hidden.sum(1) / batch.predictable.sum(1))

@@ -111,6 +111,9 @@ def leaves(state: Any, within: str = "") -> dict[str, tuple[str, Any]]:
         value = getattr(state, f.name)
         if is_dataclass(value):
             found |= leaves(value, f"{within}{f.name}.")
+        elif isinstance(value, tuple):
+            for thing in value:
+                found |= leaves(thing, f"{within}{type(thing).__name__}.")
         else:
             found[within + f.name] = (str(f.type), value)
     return found

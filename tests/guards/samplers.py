@@ -110,6 +110,7 @@ def features(call: Call) -> set[Feature]:
             for f in fields(state)
             if f.name not in KNOWN
         ),
+        *((f"a note of kind {type(thing).__name__} is given", True) for thing in state.notes.things),
     }
     if state.level is not None:
         noisy = state.level > 0

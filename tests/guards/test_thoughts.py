@@ -180,7 +180,7 @@ def test_under_causal_visibility_no_future_comes_back_through_the_thoughts():
     tokens = torch.randint(4, 20, (2, 8))
     later = tokens.clone()
     later[:, 5:] = 4
-    thought = Thought(torch.randn(2, 6, 4), torch.ones(2, 6), torch.randn(2, 4, 3, 4))
+    thought = Thought(torch.randn(2, 6, 4), torch.ones(2, 6), torch.randn(2, 4, 3, 4), torch.ones(2, 4) > 0)
     with torch.no_grad():
         a, b = (model(State(x, "causal", thought=thought)).logits.view(2, 8, -1)[:, :6] for x in (tokens, later))
     assert torch.equal(a, b)
@@ -215,13 +215,11 @@ def test_a_thought_goes_on_from_the_one_before_it_wherever_the_reading_is_cut():
 
 def test_other_thoughts_than_the_networks_are_refused():
     process, model = made("masked", "transformer", SHAPED[0])
-    tokens = torch.full((1, 4), 5)
+    tokens, stack = torch.full((1, 4), 5), (torch.zeros(1, 4, 3, 4), torch.ones(1, 4) > 0)
     with pytest.raises(Error, match="6 cells of 4 channels"):
-        model(State(tokens, thought=Thought(torch.zeros(1, 2, 4), torch.ones(1, 2), torch.zeros(1, 4, 3, 4))))
+        model(State(tokens, thought=Thought(torch.zeros(1, 2, 4), torch.ones(1, 2), *stack)))
     with pytest.raises(Error, match="takes no thoughts"):
-        network("transformer")(
-            State(tokens, thought=Thought(torch.zeros(1, 6, 4), torch.ones(1, 6), torch.zeros(1, 4, 3, 4)))
-        )
+        network("transformer")(State(tokens, thought=Thought(torch.zeros(1, 6, 4), torch.ones(1, 6), *stack)))
     with pytest.raises(Error, match="reads no thoughts"):
         network("eco")(Reading(tokens[None], tokens[None] > 0, torch.zeros(1, 1, dtype=torch.bool)))
     with pytest.raises(Error, match="was not made for this section"):

@@ -18,6 +18,7 @@ from torch import Tensor
 from unmask.data.ngram import ByteNgram
 from unmask.data.ngram_entropy import NgramEntropy
 from unmask.data.patches import make_patcher
+from unmask.diffusion.carried import Texts
 from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.models.byte_head import HierarchicalHead
@@ -127,7 +128,8 @@ def test_the_cache_changes_no_prediction(kind: dict[str, Any]) -> None:
     cache = cache.rewound(at)
     for count in (torch.tensor([2, 5]), torch.tensor([9, 1])):
         cache, at = read(cache, at, count), at + count
-    swapped = type(cache).stack([cache.rows(torch.tensor([1])), cache.emptied(1, 30), cache.rows(torch.tensor([0]))])
+    texts = [Texts(torch.zeros(1, dtype=torch.int64), 30)] * 3
+    swapped = type(cache).join([cache.rows(torch.tensor([1])), None, cache.rows(torch.tensor([0]))], texts)
     cache, at = swapped.rows(torch.tensor([2, 1])), torch.tensor([int(at[0]), 0])
     for _ in range(6):
         cache, at = read(cache, at, torch.ones_like(at)), at + 1

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from unmask.diffusion.carried import Texts
 from unmask.diffusion.state import State
 from unmask.models.cache import KVCache
 
@@ -44,7 +45,7 @@ def test_rows_join_and_leave_between_steps(tiny):
     first, second = model.new_cache(2, 8), model.new_cache(1, 12)
     feed(model, first, [[5, 6, 7], [8]])
     feed(model, second, [[9, 10, 11, 12, 13]])
-    joined = KVCache.stack([first, second]).rows(torch.tensor([2, 0]))
+    joined = KVCache.join([first, second], [Texts(c.lengths, 8) for c in (first, second)]).rows(torch.tensor([2, 0]))
     assert joined.keys.shape[3] == 12
     logits = feed(model, joined, [[14], [15, 16]])
     torch.testing.assert_close(logits[0], next_logits(model, [9, 10, 11, 12, 13, 14]), atol=1e-4, rtol=1e-4)

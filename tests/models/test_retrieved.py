@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from unmask.diffusion.memory import Memory
 from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.models.eco import Eco
@@ -30,13 +31,13 @@ def model():
 @pytest.fixture
 def state():
     torch.manual_seed(1)
-    memory = torch.randn(3, 4, 5)
+    vectors = torch.randn(3, 4, 5)
     valid = torch.tensor([[True] * 4, [True, True, False, False], [False] * 4])
-    return State(torch.randint(4, 23, (3, 20)), t=torch.full((3,), 0.5), memory=memory, memory_valid=valid)
+    return State(torch.randint(4, 23, (3, 20)), t=torch.full((3,), 0.5), memory=Memory(vectors, valid))
 
 
 def without(state):
-    return replace(state, memory=None, memory_valid=None, memory_segments=None)
+    return replace(state, memory=None)
 
 
 @torch.no_grad()
@@ -56,31 +57,29 @@ def test_a_row_without_memory_is_a_row_of_the_network_without_memory(model, stat
 
 def test_only_vectors_that_are_there_count_and_their_order_does_not(model, state):
     before = logits(model, state)
-    garbage = torch.where(state.memory_valid[..., None], state.memory, 100 * torch.randn(3, 4, 5))
-    assert torch.equal(logits(model, replace(state, memory=garbage)), before)
+    vectors, valid = state.memory.vectors, state.memory.valid
+    garbage = torch.where(valid[..., None], vectors, 100 * torch.randn(3, 4, 5))
+    assert torch.equal(logits(model, replace(state, memory=Memory(garbage, valid))), before)
     order = torch.tensor([2, 0, 3, 1])
-    same(
-        logits(model, replace(state, memory=state.memory[:, order], memory_valid=state.memory_valid[:, order])), before
-    )
-    few = replace(state.rows(torch.tensor([1])), memory=state.memory[1:2, :2], memory_valid=None)
+    same(logits(model, replace(state, memory=Memory(vectors[:, order], valid[:, order]))), before)
+    few = replace(state.rows(torch.tensor([1])), memory=Memory(vectors[1:2, :2], valid[1:2, :2]))
     same(logits(model, few)[0], before[1])
 
 
 def test_packed_documents_read_their_own_vectors_as_each_alone(model, state):
     segments = torch.where(torch.arange(20) < 9, 1, 2).expand(3, -1)
     owners = torch.tensor([[1, 2, 2, 0], [2, 1, 1, 1], [1, 1, 1, 1]])
-    packed = logits(model, replace(state, segments=segments, memory_segments=owners))
+    packed = logits(model, replace(state, segments=segments, memory=replace(state.memory, segments=owners)))
     for row in range(3):
         for piece, part in ((1, slice(0, 9)), (2, slice(9, 20))):
-            mine = state.memory_valid[row] & (owners[row] == piece)
+            mine = state.memory.valid[row] & (owners[row] == piece)
             alone = State(
                 state.tokens[row : row + 1, part],
                 t=state.t[row : row + 1],
-                memory=state.memory[row : row + 1],
-                memory_valid=mine[None],
+                memory=Memory(state.memory.vectors[row : row + 1], mine[None]),
             )
             same(packed[row, part], logits(model, alone)[0])
-    with pytest.raises(Error, match="memory_segments"):
+    with pytest.raises(Error, match="Memory.segments"):
         logits(model, replace(state, segments=segments))
 
 
@@ -91,7 +90,7 @@ def test_a_help_that_was_dropped_is_a_help_that_is_not_there(model, state):
     assert gone.any() and not gone.all()  # by these tokens
     given, plain = logits(model, state), logits(model, without(state))
     same(given[gone], plain[gone])
-    kept = ~gone & state.memory_valid.any(1)
+    kept = ~gone & state.memory.valid.any(1)
     assert ((given - plain)[kept].abs().amax((1, 2)) > 1e-2).all()
     model.eval()
     assert torch.equal(logits(model, state)[2], given[2]) and (logits(model, state) - plain)[:2].abs().amax() > 1e-2
@@ -122,6 +121,6 @@ def test_the_projection_learns_from_rows_that_kept_their_memory(model, state):
 
 def test_memory_that_the_network_does_not_take_is_refused(model, state):
     with pytest.raises(Error, match="set memory_width|memory_width is 5"):
-        logits(model, replace(state, memory=torch.randn(3, 4, 7)))
+        logits(model, replace(state, memory=replace(state.memory, vectors=torch.randn(3, 4, 7))))
     with pytest.raises(Error, match="takes no retrieved memory"):
         logits(Eco(EcoConfig(**{**SIZES, "memory_width": 0})), state)

@@ -43,7 +43,7 @@ class Watched:
         self.model, self.config, self.shown = model, model.config, []
 
     def __call__(self, state, **more):
-        self.shown.append((state.memory, state.memory_valid))
+        self.shown.append(state.memory)
         return self.model(state, **more)
 
     def __getattr__(self, name):
@@ -56,7 +56,7 @@ def test_every_step_sees_the_memory_of_the_request(sampler, model, requests_for)
     asked = remembering(requests_for(3))[2:]
     generate(watched, sampler, asked, VOCABULARY)
     assert watched.shown and all(
-        torch.equal(memory[0], asked[0].memory) and bool(v.all()) for memory, v in watched.shown
+        torch.equal(memory.vectors[0], asked[0].memory) and bool(memory.valid.all()) for memory in watched.shown
     )
 
 
@@ -74,14 +74,15 @@ def test_a_text_with_memory_does_not_depend_on_its_batch_mates(sampler, model, r
 def test_states_with_memories_stack_and_split(sampler, model, requests_for):
     state = sampler.start(remembering(requests_for(4)), VOCABULARY)
     state, _ = sampler.step(model, state)
-    assert state.memory.shape == (4, 3, WIDTH) and state.memory_valid.sum(1).tolist() == [0, 1, 2, 3]
+    assert state.memory.vectors.shape == (4, 3, WIDTH) and state.memory.valid.sum(1).tolist() == [0, 1, 2, 3]
     again = stack(split(state))
-    assert torch.equal(again.memory, state.memory) and torch.equal(again.memory_valid, state.memory_valid)
+    assert torch.equal(again.memory.vectors, state.memory.vectors)
+    assert torch.equal(again.memory.valid, state.memory.valid)
     turned = rows(state, [3, 1])
-    assert torch.equal(turned.memory, state.memory[[3, 1]])
+    assert torch.equal(turned.memory.vectors, state.memory.vectors[[3, 1]])
     few, none = sampler.start(remembering(requests_for(2)), VOCABULARY), sampler.start(requests_for(1), VOCABULARY)
     joined = stack([few, none, turned])
-    assert joined.memory_valid.sum(1).tolist() == [0, 1, 0, 3, 1] and none.memory is None
+    assert joined.memory.valid.sum(1).tolist() == [0, 1, 0, 3, 1] and none.memory is None
 
 
 @every_sampler

@@ -162,7 +162,7 @@ class Talker(nn.Module):
         draw = torch.Generator().manual_seed(0)
         self.table = nn.Parameter(torch.randn(words, 6, 4, generator=draw))
         self.thoughts = type("Thoughts", (), {"options": OPTIONS})
-        self.latent = None
+        self.leaves_notes = False
         self.config = type("Config", (), {"thought": OPTIONS.model_dump(mode="json")})
 
     def forward(self, state, at=None):

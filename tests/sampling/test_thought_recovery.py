@@ -43,7 +43,7 @@ def test_a_step_with_words_taken_back_has_moved_the_thought_first(steps):
         change = (after.thought.cells - before.thought.cells).abs().amax(2)
         assert (change[rows][goes[rows]] > 0).all()
         assert (change[rows][~goes[rows]] < 1e-4).all()
-        assert (after.believed != before.believed)[rows].flatten(1).any(1).all()
+        assert (after.thought.believed != before.thought.believed)[rows].flatten(1).any(1).all()
         moved, stayed = moved + int(goes[rows].sum()), stayed + int((~goes[rows]).sum())
     assert moved > 40 and moved > stayed
 

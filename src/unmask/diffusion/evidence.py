@@ -25,6 +25,7 @@ from torch import Tensor
 from unmask.data.batch import Batch
 from unmask.data.evidence import Evidence
 from unmask.diffusion.likelihood import Likelihood
+from unmask.diffusion.memory import Memory
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import check_evidence
 from unmask.diffusion.process import Corrupted, Network, Process
@@ -121,7 +122,7 @@ class Evident:
 
 def beside(state: State, evidence: Evidence) -> State:
     """Return a state with the evidence of its batch."""
-    return replace(state, memory=evidence.vectors, memory_valid=evidence.valid, memory_segments=evidence.segments)
+    return replace(state, memory=Memory(evidence.vectors, evidence.valid, evidence.segments))
 
 
 def _informed(model: Network, batch: Batch) -> Network:

@@ -7,20 +7,22 @@ S slow memory slots, C cells of a thought, E its channels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unmask.diffusion.carried import Carried, Notes, moved, picked
+from unmask.diffusion.memory import Memory
 from unmask.diffusion.options import Shows as Shows
 from unmask.diffusion.options import Visibility as Visibility
 from unmask.diffusion.thought import Read, Thought
 
 
 @dataclass(frozen=True)
-class Jitter:
+class Jitter(Carried):
     """Gaussian noise on embeddings, by the keys of a counter-based generator: the network knows its own width.
 
     Attributes:
@@ -33,7 +35,7 @@ class Jitter:
 
 
 @dataclass(frozen=True)
-class SparseState:
+class SparseState(Carried):
     """K weighted candidates at each position: not one token but ``[(0.6, cat), (0.3, dog), (0.1, pet)]``.
 
     The masses are a distribution's own values, not renormalised over the K that are kept. What remains up to 1 is the
@@ -49,20 +51,12 @@ class SparseState:
     mass: Float[Tensor, "B T K"]
     jitter: Jitter | None = None
 
+    placed: ClassVar[bool] = True
+
     @property
     def rest(self) -> Float[Tensor, "B T"]:
         """Mass of what is not among the candidates."""
         return (1 - self.mass.sum(-1)).clamp(min=0)
-
-    def to(self, device: torch.device | str) -> SparseState:
-        """Return the candidates on another device."""
-        jitter = None if self.jitter is None else Jitter(self.jitter.level.to(device), self.jitter.keys.to(device))
-        return SparseState(self.tokens.to(device), self.mass.to(device), jitter)
-
-    def rows(self, index: Tensor) -> SparseState:
-        """Return the candidates of some rows."""
-        jitter = None if self.jitter is None else Jitter(self.jitter.level[index], self.jitter.keys[index])
-        return SparseState(self.tokens[index], self.mass[index], jitter)
 
 
 @dataclass(frozen=True)
@@ -77,15 +71,11 @@ class State:
         valid: False at padding, which nobody attends to. ``None``: no padding.
         candidates: Weighted candidates of open positions; ``None``: there are none.
         t: The *actual* noise level of each row in (0, 1], 1 = all noise. Only a network with a time input reads it.
-        memory: Vectors of an encoder that go with each row, in no order (retrieved evidence); ``None``: there are none.
-            The network owns their projection.
-        memory_valid: False where there is no vector. ``None``: all are there.
-        memory_segments: Document piece that each vector goes with. ``None``: the row holds one piece.
+        memory: Vectors of an encoder that go with each row (retrieved evidence); ``None``: there are none.
         slots: What an earlier block of the same text left in the network's slow memory (``Prediction.slots``);
             ``None``: the text begins here.
         thought: The text's own noised thought, and those of what came before; ``None``: there are none.
-        latent: Final hidden states of an earlier, noisier answer to the same text (``Prediction.hidden``); 0 where
-            there was none. ``None``: there is none.
+        notes: What the network left of an earlier, noisier answer to the same text (``Prediction.notes``).
         level: Noise level of each position, where an open position shows a token that may be wrong: the probability
             with which it was drawn anew; 0 where the token is given. ``None``: what is shown is right. A network with
             a time input reads it in the place of ``t``.
@@ -98,12 +88,10 @@ class State:
     valid: Bool[Tensor, "B T"] | None = None
     t: Float[Tensor, " B"] | None = None
     candidates: SparseState | None = None
-    memory: Float[Tensor, "B M E"] | None = None
-    memory_valid: Bool[Tensor, "B M"] | None = None
-    memory_segments: Int[Tensor, "B M"] | None = None
+    memory: Memory | None = None
     slots: Float[Tensor, "B S D"] | None = None
     thought: Thought | None = None
-    latent: Float[Tensor, "B T D"] | None = None
+    notes: Notes = Notes()
     level: Float[Tensor, "B T"] | None = None
 
     def opened(self, mask: int) -> Bool[Tensor, "B T"]:
@@ -112,16 +100,11 @@ class State:
 
     def to(self, device: torch.device | str) -> State:
         """Return the state on another device."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        kinds = Tensor | SparseState | Thought
-        return replace(self, **{k: v.to(device) for k, v in parts.items() if isinstance(v, kinds)})
+        return moved(self, device)
 
     def rows(self, index: Tensor) -> State:
         """Return the state of some rows (an index or a bool mask over B)."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        picked = {k: v[index] for k, v in parts.items() if isinstance(v, Tensor)}
-        nested = {k: v.rows(index) for k, v in parts.items() if isinstance(v, SparseState | Thought)}
-        return replace(self, **picked, **nested)
+        return picked(self, index)
 
 
 @dataclass(frozen=True)
@@ -138,6 +121,7 @@ class Prediction:
         losses: What the network itself asks to be minimised, by name, weighted, normalised by a constant; see
             :mod:`unmask.diffusion.auxiliary`.
         thought: What it believes the text's clean thought to be; ``None``: it sees none.
+        notes: What it leaves for its next answer to the same rows; a network that does so says so in ``leaves_notes``.
         read: The thoughts of passages that it was given to read; see :class:`unmask.diffusion.thought.Reading`.
         metrics: What it tells of itself while it trains, by name: numbers or vectors.
     """
@@ -147,6 +131,7 @@ class Prediction:
     cache: Any = None
     slots: Float[Tensor, "B S D"] | None = None
     thought: Float[Tensor, "B C E"] | None = None
+    notes: Notes = Notes()
     read: Read | None = None
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, Tensor] = field(default_factory=dict)

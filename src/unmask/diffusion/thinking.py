@@ -36,6 +36,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from unmask.data.batch import Batch
+from unmask.diffusion.carried import Texts, renewed
 from unmask.diffusion.gaussian import levels, noised
 from unmask.diffusion.likelihood import Likelihood
 from unmask.diffusion.noise import Noise
@@ -77,9 +78,9 @@ class _Thoughtful:
             state = replace(state, thought=self.thought)
         if self.coin is not None:
             with torch.no_grad():
-                hidden = self.model(state, at=torch.zeros_like(state.tokens, dtype=torch.bool)).hidden
-            assert hidden is not None
-            state = replace(state, latent=hidden.detach() * self.coin[:, None, None].to(hidden.dtype))
+                notes = self.model(state, at=torch.zeros_like(state.tokens, dtype=torch.bool)).notes
+            texts = Texts(torch.zeros_like(state.tokens[:, 0]), state.tokens.shape[1])
+            state = replace(state, notes=renewed(None, notes.rows(self.coin), self.coin.nonzero()[:, 0], texts))
         answer = self.model(state, at=at)
         self.found = answer.thought
         return answer

@@ -11,48 +11,49 @@ thoughts on a stack, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unmask.diffusion.carried import Carried, Texts
+from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought_options import ThoughtOptions as ThoughtOptions
 from unmask.diffusion.thought_options import ThoughtWeights as ThoughtWeights
 
 
 @dataclass(frozen=True)
-class Thought:
+class Thought(Carried):
     """What a network sees of thoughts.
 
     Attributes:
         cells: The noised thought of the text itself.
         level: Share of noise in the variance of each cell, 1: pure noise. The network is told it.
         stack: Reduced thoughts of earlier passages, the newest first.
-        stack_valid: False where there is none, ``None``: all are there.
+        stack_valid: False where there is none.
         owner: Document piece that the text's own thought goes with, where rows hold several; others do not see it.
         stack_owner: The same for the stack.
+        believed: The clean thought that the last answer believed in, for who looks on; no network reads it. ``None``:
+            there was no answer yet.
     """
 
     cells: Float[Tensor, "B C E"]
     level: Float[Tensor, "B C"]
     stack: Float[Tensor, "B N c E"]
-    stack_valid: Bool[Tensor, "B N"] | None = None
+    stack_valid: Bool[Tensor, "B N"]
     owner: Int[Tensor, " B"] | None = None
     stack_owner: Int[Tensor, " B"] | None = None
+    believed: Float[Tensor, "B C E"] | None = None
 
-    def to(self, device: torch.device | str) -> Thought:
-        """Return the thoughts on another device."""
-        return self._each(lambda part: part.to(device))
-
-    def rows(self, index: Tensor) -> Thought:
-        """Return the thoughts of some rows."""
-        return self._each(lambda part: part[index])
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Thought:
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})
+    def blank(self, texts: Texts) -> Thought:
+        """Return the noise that texts begin with, and nothing on their stacks."""
+        rows, shape, device = len(texts.key), self.cells.shape[1:], self.cells.device
+        cells = Noise(0, texts.key).normal("thought", shape.numel()).view(rows, *shape)
+        stack = self.stack.new_zeros(rows, *self.stack.shape[1:])
+        return Thought(
+            cells, torch.ones(rows, shape[0], device=device), stack, torch.zeros_like(stack[:, :, 0, 0]).bool()
+        )
 
 
 @dataclass(frozen=True)

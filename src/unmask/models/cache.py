@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from unmask.diffusion.carried import Carried, Texts, filled
 
-class Cache(Protocol):
+
+class Cache(Carried, Protocol):
     """What samplers need of a network's memory of texts that grow."""
 
     @property
@@ -27,26 +29,9 @@ class Cache(Protocol):
         """Return it with other lengths, none above its own."""
         ...
 
-    def emptied(self, rows: int, capacity: int) -> Self:
-        """Return one of the same network without tokens."""
-        ...
-
-    def to(self, device: torch.device | str) -> Self:
-        """Return it on another device."""
-        ...
-
-    def rows(self, index: Int[Tensor, " b"]) -> Self:
-        """Return that of some rows."""
-        ...
-
-    @staticmethod
-    def stack(caches: Sequence[Any]) -> Any:
-        """Join those of one network row-wise."""
-        ...
-
 
 @dataclass
-class KVCache:
+class KVCache(Carried):
     """Keys and values of the tokens that were read so far.
 
     Attributes:
@@ -89,26 +74,23 @@ class KVCache:
         """Return the cache with other lengths, none above its own; the storage is shared."""
         return KVCache(self.keys, self.values, lengths)
 
-    def emptied(self, rows: int, capacity: int) -> KVCache:
+    def blank(self, texts: Texts) -> KVCache:
         """Return a cache of the same network without tokens."""
         layers, _, heads, _, width = self.keys.shape
-        return KVCache.empty(layers, rows, heads, capacity, width, self.keys)
+        return KVCache.empty(layers, len(texts.key), heads, texts.length, width, self.keys)
 
-    def to(self, device: torch.device | str) -> KVCache:
-        """Return the cache on another device."""
-        return KVCache(self.keys.to(device), self.values.to(device), self.lengths.to(device))
-
-    def rows(self, index: Int[Tensor, " b"]) -> KVCache:
+    def rows(self, index: Int[Tensor, " b"] | Bool[Tensor, " B"]) -> KVCache:
         """Return the cache of some rows."""
         return KVCache(self.keys[:, index], self.values[:, index], self.lengths[index])
 
-    @staticmethod
-    def stack(caches: Sequence[KVCache]) -> KVCache:
+    @classmethod
+    def join(cls, parts: Sequence[KVCache | None], texts: Sequence[Texts]) -> KVCache:
         """Join caches row-wise; shorter ones are padded to the largest capacity."""
+        caches = filled(parts, texts)
         capacity = max(c.keys.shape[3] for c in caches)
 
-        def joined(parts: list[Tensor]) -> Tensor:
-            return torch.cat([pad(p, (0, 0, 0, capacity - p.shape[3])) for p in parts], dim=1)
+        def joined(each: list[Tensor]) -> Tensor:
+            return torch.cat([pad(p, (0, 0, 0, capacity - p.shape[3])) for p in each], dim=1)
 
         return KVCache(
             joined([c.keys for c in caches]),

@@ -181,11 +181,13 @@ class Eco(Denoiser):
                 routed.append(routing)
         x = self.norm(x)
         losses, metrics = self._told(routed)
+        hidden = layout.gathered(x) if return_hidden else None
         return Prediction(
             logits=self.head(x[asked] if return_hidden else x),
-            hidden=layout.gathered(x) if return_hidden else None,
+            hidden=hidden,
             slots=memory.slow if layout.whole else None,
             thought=self._thought(state, None if beside is None else beside.by_row(memory.fast[:, own:], layout)),
+            notes=self._notes(hidden),
             losses=losses,
             metrics=metrics,
         )

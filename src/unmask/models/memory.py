@@ -59,7 +59,7 @@ class Memories:
             Error: nobody said.
         """
         if self.owner is None:
-            raise Error("rows hold several documents: say whose each vector of the memory is (memory_segments).")
+            raise Error("rows hold several documents: say whose each vector of the memory is (Memory.segments).")
         return self.owner
 
 

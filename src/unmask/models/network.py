@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from unmask.diffusion.carried import Notes
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.thought import Reading, ThoughtOptions
 from unmask.errors import Error
@@ -16,7 +17,7 @@ from unmask.models.candidates import FullCandidates, PooledCandidates
 from unmask.models.config import NetworkConfig
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
-from unmask.models.latent import Latent
+from unmask.models.latent import Hidden, Latent
 from unmask.models.layout import Positions
 from unmask.models.memory import Memories, joined
 from unmask.models.retrieved import RetrievedMemory
@@ -35,6 +36,7 @@ class Denoiser(StoredNetwork):
         retrieved: How retrieved vectors enter, or ``None``.
         thoughts: How thoughts enter and leave, or ``None``.
         latent: How the hidden states of an earlier answer enter, or ``None``.
+        leaves_notes: Whether each answer leaves something for the next one (``Prediction.notes``).
         norm: The last norm.
         head: From width to vocabulary.
     """
@@ -53,6 +55,7 @@ class Denoiser(StoredNetwork):
         self.retrieved = RetrievedMemory(*given) if config.memory_width else None
         self.thoughts = Thoughts(thought, width, config.num_attention_heads, eps) if thought.shape else None
         self.latent = Latent(width, eps) if thought.latent else None
+        self.leaves_notes = self.latent is not None
 
     def _init_weights(self, module: nn.Module) -> None:
         std = self.config.initializer_range
@@ -102,9 +105,13 @@ class Denoiser(StoredNetwork):
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(len(x), device=x.device)
             x = x + self.time(t if state.level is None else state.level)
-        if self.latent is not None and state.latent is not None:
-            x = x + self.latent(state.latent)
+        if self.latent is not None and (earlier := state.notes.get(Hidden)) is not None:
+            x = x + self.latent(earlier)
         return x
+
+    def _notes(self, hidden: Float[Tensor, "B T D"] | None) -> Notes:
+        """Return what is left for the next answer, of the final hidden states."""
+        return Notes() if self.latent is None or hidden is None else Notes((Hidden(hidden),))
 
     def _memories(self, state: State) -> Memories | None:
         """Return the vectors beside the text, thoughts first; ``None``: there are none.

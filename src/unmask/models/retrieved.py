@@ -40,17 +40,13 @@ class RetrievedMemory(nn.Module):
         Raises:
             Error: vectors of another width.
         """
-        memory = state.memory
-        assert memory is not None
-        wanted = self.project.in_features
-        if memory.shape[-1] != wanted:
-            raise Error(f"the memory is {memory.shape[-1]} wide, backbone.memory_width is {wanted}; make them equal.")
-        there = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
-        if state.memory_valid is not None:
-            there = there & state.memory_valid
+        assert state.memory is not None
+        vectors, there, wanted = state.memory.vectors, state.memory.valid, self.project.in_features
+        if vectors.shape[-1] != wanted:
+            raise Error(f"the memory is {vectors.shape[-1]} wide, backbone.memory_width is {wanted}; make them equal.")
         if self.training and self.dropout:
             there = there & ~dropped(state, self.dropout)[:, None]
-        return Memories(self.project(memory.to(self.project.weight.dtype)), there, state.memory_segments)
+        return Memories(self.project(vectors.to(self.project.weight.dtype)), there, state.memory.segments)
 
 
 def dropped(state: State, probability: float) -> Bool[Tensor, " B"]:

@@ -80,11 +80,8 @@ class Thoughts(nn.Module):
         owners = [] if thought.owner is None else [thought.owner[:, None].expand(there[0].shape)]
         if self.kept is not None and self.kept_place is not None and self.age is not None:
             kept = self.kept(thought.stack.to(dtype)) + self.kept_place + self.age[:, None]
-            valid = thought.stack_valid
-            if valid is None:
-                valid = torch.ones(batch, options.stack, dtype=torch.bool, device=level.device)
             vectors.append(kept.flatten(1, 2))
-            there.append(valid.repeat_interleave(options.reduced, 1))
+            there.append(thought.stack_valid.repeat_interleave(options.reduced, 1))
             if thought.stack_owner is not None:
                 owners.append(thought.stack_owner[:, None].expand(there[1].shape))
         whose = torch.cat(owners, 1) if len(owners) == len(vectors) else None

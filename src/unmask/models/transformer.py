@@ -244,7 +244,8 @@ class Transformer(Denoiser):
         # What follows the last attention is needed where something is asked, and nowhere else.
         x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
         x = self.norm(x)
-        return Prediction(self.head(x[asked] if return_hidden else x), x if return_hidden else None, cache)
+        hidden = x if return_hidden else None
+        return Prediction(self.head(x[asked] if return_hidden else x), hidden, cache, notes=self._notes(hidden))
 
     def _with_memory(
         self,
@@ -274,7 +275,7 @@ class Transformer(Denoiser):
         thought = self._thought(state, became) if cells else None
         logits = self.head(self.norm(picked[batch * cells :]))
         hidden = self.norm(x[:, count:]) if return_hidden else None
-        return Prediction(logits, hidden, thought=thought)
+        return Prediction(logits, hidden, thought=thought, notes=self._notes(hidden))
 
     def _all_slots(
         self,
@@ -311,7 +312,7 @@ class Transformer(Denoiser):
             x = x[asked]
             hidden = self.norm(hidden)
         x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
-        return Prediction(self.head(x), hidden)
+        return Prediction(self.head(x), hidden, notes=self._notes(hidden))
 
     def _rotary(self, positions: Int[Tensor, "B T"], slots: Int[Tensor, " T"] | int = 0) -> Rotary:
         """Return the rotary angles of positions, or of their slots where those are counted, as many as in training."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
+
+from unmask.diffusion.carried import Carried
 
 
 def put(store: Tensor, values: Tensor, at: Int[Tensor, "B n"]) -> None:
@@ -24,7 +26,7 @@ def put(store: Tensor, values: Tensor, at: Int[Tensor, "B n"]) -> None:
 
 
 @dataclass
-class WubuPast:
+class WubuPast(Carried):
     """The patches that the levels have seen.
 
     Attributes:
@@ -35,33 +37,14 @@ class WubuPast:
     answers: list[Float[Tensor, "B P d"]]
     points: list[Float[Tensor, "B P d"]]
 
+    placed: ClassVar[bool] = True
+
     @classmethod
     def empty(cls, sizes: Sequence[int], rows: int, capacity: int, like: Tensor) -> WubuPast:
         """Return a past without patches, with ``like``'s device."""
         dtype = torch.promote_types(like.dtype, torch.float32)
         made = [[like.new_zeros((rows, capacity, size), dtype=dtype) for size in sizes] for _ in range(2)]
         return cls(*made)
-
-    def rows(self, index: Int[Tensor, " b"]) -> WubuPast:
-        """Return the past of some rows."""
-        return WubuPast([part[index] for part in self.answers], [part[index] for part in self.points])
-
-    def to(self, device: torch.device | str) -> WubuPast:
-        """Return the past on another device."""
-        return WubuPast([part.to(device) for part in self.answers], [part.to(device) for part in self.points])
-
-    @staticmethod
-    def stack(pasts: Sequence[WubuPast]) -> WubuPast:
-        """Join pasts row-wise; shorter ones are padded to the largest capacity."""
-        capacity = max(past.points[0].shape[1] for past in pasts)
-
-        def joined(parts: Sequence[Tensor]) -> Tensor:
-            return torch.cat([pad(part, (0, 0, 0, capacity - part.shape[1])) for part in parts])
-
-        return WubuPast(
-            [joined(parts) for parts in zip(*(past.answers for past in pasts), strict=True)],
-            [joined(parts) for parts in zip(*(past.points for past in pasts), strict=True)],
-        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from unmask.diffusion.state import Prediction, Shows, State, Visibility
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.mind import in_mind, options_of, thought_on
+from unmask.sampling.mind import in_mind, remembers, thought_on
 from unmask.sampling.repetition import as_the_model_says, penalised
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
@@ -74,7 +74,7 @@ class Autoregressive:
             return state, frame(state, state)
         at = state.open & (state.open.long().cumsum(1) == 1)
         cache, answer = state.cache, None
-        if self.use_cache and options_of(model) is None and state.memory is None:
+        if self.use_cache and not remembers(model) and state.memory is None:
             logits, cache = _read_new(model, state, at)
         else:  # a thought changes from step to step, and all that was read with it
             answer = _read_all(model, state, at)
@@ -95,7 +95,7 @@ class Autoregressive:
 def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:
     """Return the answer at the asked positions from the whole texts. What lies to the right is never attended to."""
     length = int(at.nonzero()[:, 1].max()) + 1
-    view = in_mind(model, state, State(state.tokens[:, :length], "causal"))
+    view = in_mind(model, state, State(state.tokens[:, :length], "causal", **state.shown(length)))
     answer: Prediction = model(view, at=at[:, :length])
     return answer
 

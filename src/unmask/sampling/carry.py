@@ -1,4 +1,4 @@
-"""What is carried from step to step: candidates of open positions, thoughts and latents (see ``mind``).
+"""What goes on from step to step: candidates of open positions, thoughts and notes (see ``mind``).
 
 Candidates are what the model thought of an open position, kept for its next answer. They are the K most probable tokens
 of the last answer with their true softmax values (temperature 1, nothing truncated), as in training. Committed
@@ -16,16 +16,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unmask.diffusion.carried import renewed
 from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
-from unmask.sampling.mind import in_mind, options_of, thought_on
+from unmask.sampling.mind import in_mind, remembers, thought_on
 from unmask.sampling.sampler import masked_view
 from unmask.sampling.state import SamplerState
 
 
 def seen(model: Any, state: SamplerState) -> State:
-    """Return what a bidirectional model sees of a state: the canvas, candidates, thoughts."""
+    """Return what a bidirectional model sees of a state: the canvas, and all that is carried."""
     return in_mind(model, state, masked_view(state))
 
 
@@ -38,7 +39,7 @@ def carried_on(
     at: Bool[Tensor, "B T"],
     answer: Prediction,
 ) -> SamplerState:
-    """Return the state after a step with what goes on to the next one: candidates, thoughts, latents.
+    """Return the state after a step with what goes on to the next one: candidates, thoughts, notes.
 
     Args:
         model: The network.
@@ -55,12 +56,11 @@ def carried_on(
 
 
 def carries(model: Any, state: SamplerState) -> Bool[Tensor, " B"]:
-    """Return the rows to which every answer of the model leaves something: candidates, a thought, a latent.
+    """Return the rows to which every answer of the model leaves something: candidates, a thought, notes.
 
     For them an answer that decides no word is not for nothing, and leaving it out writes another text.
     """
-    minded = options_of(model) is not None or getattr(model, "latent", None) is not None
-    return torch.tensor([minded or count > 0 for count in _counts(model, state)], device=state.tokens.device)
+    return torch.tensor([remembers(model) or count > 0 for count in _counts(model, state)], device=state.tokens.device)
 
 
 def most_candidates(model: Any, state: SamplerState) -> int:
@@ -110,13 +110,5 @@ def carried(after: SamplerState, old: SparseState | None, new: SparseState | Non
     """
     if new is None:
         return old
-    count = new.mass.shape[2]
-    most = count if old is None else max(count, old.mass.shape[2])  # rows that were not asked keep all of theirs
-    tokens = after.tokens.new_zeros(*after.tokens.shape, most)
-    mass = new.mass.new_zeros(*after.tokens.shape, most)
-    if old is not None:
-        kept = old.mass.shape[2]
-        tokens[..., :kept], mass[..., :kept] = old.tokens, old.mass
-    tokens[rows], mass[rows] = 0, 0.0
-    tokens[rows, :, :count], mass[rows, :, :count] = new.tokens, new.mass
-    return SparseState(tokens, mass * after.open[..., None])
+    found = renewed(old, new, rows, after.texts)
+    return replace(found, mass=found.mass * after.open[..., None])

@@ -1,10 +1,10 @@
 """A text's thought from step to step: it starts as noise of the row's own, and becomes clear along with the words.
 
 After an answer, the clean thought that it believes in is taken to the level that belongs to the share of words still
-open, eps being kept (DDIM); a level never rises, so a thought that was given clear stays as it is. The latent pathway
-is here, too: an answer's last hidden states, kept for the next one. Retrieved memory is given, and stays as it is.
+open, eps being kept (DDIM); a level never rises, so a thought that was given clear stays as it is. The network's notes
+for its next answer are kept here, too.
 
-Letters: B rows, T positions, C cells, c cells of a reduced thought, E channels, N thoughts on a stack, D width.
+Letters: B rows, b chosen rows, C cells, c cells of a reduced thought, E channels, N thoughts on a stack.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 
+from unmask.diffusion.carried import renewed
 from unmask.diffusion.gaussian import denoised_to, levels
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.schedules import get_schedule
@@ -30,6 +30,11 @@ def options_of(model: Any) -> ThoughtOptions | None:
     """Return how a model's thoughts are made; ``None`` for a model without."""
     thoughts = getattr(model, "thoughts", None)
     return None if thoughts is None else thoughts.options
+
+
+def remembers(model: Any) -> bool:
+    """Return whether every answer of a model leaves something for its next one: a thought, notes."""
+    return options_of(model) is not None or getattr(model, "leaves_notes", False)
 
 
 def passages_of(model: Any) -> ThoughtOptions | None:
@@ -58,15 +63,9 @@ def fresh(options: ThoughtOptions, keys: Int[Tensor, " B"], stack: Float[Tensor,
 
 
 def in_mind(model: Any, state: SamplerState, view: State) -> State:
-    """Return what the model sees, with the thought, the latent and the retrieved memory of each row."""
+    """Return what the model sees of a state, with the thoughts that texts begin with where there are none yet."""
     options = options_of(model)
-    if options is not None:
-        view = replace(view, thought=state.thought or fresh(options, state.key))
-    if state.latent is not None:
-        view = replace(view, latent=state.latent[:, : view.tokens.shape[1]])
-    if state.memory is not None:
-        view = replace(view, memory=state.memory, memory_valid=state.memory_valid)
-    return view
+    return view if options is None or view.thought else replace(view, thought=fresh(options, state.key))
 
 
 def thought_on(
@@ -89,22 +88,13 @@ def thought_on(
     """
     options = options_of(model)
     if options is not None and answer.thought is not None:
-        thought = before.thought or fresh(options, before.key)
+        own = before.thought.rows(index) if before.thought else fresh(options, before.key[index])
         share = after.masked_fraction[index] if share is None else share
         believed = answer.thought.float()
         time = thought_time(share, options.pace)
         then = levels(time, believed, get_schedule(options.schedule), options.saliency)
-        then = torch.minimum(then, thought.level[index])
-        cells = denoised_to(thought.cells[index], thought.level[index], believed, then)
-        thought = replace(
-            thought,
-            cells=thought.cells.index_copy(0, index, cells.to(thought.cells.dtype)),
-            level=thought.level.index_copy(0, index, then),
-        )
-        kept = torch.zeros_like(thought.cells) if before.believed is None else before.believed
-        after = replace(after, thought=thought, believed=kept.index_copy(0, index, believed))
-    if getattr(model, "latent", None) is not None and answer.hidden is not None:
-        hidden = pad(answer.hidden, (0, 0, 0, after.tokens.shape[1] - answer.hidden.shape[1]))
-        kept = hidden.new_zeros(len(after.tokens), *hidden.shape[1:]) if before.latent is None else before.latent
-        after = replace(after, latent=kept.index_copy(0, index, hidden))
-    return after
+        then = torch.minimum(then, own.level)
+        cells = denoised_to(own.cells, own.level, believed, then).to(own.cells.dtype)
+        new = replace(own, cells=cells, level=then, believed=believed)
+        after = replace(after, thought=renewed(before.thought, new, index, before.texts))
+    return replace(after, notes=renewed(before.notes, answer.notes, index, before.texts))

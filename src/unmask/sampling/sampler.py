@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unmask.diffusion.process import Network
-from unmask.diffusion.state import Shows, SparseState, State, Visibility
+from unmask.diffusion.state import Shows, State, Visibility
 from unmask.sampling.registry import SAMPLERS as SAMPLERS
 from unmask.sampling.registry import check_drives as check_drives
 from unmask.sampling.registry import drives as drives
@@ -96,14 +96,13 @@ def draws_as_told(settings: Settings) -> bool:
 
 
 def masked_view(state: SamplerState) -> State:
-    """Return what a bidirectional model sees: the canvas up to the longest text, and its actual noise level."""
+    """Return what a bidirectional model sees: canvas and what it carries up to the longest text, the actual noise."""
     length = int(state.valid.sum(1).max())
     valid = state.valid[:, :length]
-    given = state.candidates
     return State(
         state.tokens[:, :length],
         "bidirectional",
         valid=None if bool(valid.all()) else valid,
         t=state.masked_fraction,
-        candidates=None if given is None else SparseState(given.tokens[:, :length], given.mass[:, :length]),
+        **state.shown(length),
     )

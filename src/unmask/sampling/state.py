@@ -3,27 +3,27 @@
 A state is a value. A step makes a new one; only the key-value cache's storage is handed on, so a state that was stepped
 may be stepped again, but to follow two continuations of one state take ``rows`` of it first.
 
-Letters: B rows, T positions of the longest row, b chosen rows, C cells of a thought, E channels, D width, M vectors of
-memory, W their width.
+Letters: B rows, T positions of the longest row, b chosen rows, C cells of a thought, E channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 
+from unmask.diffusion.carried import Carried, Notes, Texts, joined, moved, picked
+from unmask.diffusion.memory import Memory
 from unmask.diffusion.noise import Noise
-from unmask.diffusion.state import SparseState
+from unmask.diffusion.state import SparseState, State
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
-from unmask.sampling.join import stacked_caches, stacked_candidates, stacked_memory, stacked_numbers, stacked_thoughts
 from unmask.sampling.request import Request, Settings, Vocabulary
 
 
@@ -51,10 +51,8 @@ class SamplerState:
             for models that take none.
         thought: The thought of each text and those of the passages before it; ``None`` before the first step unless
             the request gave one, and for models without.
-        believed: The clean thought that the model's last answer believed in.
-        latent: Hidden states of the model's last answer; ``None`` before the first, and for models that take none.
+        notes: What the model's last answer left for its next one.
         memory: Vectors of retrieved texts; ``None``: no row has any.
-        memory_valid: False where there is no vector.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -74,10 +72,8 @@ class SamplerState:
     cache: Cache | None = None
     candidates: SparseState | None = None
     thought: Thought | None = None
-    believed: Float[Tensor, "B C E"] | None = None
-    latent: Float[Tensor, "B T D"] | None = None
-    memory: Float[Tensor, "B M W"] | None = None
-    memory_valid: Bool[Tensor, "B M"] | None = None
+    notes: Notes = Notes()
+    memory: Memory | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -110,19 +106,19 @@ class SamplerState:
         values = [float(getattr(s, name)) for s in self.settings]
         return torch.tensor(values, dtype=torch.float64, device=self.tokens.device)
 
+    @property
+    def texts(self) -> Texts:
+        """What is carried belongs to these."""
+        return Texts(self.key, self.tokens.shape[1])
+
+    def shown(self, length: int) -> dict[str, Any]:
+        """Return what is carried of the first positions and seen by a network: fields of a ``State``."""
+        parts = {f.name: getattr(self, f.name, None) for f in fields(State)}
+        return {name: part.upto(length) for name, part in parts.items() if isinstance(part, Carried)}
+
     def to(self, device: torch.device | str) -> SamplerState:
         """Return the state on another device."""
-        moved: dict[str, Any] = {
-            f.name: v.to(device) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)
-        }
-        spaced = self.vocabulary.spaced
-        cache = None if self.cache is None else self.cache.to(device)
-        vocabulary = replace(self.vocabulary, spaced=None if spaced is None else spaced.to(device))
-        nested = {name: v.to(device) for name in _NESTED if (v := getattr(self, name)) is not None}
-        return replace(self, **moved, vocabulary=vocabulary, cache=cache, **nested)
-
-
-_NESTED = ("candidates", "thought")
+        return replace(moved(self, device), vocabulary=moved(self.vocabulary, device))
 
 
 @dataclass(frozen=True)
@@ -172,7 +168,7 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         opened = tokens == vocabulary.mask
         lead = torch.zeros_like(opened)
         lead[0, sorted(request.lead)] = True
-        zero = torch.zeros(1, dtype=torch.int64)
+        zero, given = torch.zeros(1, dtype=torch.int64), request.memory
         states.append(
             SamplerState(
                 tokens=tokens,
@@ -190,8 +186,7 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
                 settings=(request.settings,),
                 vocabulary=vocabulary,
                 thought=request.thought,
-                memory=None if request.memory is None else request.memory[None],
-                memory_valid=None if request.memory is None else torch.ones(1, len(request.memory), dtype=torch.bool),
+                memory=None if given is None else Memory(given[None], torch.ones(1, len(given), dtype=torch.bool)),
             )
         )
     return stack(states)
@@ -200,11 +195,7 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
 def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> SamplerState:
     """Return some rows, copied, in the order of ``index``; a row may be taken twice (hypotheses)."""
     at = torch.as_tensor(index, dtype=torch.int64, device=state.tokens.device)
-    picked: dict[str, Any] = {f.name: v[at] for f in fields(state) if isinstance(v := getattr(state, f.name), Tensor)}
-    settings = tuple(state.settings[i] for i in at.tolist())
-    cache = None if state.cache is None else state.cache.rows(at)
-    nested = {name: v.rows(at) for name in _NESTED if (v := getattr(state, name)) is not None}
-    return replace(state, **picked, settings=settings, cache=cache, **nested)
+    return replace(picked(state, at), settings=tuple(state.settings[i] for i in at.tolist()))
 
 
 def split(state: SamplerState) -> list[SamplerState]:
@@ -223,29 +214,11 @@ def stack(states: Sequence[SamplerState]) -> SamplerState:
     first = states[0]
     if any(s.vocabulary != first.vocabulary for s in states):
         raise Error("states of different vocabularies cannot share a batch.")
-    length = max(s.tokens.shape[1] for s in states)
-    joined: dict[str, Any] = {}
-    for f in fields(first):
-        parts = [getattr(s, f.name) for s in states]
-        if f.name in ("memory", "memory_valid"):
-            continue
-        if f.name in ("believed", "latent"):
-            counts = [len(s.tokens) for s in states]
-            joined[f.name] = stacked_numbers(parts, counts, length if f.name == "latent" else None)
-            continue
-        if not isinstance(parts[0], Tensor):
-            continue
-        if parts[0].ndim == 2:
-            fill = first.vocabulary.pad if f.name == "tokens" else 0
-            parts = [pad(p, (0, length - p.shape[1]), value=fill) for p in parts]
-        joined[f.name] = torch.cat(parts)
-    settings = tuple(s for state in states for s in state.settings)
-    joined["thought"] = stacked_thoughts([s.thought for s in states], [s.key for s in states])
-    owned = [None if s.memory is None or s.memory_valid is None else (s.memory, s.memory_valid) for s in states]
-    joined["memory"], joined["memory_valid"] = stacked_memory(owned, [len(s.tokens) for s in states])
-    shapes = [tuple(s.tokens.shape) for s in states]
-    joined["candidates"] = stacked_candidates([s.candidates for s in states], shapes, length)
-    return replace(first, **joined, settings=settings, cache=stacked_caches([s.cache for s in states], shapes))
+    texts = [state.texts for state in states]
+    whole = {f.name: joined([getattr(state, f.name) for state in states], texts) for f in fields(first)}
+    tokens = joined([state.tokens for state in states], texts, first.vocabulary.pad)
+    settings = tuple(chain.from_iterable(state.settings for state in states))
+    return replace(first, **whole | {"tokens": tokens, "settings": settings})
 
 
 def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
@@ -254,6 +227,5 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
     if before is not None:
         changed = (state.tokens != before.tokens) | (state.open != before.open) | (state.valid != before.valid)
     known = state.valid & ~state.open
-    return Frame(
-        state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates, state.believed
-    )
+    believed = None if state.thought is None else state.thought.believed
+    return Frame(state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates, believed)

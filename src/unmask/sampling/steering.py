@@ -106,9 +106,9 @@ class Steered(nn.Module):
         return self.network.thoughts
 
     @property
-    def latent(self) -> Any:
-        """The network's latent pathway."""
-        return self.network.latent
+    def leaves_notes(self) -> bool:
+        """Whether the network's answers leave something for the next."""
+        return bool(self.network.leaves_notes)
 
     def forward(self, state: State | Reading, at: Bool[Tensor, "B T"] | None = None, **asked: Any) -> Prediction:
         """Answer as the network does, from the turned thought.
