@@ -32,6 +32,7 @@ os.environ |= {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
 }
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("UNMASK_PRECISION", "fp32")  # no test hangs on what is faster here
 
 # No test asserts a time.
 hypothesis.settings.register_profile("unmask", deadline=None)

@@ -36,8 +36,8 @@ def speed(bench: Bench) -> bool:
     from benchmarks.lib.prepared import open_prepared
     from unmask.data.batch import Batch
     from unmask.training.combination import make_process
-    from unmask.training.hardware import use_bf16
     from unmask.training.network import make_model
+    from unmask.training.precision import precision
 
     prepared = open_prepared(bench.data)
     blocks = prepared.blocks("train")
@@ -45,7 +45,7 @@ def speed(bench: Bench) -> bool:
     rows = bench.found()["tables"].get("training speed, bare loop", [])
     for name in ("causal", "masked"):
         recipe = bench.recipe(name)
-        bf16 = use_bf16(recipe.training.precision)
+        bf16 = precision(recipe).bf16
         for batch_size in (2, 4) if bench.quick else (16, 64, 256):
             if any((row["process"], row["batch"]) == (name, batch_size) for row in rows):
                 continue

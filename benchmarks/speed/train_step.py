@@ -1,7 +1,8 @@
 """Training speed: our process and network in a bare loop, against a plain PyTorch loop that computes all logits.
 
 Sizes are the ``stories-small`` recipes' (5.6 M parameters, V 4096, T 128, batch 16). Both loops have the same
-optimiser, clip gradients, fetch their tokens, and count T - 1 tokens a row.
+optimiser, clip gradients, fetch their tokens, and count T - 1 tokens a row. Each runs in float32 and under bf16
+autocast, turn by turn.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.process import Process
 from unmask.models.cost import parameter_count
 from unmask.training.combination import make_process
-from unmask.training.hardware import use_bf16
+from unmask.training.precision import precision
 from unmask.training.recipe import Recipe
 
 MASK = 3
@@ -73,7 +74,8 @@ def _adamw(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _autocast(recipe: Recipe) -> Callable[[], AbstractContextManager[None]]:
-    return lambda: torch.autocast("cpu", torch.bfloat16, enabled=use_bf16(recipe.training.precision))
+    half = precision(recipe).bf16
+    return lambda: torch.autocast("cpu", torch.bfloat16, enabled=half)
 
 
 def _update(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, recipe: Recipe) -> None:
@@ -98,14 +100,13 @@ def plain_network(recipe: Recipe, style: Style) -> PlainTransformer:
     )
 
 
-def run(options: Options) -> Result:
-    """Measure all loops side by side."""
-    torch.manual_seed(0)
-    masked = small("masked", options.quick, PLAIN_MASKED)
-    causal, whole = small("causal", options.quick), small("masked", options.quick)
+def loops(options: Options, half: str, turns: int, count: int) -> dict[str, Callable[[], None]]:
+    """Return all loops in a precision (``fp32`` or ``bf16``), by name without it."""
+    given = [f"training.precision={half}"]
+    masked = small("masked", options.quick, [*PLAIN_MASKED, *given])
+    causal, whole = small("causal", options.quick, given), small("masked", options.quick, given)
     length, vocabulary = masked.data.length, masked.data.vocab_size
     rows = masked.training.per_device_train_batch_size
-    count, turns = (2, options.turns(2)) if options.quick else (3, options.turns(9))
     one = SyntheticBlocks(64 * rows, length, vocabulary, None)
     packed = SyntheticBlocks(64 * rows, length, vocabulary, 5 * length)
 
@@ -117,7 +118,7 @@ def run(options: Options) -> Result:
     def plain(recipe: Recipe, style: Style, masked: bool) -> Callable[[], None]:
         return plain_step(recipe, plain_network(recipe, style), one, masked)
 
-    steps = {
+    return {
         "masked, plain loop, GPT style": plain(masked, "gpt", True),
         "masked, plain loop, our layers": plain(masked, "llama", True),
         "masked, ours": ours(masked, one),
@@ -128,44 +129,56 @@ def run(options: Options) -> Result:
         "causal, ours": ours(causal, one),
         "causal, ours, documents packed and kept apart": ours(causal, packed),
     }
+
+
+def run(options: Options) -> Result:
+    """Measure all loops side by side."""
+    torch.manual_seed(0)
+    recipe = small("masked", options.quick)
+    count, turns = (2, options.turns(2)) if options.quick else (3, options.turns(7))
+    steps = {
+        f"{name}, {half}": step
+        for half in ("fp32", "bf16")
+        for name, step in loops(options, half, turns, count).items()
+    }
     say(f"train_step: {len(steps)} loops, {turns} turns of {count} steps")
     for step in steps.values():
-        timed(step, 1 if options.quick else 3)  # warm up
-    tokens = rows * (length - 1) * count
+        timed(step, 1 if options.quick else 2)  # warm up
+    tokens = recipe.training.per_device_train_batch_size * (recipe.data.length - 1) * count
     found = take_turns({name: lambda step=step: tokens / timed(step, count) for name, step in steps.items()}, turns)
 
-    def against(ours: str, rival: str) -> list[float]:
-        return ratios(found[ours], found[rival])
+    def goal(promise: str, ours: str, rival: str, least: float | None = None) -> Goal:
+        return Goal(promise, ratios(found[ours], found[rival]), least)
 
+    layers = "masked training against the plain loop that computes all logits of the same layers, >= 1.2x"
+    packed = "with packed documents kept apart, which the plain loops do not do, against the same layers"
+    style = "masked training against the plain loop in GPT style, >= 1.2x"
+    kinds = {
+        layers: ("masked, ours", "masked, plain loop, our layers", 1.2),
+        style: ("masked, ours", "masked, plain loop, GPT style", 1.2),
+        packed: ("masked, ours, documents packed and kept apart", "masked, plain loop, our layers", None),
+        "causal training against the same layers": ("causal, ours", "causal, plain loop, our layers", None),
+        "causal training against GPT style": ("causal, ours", "causal, plain loop, GPT style", None),
+    }
     goals = [
-        Goal(
-            "masked training against the plain loop that computes all logits of the same layers, >= 1.2x",
-            against("masked, ours", "masked, plain loop, our layers"),
-            1.2,
-        ),
-        Goal(
-            "masked training against the plain loop in GPT style, >= 1.2x",
-            against("masked, ours", "masked, plain loop, GPT style"),
-            1.2,
-        ),
-        Goal(
-            "with packed documents kept apart, which the plain loops do not do, against the same layers",
-            against("masked, ours, documents packed and kept apart", "masked, plain loop, our layers"),
-        ),
-        Goal("causal training against the same layers", against("causal, ours", "causal, plain loop, our layers")),
-        Goal("causal training against GPT style", against("causal, ours", "causal, plain loop, GPT style")),
+        goal(f"{promise}{told}", f"{ours}, {half}", f"{rival}, {half}", least)
+        for half, told in (("fp32", ""), ("bf16", ", both in bf16"))
+        for promise, (ours, rival, least) in kinds.items()
     ]
+    for kind in ("masked", "causal"):
+        for case in (f"{kind}, ours", f"{kind}, plain loop, our layers"):
+            goals.append(goal(f"bf16 against float32: {case}", f"{case}, bf16", f"{case}, fp32"))
     settings = {
         "recipe": "stories-small sizes" + (", cut down (quick)" if options.quick else ""),
         "parameters": {
-            "ours": parameter_count(network(masked)),
-            "plain, our layers": parameter_count(plain_network(masked, "llama")),
-            "plain, GPT style": parameter_count(plain_network(masked, "gpt")),
+            "ours": parameter_count(network(recipe)),
+            "plain, our layers": parameter_count(plain_network(recipe, "llama")),
+            "plain, GPT style": parameter_count(plain_network(recipe, "gpt")),
         },
-        "vocabulary": vocabulary,
-        "length": length,
-        "batch": rows,
-        "precision": "bf16" if use_bf16(masked.training.precision) else "fp32",
+        "vocabulary": recipe.data.vocab_size,
+        "length": recipe.data.length,
+        "batch": recipe.training.per_device_train_batch_size,
+        "auto": str(precision(recipe)),
         "steps_a_turn": count,
     }
     return Result("train_step", settings, [Row(name, "tok/s", samples) for name, samples in found.items()], goals)

@@ -13,7 +13,7 @@ module = importlib.import_module("unmask.api.doctor")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "_product_seconds", lambda dtype: 1.0)
+    monkeypatch.setattr("unmask.training.precision.faster", lambda width, threads: 3.0)
     monkeypatch.setattr(module, "_step_seconds", lambda threads: 1.0)
 
 
@@ -48,22 +48,16 @@ def test_a_missing_package_fails_with_the_command_that_installs_it(cli, monkeypa
     assert lines[problem + 1].strip() == "fix: pip install no-such-package"
 
 
-def test_bf16_that_is_slower_than_float32_is_said(monkeypatch):
+def test_what_auto_means_is_said_with_what_was_measured(monkeypatch):
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("about CPUs")
-    monkeypatch.setattr(module, "_product_seconds", lambda dtype: 4.0 if dtype == torch.bfloat16 else 1.0)
     check = find("bf16")
-    assert_problem(check, "warn", "training.precision=fp32")
-    assert "0.25x" in check.detail
-
-
-def test_the_matrix_product_is_really_timed(monkeypatch):
-    monkeypatch.undo()
-    import torch
-
-    assert module._product_seconds(torch.float32, size=64) > 0
+    assert "3x at width 128" in check.detail and "UNMASK_PRECISION=fp32 decides" in check.detail
+    monkeypatch.delenv("UNMASK_PRECISION")
+    monkeypatch.setattr("unmask.training.precision.faster", lambda width, threads: 0.04)
+    assert "0.04x at width 512" in find("bf16").detail and "bf16 from 1.2x up" in find("bf16").detail
 
 
 def test_more_threads_than_cores_is_said(monkeypatch):

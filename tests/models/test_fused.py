@@ -13,6 +13,12 @@ def test_rotation_is_the_textbook_one_and_its_gradient_is_right():
     assert torch.autograd.gradcheck(lambda y: rotate(y, cos, sin), (x,))
 
 
+def test_rotation_in_bf16_rounds_once():
+    x = torch.randn(2, 3, 5, 8, dtype=torch.bfloat16)
+    by = rotary(torch.arange(5)[None], 8, 100.0)
+    assert torch.equal(rotate(x, *by), rotate(x.float(), *by).bfloat16())
+
+
 def test_norm_is_pytorchs_and_its_gradient_is_right():
     x = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
     norm = RMSNorm(8, eps=1e-5).double()

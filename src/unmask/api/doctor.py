@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import socket
-import statistics
 import tempfile
 import time
 from dataclasses import dataclass
@@ -111,32 +110,22 @@ def _device() -> Check:
 
 
 def _bf16() -> Check:
-    """Support says nothing about speed: many CPUs emulate bfloat16, so a matrix product is timed in both formats."""
+    """Support says nothing about speed: what ``training.precision=auto`` means here was measured, or is now."""
     import torch
 
-    if torch.cuda.is_available():
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return Check("bf16", "ok", "native on this GPU")
-        return Check("bf16", "warn", "this GPU only emulates it", "train with -o training.precision=fp32")
-    ratio = _product_seconds(torch.float32) / _product_seconds(torch.bfloat16)
-    detail = f"a 512 x 512 matrix product runs at {ratio:.2g}x the speed of float32"
-    if ratio < 1:
-        fix = "train with -o training.precision=fp32"
-        return Check("bf16", "warn", f"works on this CPU but is slow: {detail}", fix)
+    from unmask.training.precision import MARGIN, PINNED, WIDTHS, automatic, faster
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return Check("bf16", "ok", f"training.precision=auto means {(found := automatic(0))}: {found.why}")
+    threads = torch.get_num_threads()
+    ratios = {width: faster(width, threads) for width in WIDTHS}
+    told = ", ".join(f"{ratio:.2g}x at width {width}" for width, ratio in ratios.items())
+    detail = f"a block trains at {told} the speed of float32 with {counted(threads, 'thread')}"
+    if pinned := os.environ.get(PINNED):
+        return Check("bf16", "ok", f"{detail}; {PINNED}={pinned} decides")
+    if any(ratio < MARGIN for ratio in ratios.values()):
+        detail += f"; training.precision=auto means bf16 from {MARGIN}x up"
     return Check("bf16", "ok", detail)
-
-
-def _product_seconds(dtype: Any, size: int = 512, repeats: int = 7) -> float:
-    import torch
-
-    matrix = torch.ones(size, size, dtype=dtype)
-    matrix @ matrix  # the first product pays for set-up
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
 
 
 def _compile(*, run: bool) -> Check:

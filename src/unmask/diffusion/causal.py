@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
-from unmask.diffusion.likelihood import Likelihood, causal_nats, token_nats, without
+from unmask.diffusion.likelihood import Likelihood, causal_nats, token_nats
 from unmask.diffusion.options import CausalOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
 from unmask.diffusion.state import Shows, State, Visibility
@@ -67,9 +67,9 @@ class Causal:
     ) -> dict[str, Tensor]:
         """Return the loss of what ``corrupt`` made of the batch."""
         at = batch.askable
-        logits = without(model(corrupted.state, at=at).logits, self.mask_id)
+        nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
-        return {"loss": token_nats(logits, batch.tokens[at]).sum() / (rows * (length - 1))}
+        return {"loss": nats.sum() / (rows * (length - 1))}
 
     def likelihood(
         self, model: Network, batch: Batch, draws: int = 1, seed: int = 0, scored: Tensor | None = None

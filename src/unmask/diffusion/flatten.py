@@ -30,7 +30,7 @@ from torch import Tensor
 
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
-from unmask.diffusion.likelihood import Likelihood, masked_bound, token_nats, without
+from unmask.diffusion.likelihood import Likelihood, masked_bound, token_nats
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import FlattenOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
@@ -137,7 +137,7 @@ class Flatten:
     ) -> dict[str, Tensor]:
         """Return the loss of what ``corrupt`` made of the batch."""
         at = corrupted.weights > 0
-        nats = token_nats(without(model(corrupted.state, at=at).logits, self.mask_id), batch.tokens[at])
+        nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
         return {"loss": nats.sum() / (rows * (length - 1) * self.asked_share)}
 

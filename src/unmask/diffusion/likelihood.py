@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unmask.data.batch import Batch
+from unmask.diffusion.nats import nats_on_cpu
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import State
 from unmask.errors import Error
@@ -50,8 +51,13 @@ class Likelihood:
     draws: int
 
 
-def token_nats(logits: Float[Tensor, "n V"], targets: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return -log p(target), in float32 whatever the network computes in."""
+def token_nats(
+    logits: Float[Tensor, "n V"], targets: Int[Tensor, " n"], never: int | None = None
+) -> Float[Tensor, " n"]:
+    """Return -log p(target), in float32 whatever the network computes in; ``never``: see :func:`without`."""
+    if logits.device.type == "cpu":
+        return nats_on_cpu(logits, targets, never)
+    logits = logits if never is None else without(logits, never)
     return F.cross_entropy(logits.float(), targets, reduction="none")
 
 
@@ -89,7 +95,7 @@ def causal_nats(
     """Return the exact nats of each row, or of its scored positions given all to their left, by the chain rule."""
     at = askable(batch, scored)
     state = State(batch.tokens, "causal", segments=segments, valid=valid)
-    return row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
+    return row_sums(token_nats(model(state, at=at).logits, batch.tokens[at], mask_id), at)
 
 
 def masked_bound(
@@ -133,7 +139,7 @@ def masked_bound(
         )
         if dress is not None:
             state = dress(state, at, rank, hidden, count)
-        nats = row_sums(token_nats(without(model(state, at=at).logits, mask_id), batch.tokens[at]), at)
+        nats = row_sums(token_nats(model(state, at=at).logits, batch.tokens[at], mask_id), at)
         total += nats * count / hidden
     return total / draws
 

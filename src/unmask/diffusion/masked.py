@@ -29,7 +29,7 @@ from torch import Tensor
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.causal import Causal
-from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, token_nats, without
+from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, token_nats
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import CausalOptions, MaskedOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
@@ -127,11 +127,10 @@ class Masked:
         if self.warming(progress):
             return self.warm.loss_of(model, batch, corrupted, seed, progress)
         at = corrupted.weights > 0
-        logits = without(model(corrupted.state, at=at).logits, self.mask_id)
+        nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
         expected = self.expected_rate(self.upper(progress)) if self.options.weighting == "ce" else 1.0
-        nats = token_nats(logits, batch.tokens[at]) * corrupted.weights[at]
-        return {"loss": nats.sum() / (rows * (length - 1) * expected)}
+        return {"loss": (nats * corrupted.weights[at]).sum() / (rows * (length - 1) * expected)}
 
     def _expected_rate(self, upper: float) -> float:
         """Return the expected share of hidden tokens, the constant that makes plain CE a mean over hidden tokens."""

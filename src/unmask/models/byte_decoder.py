@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from unmask.models.attention import attend
 from unmask.models.bytes_config import BytesConfig
 from unmask.models.cache import KVCache
 from unmask.models.fused import RMSNorm, rotate
@@ -59,7 +59,7 @@ class MemoryAttention(nn.Module):
         query = rotate(self.query(self.norm(x)).view(batch, length, self.heads, -1).transpose(1, 2), *by)
         some = mask.any(-1, keepdim=True)
         key, value = (part.to(x.dtype) for part in keys)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask | ~some) * some
+        mixed = attend(query, key, value, mask | ~some) * some
         read: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
         return read
 

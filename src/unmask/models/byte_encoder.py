@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from unmask.models.attention import attend
 from unmask.models.byte_ngrams import byte_ngrams
 from unmask.models.bytes_config import BytesConfig
 from unmask.models.config import TransformerConfig
@@ -72,6 +72,6 @@ class Pooling(nn.Module):
         key, value = both.chunk(2, 1)
         query = self.query.to(x.dtype).expand(batch, -1, count, -1)
         mask = (member | ~member.any(-1, keepdim=True))[:, None]
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = attend(query, key, value, mask)
         pooled: Tensor = self.last_norm(self.out(mixed.transpose(1, 2).flatten(2)))
         return pooled

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unmask.diffusion.thought import Read, Reading, ThoughtOptions
+from unmask.models.attention import attend
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
 from unmask.models.layout import HIDDEN
@@ -102,7 +103,7 @@ class Reader(nn.Module):
         key, value = self.key_value(self.norm(x)).unflatten(-1, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
         asks = self.queries.unflatten(-1, (self.heads, -1)).transpose(0, 1).expand(len(x), -1, -1, -1)
         mask = torch.where(valid, 0.0, HIDDEN).to(key.dtype)[:, None, None]
-        mixed = F.scaled_dot_product_attention(asks.to(key.dtype), key, value, attn_mask=mask)
+        mixed = attend(asks.to(key.dtype), key, value, mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _persisting(self, found: Float[Tensor, "B S C E"], reading: Reading) -> Float[Tensor, "B S C E"]:

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask.models.attention import attend
 from unmask.models.eco_config import EcoConfig
 from unmask.models.fused import RMSNorm
 from unmask.models.layout import HIDDEN, Layout
@@ -128,7 +129,7 @@ class Read(MemoryAttention):
         else:
             mask = None if hidden is None else hidden.to(query.dtype)
             asks, keys, values = (_heads(part, self.heads) for part in (query, key, value))
-            mixed = F.scaled_dot_product_attention(asks, keys, values, attn_mask=mask)
+            mixed = attend(asks, keys, values, mask)
         mixed = mixed.transpose(1, 2).reshape(query.shape)
         return self.out(layout.by_place(mixed)), routing
 
@@ -171,7 +172,7 @@ class Write(MemoryAttention):
         parts = (query, *layout.by_document(self.key_value(x)).chunk(2, dim=-1))
         query, key, value = (_heads(part, self.heads) for part in parts)
         mask = None if hidden is None else hidden.to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = attend(query, key, value, mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _folded(self, query: Tensor, x: Tensor, hidden: Tensor | None) -> Float[Tensor, "G M D"]:

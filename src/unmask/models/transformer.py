@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.thought import Reading
 from unmask.errors import Error
+from unmask.models.attention import attend
 from unmask.models.cache import KVCache
 from unmask.models.candidates import FullCandidates, PooledCandidates, embedded
 from unmask.models.checkpointing import CheckpointedBlock
@@ -81,9 +82,7 @@ class Attention(nn.Module):
         causal: bool,
     ) -> Float[Tensor, "B H T E"]:
         """Return the attended values."""
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=self.kv_heads != self.heads
-        )
+        return attend(q, k, v, mask, causal and mask is None)
 
 
 class Block(CheckpointedBlock):

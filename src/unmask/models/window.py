@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask.models.attention import attend
 from unmask.models.eco_config import EcoConfig
 from unmask.models.fused import RMSNorm, rotate
 from unmask.models.layout import Layout
@@ -37,7 +38,7 @@ class WindowAttention(nn.Module):
         query, key = rotate(turned, *by).chunk(2, dim=1)
         if places <= 3 * self.window:
             mask = self._everywhere(layout, places, x.device)
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            mixed = attend(query, key, value, mask)
         else:
             mixed = self._in_blocks(query, key, value, layout)
         return self.out(mixed.transpose(1, 2).reshape(rows, places, width))
@@ -65,7 +66,7 @@ class WindowAttention(nn.Module):
 
         mask = self._around(layout, rows, places, query.device)
         asks = F.pad(query, (0, 0, 0, short)).view(rows, heads, blocks, w, width).transpose(1, 2).flatten(0, 1)
-        mixed = F.scaled_dot_product_attention(asks, around(key), around(value), attn_mask=mask)
+        mixed = attend(asks, around(key), around(value), mask)
         mixed = mixed.view(rows, blocks, heads, w, width).transpose(1, 2).reshape(rows, heads, blocks * w, width)
         return mixed[:, :, :places]
 

@@ -10,13 +10,17 @@ from torch import nn
 from transformers import Trainer, TrainingArguments, get_scheduler
 
 from unmask.errors import Error
-from unmask.training.hardware import use_bf16
 from unmask.training.recipe import Recipe
 from unmask.training.sections import MOST_STEPS
 
 
-def trainer_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
+def trainer_arguments(recipe: Recipe, folder: Path, bf16: bool | None = None) -> TrainingArguments:
     """Return the Trainer's arguments for a recipe.
+
+    Args:
+        recipe: What is trained.
+        folder: The run folder.
+        bf16: What ``precision`` means here, where that is known (see :mod:`unmask.training.precision`).
 
     Raises:
         Error: a training section that the Trainer refuses.
@@ -37,7 +41,7 @@ def trainer_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         "output_dir": str(folder / "checkpoints"),
         "seed": recipe.seed,
         "data_seed": recipe.seed,
-        "bf16": use_bf16(recipe.training.precision),
+        "bf16": recipe.training.precision == "bf16" if bf16 is None else bf16,
         "remove_unused_columns": False,
         "train_sampling_strategy": "sequential",
         "dataloader_drop_last": True,

@@ -1,4 +1,4 @@
-"""What this machine is called, and whether bf16 is worth it on it: supported is not the same as fast."""
+"""What this machine is called, and how many threads compute."""
 
 from __future__ import annotations
 
@@ -26,18 +26,14 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def fast_bf16() -> bool:
-    """Tell whether bf16 matrix products beat float32 here: on a GPU that has them, on a CPU with AMX tiles."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if torch.backends.mps.is_available():
-        return False
-    return bool(torch.cpu._is_amx_tile_supported())
-
-
-def use_bf16(precision: str) -> bool:
-    """Resolve a recipe's ``training.precision``."""
-    return fast_bf16() if precision == "auto" else precision == "bf16"
+def processor() -> tuple[str, ...]:
+    """Return what tells one kind of processor from another: name, and where the system says it family, model, flags."""
+    told = ("cpu family", "model", "flags", "Features")
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        lines = []
+    return processor_name(), *(line.partition(":")[2].strip() for line in lines if line.partition("\t")[0] in told)
 
 
 @contextmanager

@@ -9,26 +9,27 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import TrainingArguments
 
 from unmask import __version__
 from unmask.errors import Error
 from unmask.training.hardware import device_name
 from unmask.training.places import places
 from unmask.training.plan import Plan
+from unmask.training.precision import Precision
 from unmask.training.prepared import Prepared
 from unmask.training.run import FORMAT
 
 
 def new_manifest(
-    plan: Plan, text: Prepared, arguments: TrainingArguments, begun: Mapping[str, Any], folder: Path
+    plan: Plan, text: Prepared, computed: Precision, world_size: int, begun: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
     """Return the manifest of a training that takes its first step now.
 
     Args:
         plan: What is trained.
         text: On what.
-        arguments: With what.
+        computed: In which numbers.
+        world_size: On how many devices.
         begun: The manifest of the run that goes on, which keeps its epochs and places; empty for a new one.
         folder: The run's.
 
@@ -55,10 +56,11 @@ def new_manifest(
         "tokenizer_fingerprint": text.tokenizer.fingerprint,
         "blocks": len(text.blocks),
         "train_bytes": text.blocks.bytes,
-        "precision": "bf16" if arguments.bf16 else "fp32",
+        "precision": str(computed),
+        "precision_why": computed.why,
         "device": device_name(),
         "threads": torch.get_num_threads(),
-        "world_size": arguments.world_size,
+        "world_size": world_size,
         "versions": {
             "unmask": __version__,
             "torch": torch.__version__,

@@ -28,6 +28,7 @@ from unmask.training.monitor import Interrupt, Metrics, ProgressLine, leads, say
 from unmask.training.order import BlockStream, collate, tokens_a_byte
 from unmask.training.patches import give_patcher
 from unmask.training.plan import Plan, plan
+from unmask.training.precision import precision
 from unmask.training.prepared import Prepared, prepare
 from unmask.training.qcontroller.callback import load, make_controller
 from unmask.training.recipe import Recipe
@@ -108,7 +109,8 @@ def _trained(
     find: Finder | None,
 ) -> Run:
     planned = plan(recipe)  # refuses impossible shapes before any data is touched
-    arguments = trainer_arguments(recipe, folder)
+    computed = precision(recipe, begun)
+    arguments = trainer_arguments(recipe, folder, computed.bf16)
     fresh = leads() and not resume
     with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
         text = prepare(recipe, folder, fresh, begun)
@@ -119,7 +121,7 @@ def _trained(
     if recipe.evidence is not None:
         with arguments.main_process_first(local=False, desc="evidence"):
             text = text.with_evidence(planned, begun, find)
-    manifest = new_manifest(planned, text, arguments, begun, folder)
+    manifest = new_manifest(planned, text, computed, arguments.world_size, begun, folder)
     if recipe.training.epochs is not None:
         planned = planned.lasting(steps_of(recipe.training.epochs, len(text.blocks), _rows(arguments)))
         arguments.max_steps = planned.recipe.training.max_steps
