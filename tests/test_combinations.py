@@ -24,7 +24,7 @@ def test_the_page_is_what_the_code_does(combinations):
 
 def test_a_sampler_that_no_longer_drives_a_process_leaves_the_page(combinations, monkeypatch):
     before = combinations.tried("eco", "masked")
-    monkeypatch.setattr(Confidence, "shows", "token")
+    monkeypatch.setattr(Confidence.Settings, "shows", "token")
     after = combinations.tried("eco", "masked")
     assert set(before.samplers) - set(after.samplers) == {"confidence"} and before.exports == after.exports == ("hub",)
 

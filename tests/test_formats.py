@@ -66,6 +66,7 @@ PUBLIC = {
         "plot",
         "recipes",
         "sample",
+        "samplers",
         "search_index",
         "sweep",
         "sweep_plans",

@@ -6,13 +6,11 @@ make sampling 1 / (1 - (1 - 1/N)^n) times as fast: 2.54 for N = 2n. The text is 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
 from benchmarks.lib.parts import network, small
-from unmask.sampling import Ancestral, Sample, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import Ancestral, Sample, Vocabulary, fill_request, generate
 
 
 def run(options: Options) -> Result:
@@ -21,11 +19,11 @@ def run(options: Options) -> Result:
     turns = options.turns(7)
     model = network(small("masked", options.quick), tokens + 1).eval()
     vocabulary = Vocabulary()
-    settings = Settings(steps=2 * tokens, ignore_eos=True)
+    settings = Ancestral.Settings(steps=2 * tokens, ignore_eos=True)
     texts: dict[bool, list[Sample]] = {True: [], False: []}
 
     def write(skip: bool, seed: int) -> Sample:
-        request = fill_request([], tokens, vocabulary, replace(settings, seed=seed))
+        request = fill_request([], tokens, vocabulary, settings.but(seed=seed))
         return generate(model, Ancestral(skip=skip), [request], vocabulary)[0]
 
     def case(skip: bool) -> float:

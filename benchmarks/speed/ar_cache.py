@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
@@ -24,7 +22,7 @@ def run(options: Options) -> Result:
         texts: dict[bool, list[list[Sample]]] = {True: [], False: []}
 
         def write(cached: bool, seed: int, batch: int = batch) -> list[Sample]:
-            own = replace(settings, seed=seed)
+            own = settings.but(seed=seed)
             requests = [fill_request([], tokens, vocabulary, own, index=i) for i in range(batch)]
             return generate(model, Autoregressive(use_cache=cached), requests, vocabulary, batch_size=batch)
 

@@ -6,7 +6,6 @@ fitted to the Python documentation; and the plain transformer of ``nano-plain-by
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -50,7 +49,7 @@ def _measure(model: Any, name: str, batch: int, length: int, turns: int) -> tupl
     texts: dict[bool, list[list[Sample]]] = {True: [], False: []}
 
     def write(cached: bool) -> float:
-        own = replace(settings, seed=len(texts[cached]))
+        own = settings.but(seed=len(texts[cached]))
         requests = [fill_request([], length, vocabulary, own, index=i) for i in range(batch)]
         sampler = Autoregressive(use_cache=cached)
         return timed(lambda: texts[cached].append(generate(model, sampler, requests, vocabulary, batch_size=batch)))

@@ -6,7 +6,6 @@ table, where the real text's own figures and those of the same words shuffled st
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from benchmarks.lib.measure import Goal, Options, Result, Row, say, take_turns, timed
@@ -16,7 +15,7 @@ from unmask.data.ngram import ByteNgram
 from unmask.errors import Error
 from unmask.evaluation.judge import NgramJudge
 from unmask.evaluation.text import real_like, shuffled_words, text_quality
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import SAMPLERS, Ancestral, Confidence, Vocabulary, fill_request, generate
 from unmask.training.run import Run
 
 NAME = "confidence16_vs_ancestral256"
@@ -38,19 +37,18 @@ def run(options: Options) -> Result:
     if context < 257:
         notes.append(f"texts of {tokens} tokens, not 256: the context of {trained.name} is {context}")
     ways = {
-        f"confidence, {few} steps": ("confidence", Settings(steps=few)),
-        f"confidence with noise 1, {few} steps": ("confidence", Settings(steps=few, confidence_noise=1.0)),
-        f"confidence by the drawn token, {few} steps": ("confidence", Settings(steps=few, confidence_of="drawn")),
-        f"ancestral, {few} steps": ("ancestral", Settings(steps=few)),
-        f"ancestral, {many} steps": ("ancestral", Settings(steps=many)),
+        f"confidence, {few} steps": Confidence.Settings(steps=few),
+        f"confidence with noise 1, {few} steps": Confidence.Settings(steps=few, confidence_noise=1.0),
+        f"confidence by the drawn token, {few} steps": Confidence.Settings(steps=few, confidence_of="drawn"),
+        f"ancestral, {few} steps": Ancestral.Settings(steps=few),
+        f"ancestral, {many} steps": Ancestral.Settings(steps=many),
     }
     vocabulary = _vocabulary(trained)
 
     def write(way: str, count: int, batch: int, seed: int, ignore_eos: bool) -> list[str]:
-        sampler, settings = ways[way]
-        settings = replace(settings, seed=seed, ignore_eos=ignore_eos)
+        settings = ways[way].but(seed=seed, ignore_eos=ignore_eos)
         requests = [fill_request([], tokens, vocabulary, settings, index=i) for i in range(count)]
-        done = generate(model, SAMPLERS.get(sampler)(), requests, vocabulary, batch_size=batch)
+        done = generate(model, SAMPLERS.get(settings.name)(), requests, vocabulary, batch_size=batch)
         return [trained.tokenizer.decode(sample.written) for sample in done]
 
     rows, goals = [], []

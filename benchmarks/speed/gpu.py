@@ -109,7 +109,7 @@ def sample(bench: Bench) -> bool:
     from unmask.evaluation.judge import NgramJudge
     from unmask.evaluation.latency import take_turns, timing
     from unmask.evaluation.text import real_like, text_quality
-    from unmask.sampling import SAMPLERS, Settings, fill_request, generate
+    from unmask.sampling import SAMPLERS, fill_request, generate
     from unmask.training.run import MANIFEST, Run
 
     prepared = open_prepared(bench.data)
@@ -120,9 +120,9 @@ def sample(bench: Bench) -> bool:
     count = 4 if bench.quick else 64
     steps = (2, length) if bench.quick else (8, 16, 32, 64, 128, length)
     ways = {
-        "causal": [("autoregressive", Settings())],
-        "masked": [("confidence", Settings(steps=n)) for n in steps]
-        + [("ancestral", Settings(steps=n)) for n in (length, 2 * length)],
+        "causal": [SAMPLERS.facts("autoregressive")()],
+        "masked": [SAMPLERS.facts("confidence")(steps=n) for n in steps]
+        + [SAMPLERS.facts("ancestral")(steps=n) for n in (length, 2 * length)],
     }
     heading = "sampling"
     rows = bench.found()["tables"].get(heading, [])
@@ -147,8 +147,8 @@ def sample(bench: Bench) -> bool:
         run = Run.open(folder)
         trained = f"{run.name}, {run.manifest['steps']:,} steps"
         model = run.model()
-        for sampler, settings in several:
-            used = settings.steps if sampler != "autoregressive" else None
+        for settings in several:
+            sampler, used = settings.name, getattr(settings, "steps", None)
             if (trained, sampler, used) in done:
                 continue
             if bench.left < (0 if bench.quick else CELL):

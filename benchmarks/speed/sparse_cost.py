@@ -12,7 +12,7 @@ import torch
 from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
 from benchmarks.lib.parts import SyntheticBlocks, network, small
 from benchmarks.speed.train_step import bare_step
-from unmask.sampling import Ancestral, Confidence, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import Ancestral, Confidence, Vocabulary, fill_request, generate
 from unmask.training.combination import make_process
 
 NAME = "sparse_cost"
@@ -48,7 +48,7 @@ def run(options: Options) -> Result:
     words = Vocabulary()
     models = {name: network(recipes[name]).eval() for name in ("masked", "sparse, K = 4")}
     samplers = {"ancestral": Ancestral(), "confidence": Confidence()}
-    asked = Settings(steps=4 if options.quick else 32, ignore_eos=True)
+    asked = Ancestral.Settings(steps=4 if options.quick else 32, ignore_eos=True)
 
     def write(model: torch.nn.Module, sampler: Ancestral | Confidence) -> float:
         requests = [fill_request([], length - 2, words, asked, index=i) for i in range(2 if options.quick else 8)]

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from unmask.api.recipes import recipes as recipes
     from unmask.api.run import load_run as load_run
     from unmask.api.sample import sample as sample
+    from unmask.api.samplers import samplers as samplers
     from unmask.api.steer import thoughts_steer as thoughts_steer
     from unmask.api.sweep import plan_sweep as plan_sweep
     from unmask.api.sweep import sweep as sweep
@@ -95,6 +96,7 @@ _HOMES = {
     "plot": "unmask.api.plot",
     "recipes": "unmask.api.recipes",
     "sample": "unmask.api.sample",
+    "samplers": "unmask.api.samplers",
     "search_index": "unmask.api.index_search",
     "sweep": "unmask.api.sweep",
     "sweep_plans": "unmask.api.sweep",
@@ -142,6 +144,7 @@ __all__ = [
     "plot",
     "recipes",
     "sample",
+    "samplers",
     "search_index",
     "sweep",
     "sweep_plans",

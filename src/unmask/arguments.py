@@ -74,17 +74,19 @@ def checked(function: Function) -> Function:
     return typing.cast(Function, call)
 
 
-@functools.cache
 def _face(function: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
-    """Return the arguments that need no name, and the kind of every argument, those of ``**settings`` one by one."""
+    """Return the arguments that need no name, and the kind of every argument.
+
+    Those of ``**settings`` are what the function in ``Annotated[Any, function]`` returns: name -> kind.
+    """
     hints = {key: value for key, value in function.__annotations__.items() if key != "return"}
     space = inspect.unwrap(function).__globals__
-    resolved = typing.get_type_hints(SimpleNamespace(__annotations__=hints), space, _Unknown(space))
+    resolved = typing.get_type_hints(SimpleNamespace(__annotations__=hints), space, _Unknown(space), True)
     places, kinds = [], {}
     for key, parameter in inspect.signature(function).parameters.items():
         kind = resolved.get(key, Any)
         if parameter.kind is parameter.VAR_KEYWORD:
-            kinds |= typing.get_type_hints(typing.get_args(kind)[0])
+            kinds |= typing.get_args(kind)[1]()
             continue
         kinds[key] = kind
         if parameter.kind is not parameter.KEYWORD_ONLY:

@@ -75,7 +75,7 @@ def test_given_words_and_sound_passages_outlive_the_fallback(run, tiny_run, monk
 
 def test_a_sampler_that_repeats_itself_is_caught_on_the_command_line(cli, tiny_masked_run, tiny_run):
     asked = ("sample", tiny_masked_run, "--prompt", "The ", "--max-tokens", 36, "--temperature", 0, "--steps", 1)
-    ran = cli(*asked, "--ignore-eos", "--fallback", tiny_run, "--json")
+    ran = cli(*asked, "-s", "ignore_eos=true", "--fallback", tiny_run, "--json")
     found = json.loads(ran.out)
     assert ran.status == 0 and found["rewritten"] == [[0]], found
     assert found["texts"][0].startswith("The ") and len(found["texts"][0]) > 20

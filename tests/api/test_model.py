@@ -52,7 +52,7 @@ def test_sampling_reads_the_weights_once_and_a_fallback_its_own_once_too(loads, 
     byte = thought_run(thoughts.parent / "bytes", tokenizer="bytes")
     assert cli("sample", byte, "--prompt", "the", "--max-tokens", 40, "--steps", 2, "-n", 3, "--json").status == 0
     assert loads == {"bytes": 1}
-    more = ("--fallback", tiny_run, "--ignore-eos", "--json")
+    more = ("--fallback", tiny_run, "-s", "ignore_eos=true", "--json")
     ran = cli("sample", byte, "--prompt", "the", "--max-tokens", 40, "--steps", 2, "-n", 3, *more)
     assert ran.status == 0 and "passage 1, 2" in ran.err
     assert loads == {"bytes": 2, tiny_run.name: 1}

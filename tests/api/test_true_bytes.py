@@ -13,7 +13,7 @@ import unmask
 from unmask.compare.generation import Way, write_texts
 from unmask.data.tokenizers import make_tokenizer
 from unmask.evaluation.text import text_quality
-from unmask.sampling import Settings
+from unmask.sampling import Autoregressive
 from unmask.training.network import make_model
 from unmask.training.recipe import parse_recipe
 from unmask.training.run import Run
@@ -59,7 +59,7 @@ def test_a_prompt_of_the_shell_that_is_no_utf8_is_its_bytes(run) -> None:
 
 def test_texts_are_as_long_as_their_bytes(run) -> None:
     causal = run("causal", False)
-    way = Way("autoregressive", Settings(ignore_eos=True))
+    way = Way(Autoregressive.Settings(ignore_eos=True))
     written = write_texts(causal, causal.model(), way, length=20, samples=6, seed=0)
     assert written.sizes == [20] * 6 and any("\ufffd" in text for text in written.texts)
     assert text_quality(written.texts, written.sizes).bytes == 20.0
@@ -72,7 +72,9 @@ def test_more_texts_than_memory_is_for_are_refused_before_a_list_is_made(verb: A
 
 
 @pytest.mark.parametrize(
-    "more", [["--steps", 4], ["-n", 2], ["--prompt", "x"], ["--ignore-eos"], ["--trace", "y"], ["--seed", 0]], ids=str
+    "more",
+    [["--steps", 4], ["-n", 2], ["--prompt", "x"], ["-s", "ignore_eos=true"], ["--trace", "y"], ["--seed", 0]],
+    ids=str,
 )
 def test_a_record_is_played_as_it_is_and_nothing_said_besides_is_ignored(cli, more: list[object]) -> None:
     record = Path(__file__).parent.parent / "fixtures" / "trace-v1.jsonl"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 import unmask
 from unmask.evaluation.certify import certifiable
 from unmask.sampling import SAMPLERS, Ancestral
+from unmask.sampling.settings import AncestralSettings
 
 QUICK = ["--samples", "2000", "--steps", "1,2", "--world", "hmm", "--tolerance", "0.2"]
 SHARP = ["--samples", "8000", "--steps", "1,2", "--world", "hmm", "--tolerance", "0.12"]
 
 
+class RushedSettings(AncestralSettings):
+    name: ClassVar[str] = "rushed"
+
+
 class Rushed(Ancestral):
     """Decides everything one step early."""
 
-    name = "rushed"
+    Settings = RushedSettings
 
     def step(self, model, state):
         after, frame = super().step(model, replace(state, step=state.step + 1))
@@ -96,8 +102,8 @@ def test_same_seed_same_numbers_and_threads_are_left_as_they_were():
         (["-o", "temperature"], "must be key=value"),
         (["-o", "temprature=1"], "unknown setting 'temprature'. Did you mean 'temperature'?"),
         (["-o", "temperature=hot"], "temperature is 'hot'"),
-        (["-o", "temperature=-1"], "temperature is -1.0; it must be 0 or more."),
-        (["-o", "confidence_of=margin"], "confidence_of is 'margin'"),
+        (["-o", "temperature=-1"], "temperature is -1; it must be 0 or more."),
+        (["confidence", "-o", "confidence_of=margin"], "confidence_of is 'margin'"),
         (["-o", "steps=3"], "steps are set by --steps."),
         (["ancestral", "-o", "confidence_of=drawn"], "the 'ancestral' sampler does not use confidence_of"),
         (["--output", "FILE"], "is a file; give a folder."),

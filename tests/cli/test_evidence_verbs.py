@@ -73,7 +73,7 @@ def test_evidence_is_read_and_never_needed(root, cli):
 
 
 def test_a_longer_text_keeps_its_evidence_from_passage_to_passage(root, cli):
-    index = ("--index", root / "index", "--max-tokens", 80, "--ignore-eos")
+    index = ("--index", root / "index", "--max-tokens", 80, "-s", "ignore_eos=true")
     assert written(root, cli, *index)["tokens"] == [80]
 
 

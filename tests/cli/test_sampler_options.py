@@ -1,27 +1,51 @@
-"""Every setting of a sampler can be given on the command line."""
+"""What a sampler's models say is all that the verbs know of settings: their help, their list, their errors."""
 
-import inspect
-from dataclasses import fields
+import json
 
 import pytest
 
-from unmask.cli.infill import infill
-from unmask.cli.sample import sample
-from unmask.sampling import SAMPLERS, Settings
+from unmask.sampling.registry import SAMPLERS
+from unmask.sampling.settings_words import all_settings
+
+COMMON = {"steps", "seed", "temperature", "top_k", "top_p"}
 
 
-@pytest.mark.parametrize("verb", [sample, infill])
-def test_every_setting_is_an_option_of_the_verbs_that_write(verb):
-    wanted = {f.name for f in fields(Settings)}
-    if verb is infill:
-        wanted -= {"ignore_eos", "repetition_penalty"}  # a hole never ends the text; only left to right is it penalised
-    assert wanted <= set(inspect.signature(verb).parameters)
+@pytest.mark.parametrize(
+    "verb", [("sample",), ("infill",), ("thoughts", "steer"), ("thoughts", "resume")], ids=" ".join
+)
+@pytest.mark.parametrize("name", list(SAMPLERS))
+def test_the_help_of_what_writes_lists_the_settings_of_the_named_sampler(cli, verb, name):
+    ran = cli(*verb, "--sampler", name, "--help")
+    assert ran.status == 0
+    own = ran.out.partition(f"\n{name}: ")[2]
+    assert all(f"-s {key}=" in own for key in SAMPLERS.facts(name).model_fields)
+    assert all(other in "".join(cli(*verb, "--help").out.split()) for other in SAMPLERS)
 
 
-def test_the_help_names_every_sampler():
-    told = inspect.signature(sample).parameters["sampler"].annotation
-    from unmask.cli.sample import Sampler
+@pytest.mark.parametrize("name", list(SAMPLERS))
+def test_the_list_of_samplers_says_what_each_drives_and_what_each_setting_takes(cli, name):
+    listed = cli("samplers").out
+    facts = SAMPLERS.facts(name)
+    assert f"\n{name} " in f"\n{listed}"
+    (told,) = json.loads(cli("samplers", name, "--json").out)["samplers"]
+    assert (told["name"], told["shows"], told["visibility"]) == (name, facts.shows, facts.visibility)
+    assert [one["name"] for one in told["settings"]] == list(facts.model_fields)
+    assert all(one["about"] and one["takes"] for one in told["settings"]), "a setting without help"
+    assert told["about"] and told["processes"]
 
-    assert told == "Sampler"
-    help_text = Sampler.__metadata__[0].help
-    assert {name.strip(" .") for name in help_text.split("|")} == set(SAMPLERS)
+
+@pytest.mark.parametrize("key", sorted(set(all_settings()) - COMMON))
+def test_a_setting_given_as_an_option_is_answered_with_how_it_is_given(cli, key):
+    option = f"--{key.replace('_', '-')}"
+    for given in ((option, "3"), (f"{option}=3",)):
+        ran = cli("sample", "nowhere", *given)
+        wanted = "ignore_eos=true" if given == ("--ignore-eos", "3") else f"{key}=3"
+        assert ran.status == 2 and ran.err.strip() == (
+            f"error: unknown option {option!r}. A sampler's settings are given with -s: -s {wanted}."
+        )
+
+
+def test_an_unknown_sampler_is_told_in_help_and_list(cli):
+    for args in (("samplers", "confidense"), ("sample", "--sampler", "confidense", "--help")):
+        ran = cli(*args)
+        assert ran.status == 2 and "Did you mean 'confidence'?" in ran.err

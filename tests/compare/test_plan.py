@@ -161,7 +161,7 @@ MISTAKES: list[tuple[dict[str, object], str]] = [
     ({"recipes": ["nano-mask"]}, "unknown recipe 'nano-mask'. Did you mean 'nano-masked'?"),
     ({"recipes": ["nano-masked", "demo-masked"], "set": {"training.steps": 1}, "runs": ["a"]}, "no samplers"),
     ({"samplers": [{"steps": 3}]}, "sampler 1 of the plan has no name"),
-    ({"samplers": [{"name": "ancestral", "step": 3}]}, "unknown recipe key sampler.step. Did you mean 'steps'?"),
+    ({"samplers": [{"name": "ancestral", "step": 3}]}, "unknown setting 'step'. Did you mean 'steps'?"),
     ({"samplers": [{"name": "ancestral", "steps": [0]}]}, "steps is 0; it must be at least 1."),
     ({"samplers": [{"name": "ancestral", "confidence_stop": 0.5}]}, "does not use confidence_stop"),
     ({"samplers": ["ancestral", "ancestral"]}, "is in the plan twice"),

@@ -11,13 +11,14 @@ from safetensors.torch import load_file
 import unmask
 from unmask.api import demo as demo_module
 from unmask.api.index import build_index
-from unmask.compare.executors import Here
+from unmask.compare.executors import Rows
 from unmask.compare.expand import expand
 from unmask.compare.plan_files import parse_plan
 from unmask.compare.sweep import train_rows
 from unmask.errors import Error
 from unmask.training.recipe import load_recipe
 from unmask.training.train import train
+from unmask.workers import HERE
 
 
 class Trained(Exception):
@@ -51,7 +52,7 @@ def test_train_sweep_and_demo_train_it_the_same(
 
     plan = parse_plan({"name": "one", "recipes": ["demo-masked"]})
     rows = expand(plan, overrides)
-    train_rows(plan, rows, tmp_path / "sweep", Here(), print)
+    train_rows(plan, rows, tmp_path / "sweep", Rows(HERE), print)
 
     def read(run: object) -> None:
         raise Trained

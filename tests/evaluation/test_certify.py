@@ -48,7 +48,7 @@ def ground(request) -> Ground:
 
 @pytest.mark.parametrize(("name", "variant"), WAYS, ids=str)
 def test_every_registered_sampler_keeps_its_promise(ground, name, variant):
-    certificate = certify(SAMPLERS.get(name)(), Settings(**variant), ground, steps=(2, 32), **SIZE)
+    certificate = certify(SAMPLERS.get(name)(), SAMPLERS.facts(name)(**variant), ground, steps=(2, 32), **SIZE)
     expected = {
         "exact": "exact",
         "reverse": "exact in the limit, the reverse process",
@@ -70,7 +70,7 @@ def test_every_registered_sampler_keeps_its_promise(ground, name, variant):
     ids=str,
 )
 def test_texts_follow_the_exact_law_of_their_order(ground, sampler, settings):
-    settings = Settings(**settings, ignore_eos=True)
+    settings = sampler.Settings(**settings, ignore_eos=True)
     law = ordered_law(sampler, settings, ground).law
     seen, _ = write_texts(sampler, settings, ground, SIZE["samples"])
     off = total_variation(seen, law)
@@ -124,7 +124,7 @@ class OneStepBehind(Ancestral):
 
     def step(self, model, state):
         (own,) = set(state.settings)
-        late = (replace(own, steps=own.steps + 1),) * len(state.settings)
+        late = (own.but(steps=own.steps + 1),) * len(state.settings)
         after, frame = super().step(model, replace(state, settings=late))
         return replace(after, settings=(own,) * len(late)), frame
 
@@ -194,12 +194,12 @@ class NeverDone(Ancestral):
     ids=lambda x: type(x).__name__ if not isinstance(x, dict) else "-".join(map(str, x)),
 )
 def test_a_wrong_sampler_fails(wrong, settings):
-    certificate = certify(wrong, Settings(**settings), GROUNDS["hmm"], steps=(1, 2, 32), **SIZE)
+    certificate = certify(wrong, wrong.Settings(**settings), GROUNDS["hmm"], steps=(1, 2, 32), **SIZE)
     assert certificate.failed and certificate.verdict.startswith("FAILS its promise")
 
 
 def test_a_stop_that_fills_many_positions_at_once_is_not_exact_where_words_stay_uncertain():
-    settings = Settings(confidence_stop=0.5)
+    settings = Confidence.Settings(confidence_stop=0.5)
     assert certify(Overstated(), settings, GROUNDS["hmm"], steps=(64,), **SIZE).failed
 
 
@@ -211,7 +211,7 @@ def test_ancestral_sampling_is_the_reverse_process_at_every_number_of_steps(grou
 
 
 def test_ordering_by_the_drawn_words_probability_is_about_as_far_off_as_independent_words(ground):
-    certificate = certify(Confidence(), Settings(confidence_of="drawn"), ground, steps=(64,), **SIZE)
+    certificate = certify(Confidence(), Confidence.Settings(confidence_of="drawn"), ground, steps=(64,), **SIZE)
     (cell,) = certificate.cells
     assert cell.forwards == LENGTH, "one word a step"
     assert cell.tv.low > 0.9 * certificate.independent
@@ -222,7 +222,7 @@ def test_the_bias_of_the_drawn_order_is_the_one_computed_by_hand():
     # Two independent words, likely with 0.9. The first decided word is the unlikely one only if both draws are.
     one = torch.ones(1, dtype=torch.float64)
     coins = Ground("coins", HMM(one, one[None], torch.tensor([[0.9, 0.1]], dtype=torch.float64)), 2)
-    settings = Settings(steps=64, ignore_eos=True, confidence_of="drawn")
+    settings = Confidence.Settings(steps=64, ignore_eos=True, confidence_of="drawn")
     seen, _ = write_texts(Confidence(), settings, coins, 16_000)
     likely_first, unlikely_first = 0.99, 0.01
     mixed = likely_first * 0.1 + unlikely_first * 0.9
@@ -235,8 +235,8 @@ def test_the_bias_of_the_drawn_order_is_the_one_computed_by_hand():
 @pytest.mark.parametrize("name", certifiable())
 def test_many_texts_at_once_are_those_of_generate(ground, name):
     sampler, vocabulary = SAMPLERS.get(name)(), ground.world.vocabulary
-    given = {"steps": 4} if "steps" in sampler.uses else {}
-    settings = Settings(seed=3, ignore_eos=True, **given)
+    given = {"steps": 4} if "steps" in sampler.Settings.model_fields else {}
+    settings = sampler.Settings(seed=3, ignore_eos=True, **given)
     seen, forwards = write_texts(sampler, settings, ground, 40, first=7)
     requests = [fill_request([], LENGTH, vocabulary, settings, index=7 + i) for i in range(40)]
     samples = generate(ground.world, sampler, requests, vocabulary)
@@ -246,7 +246,7 @@ def test_many_texts_at_once_are_those_of_generate(ground, name):
 
 
 def test_a_promise_about_the_limit_is_not_judged_at_few_steps_and_few_texts_decide_nothing(ground):
-    drawn = Settings(confidence_of="drawn")
+    drawn = Confidence.Settings(confidence_of="drawn")
     assert certify(Confidence(), Settings(), ground, steps=(1, 2), samples=500).verdict.startswith(
         "undecided: more steps"
     )

@@ -43,7 +43,7 @@ def score(model, name: str, tokenizer: Tokenizer, pairs, *, sampler: str | None 
     words = tokenizer.vocabulary
     part = Causal(CausalOptions(), words) if name == "causal" else Masked(MaskedOptions(), words)
     chosen = sampler or part.sampler
-    settings = Settings(steps=steps) if "steps" in SAMPLERS.get(chosen).uses else Settings()
+    settings = SAMPLERS.facts(chosen)(steps=steps) if "steps" in SAMPLERS.facts(chosen).model_fields else Settings()
     encoded = encode_pairs(tokenizer, pairs)
     return score_continuations(
         model, part, tokenizer, encoded, SAMPLERS.get(chosen)(), settings, vocabulary(tokenizer), **options
@@ -113,10 +113,12 @@ def test_greedy_is_what_the_sampler_writes_at_temperature_zero(
     cold = {"temperature": 0.0, "ignore_eos": True} | ({} if name == "causal" else {"steps": 4})
     context = byte_tokenizer.encode("the cat")
     open_ = (words.bos, *context, *(words.mask,) * 6)
-    written = list(generate(sharp, SAMPLERS.get(sampler)(), [Request(open_, Settings(**cold))], words)[0].written)
+    written = list(
+        generate(sharp, SAMPLERS.get(sampler)(), [Request(open_, SAMPLERS.facts(sampler)(**cold))], words)[0].written
+    )
     wrong = [*written[:-1], written[-1] ^ 1]
     process = Causal(CausalOptions(), words) if name == "causal" else Masked(MaskedOptions(), words)
-    settings = Settings() if name == "causal" else Settings(steps=4)
+    settings = Settings() if name == "causal" else SAMPLERS.facts(sampler)(steps=4)
     pairs = [(context, written), (context, wrong)]
     found = score_continuations(sharp, process, byte_tokenizer, pairs, SAMPLERS.get(sampler)(), settings, words)
     assert [each.greedy for each in found] == [True, False]

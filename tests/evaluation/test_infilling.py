@@ -75,7 +75,9 @@ def test_who_knows_the_text_fills_every_hole_with_it(kind: str, sampler: str, te
     for seed in range(4):
         holes = make_holes([text], window=400, seed=seed)
         model = Reciter(tokenizer, text)
-        found = infilling(model, process, tokenizer, SAMPLERS.get(sampler)(), Settings(steps=4), holes)
+        found = infilling(
+            model, process, tokenizer, SAMPLERS.get(sampler)(), SAMPLERS.facts("ancestral")(steps=4), holes
+        )
         assert found.examples[0][1] == holes[0].removed
         assert found.score.exact == 1 and found.score.rouge_l == 1 and found.reason is None
 
@@ -134,11 +136,11 @@ def test_an_untrained_network_scores_no_better_than_words_by_chance(
     tiny: Transformer, byte_tokenizer: Tokenizer
 ) -> None:
     holes = make_holes(TEXTS, window=60)
-    fills = fill_holes(tiny, byte_tokenizer, SAMPLERS.get("ancestral")(), Settings(steps=2), holes)
+    fills = fill_holes(tiny, byte_tokenizer, SAMPLERS.get("ancestral")(), SAMPLERS.facts("ancestral")(steps=2), holes)
     score = score_fills(holes, fills)
     assert score.exact == 0 and score.rouge_l < 0.1
     assert fills == fill_holes(
-        tiny, byte_tokenizer, SAMPLERS.get("ancestral")(), Settings(steps=2), holes, batch_size=1
+        tiny, byte_tokenizer, SAMPLERS.get("ancestral")(), SAMPLERS.facts("ancestral")(steps=2), holes, batch_size=1
     )
 
 

@@ -12,7 +12,7 @@ from unmask.evaluation import memory
 from unmask.evaluation.latency import take_turns, timing
 from unmask.evaluation.memory import HIGH_WATER, SAMPLED, peak_memory
 from unmask.models.transformer import Transformer
-from unmask.sampling import SAMPLERS, Settings
+from unmask.sampling import SAMPLERS
 
 MIB = 1 << 20
 
@@ -55,7 +55,18 @@ def measured(tiny: Transformer, tokenizer: Tokenizer, **options):
     vocabulary = tokenizer.vocabulary
     sampler = SAMPLERS.get("ancestral")()
     cells = take_turns(
-        [timing(tiny, sampler, Settings(steps=3), vocabulary, tokenizer.decode_bytes, length=12, batch=2, **options)]
+        [
+            timing(
+                tiny,
+                sampler,
+                SAMPLERS.facts("ancestral")(steps=3),
+                vocabulary,
+                tokenizer.decode_bytes,
+                length=12,
+                batch=2,
+                **options,
+            )
+        ]
     )
     return cells[0]
 
@@ -100,7 +111,13 @@ def test_rivals_take_turns(tiny: Transformer, byte_tokenizer: Tokenizer) -> None
     steps = (3, 6)
     timings = [
         timing(
-            tiny, SAMPLERS.get("ancestral")(), Settings(steps=n), vocabulary, tokenizer.decode_bytes, length=12, batch=1
+            tiny,
+            SAMPLERS.get("ancestral")(),
+            SAMPLERS.facts("ancestral")(steps=n),
+            vocabulary,
+            tokenizer.decode_bytes,
+            length=12,
+            batch=1,
         )
         for n in steps
     ]

@@ -21,7 +21,7 @@ from unmask.evaluation.trajectories import OPEN, Trajectory, record
 from unmask.evaluation.windows import cut_all
 from unmask.models.config import TransformerConfig
 from unmask.models.transformer import Transformer
-from unmask.sampling import Ancestral, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import Ancestral, Vocabulary, fill_request, generate
 from unmask.sampling.passages import read_passages
 
 OPTIONS = ThoughtOptions(shape=(2, 3, 4), passage=16, stack=2)
@@ -44,7 +44,10 @@ def thinker(byte_tokenizer):
 
 
 def requests(count, steps=40):
-    return [fill_request([], 11, VOCABULARY, Settings(steps=steps, ignore_eos=True), index=i) for i in range(count)]
+    return [
+        fill_request([], 11, VOCABULARY, Ancestral.Settings(steps=steps, ignore_eos=True), index=i)
+        for i in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import pytest
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from unmask.data.batch import Batch
 from unmask.diffusion import causal, masked  # noqa: F401  (registers)
@@ -194,7 +195,7 @@ DRIVEN = [
     (sampler, name, options)
     for sampler in SAMPLERS
     for name, options in CASES
-    if drives(SAMPLERS.get(sampler), PROCESSES.get(name))
+    if drives(SAMPLERS.facts(sampler), PROCESSES.get(name))
 ]
 """(sampler, process, options): every sampler with every process whose models it can drive."""
 
@@ -239,54 +240,52 @@ def make_batch(rows: int = 8, length: int = 16, seed: int = 0, order: int = 0, r
 
 def make_requests(sampler: Any, count: int = 5, **settings: Any) -> list[Request]:
     """Requests of different lengths, seeds and, where the sampler can, suffixes."""
-    given = {"steps": 6, **settings} if "steps" in sampler.uses else settings
-    suffix = (7, 9) if sampler.visibility == "bidirectional" else ()
+    given = {"steps": 6, **settings} if "steps" in sampler.Settings.model_fields else settings
+    suffix = (7, 9) if sampler.Settings.visibility == "bidirectional" else ()
     return [
         fill_request(
             tuple(range(5, 6 + 2 * i)),
             9 + i,
             VOCABULARY,
-            Settings(seed=i, **given),
+            sampler.Settings(seed=i, **given),
             suffix=suffix if i % 2 else (),
         )
         for i in range(count)
     ]
 
 
-VALUES: dict[str, list[Any]] = {
-    "steps": [1, 3, 6, 11],
-    "temperature": [0.0, 0.7, 1.0, 3.0],
-    "temperature_end": [None, 0.0, 0.5, 2.0],
-    "top_k": [0, 1, 3, 9],
-    "top_p": [1.0, 0.5, 0.9],
-    "repetition_penalty": [1.0, 0.7, 1.5, 3.0],
-    "seed": [0, 1, -5, 2**40],
-    "ignore_eos": [False, True],
-    "reveal": ["cosine", "linear"],
-    "confidence_noise": [0.0, 1.0, 4.0],
-    "confidence_stop": [None, 0.3, 0.9],
-    "confidence_of": ["peak", "drawn"],
-    "entropy_budget": [0.0, 0.1, 2.0, 9.0],
-    "error_proxy": ["peak", "margin", "entropy"],
-    "remask": ["cap", "rescale", "conf"],
-    "remask_strength": [0.0, 0.3, 1.0],
-    "remask_start": [1.0, 0.7],
-    "remask_stop": [0.0, 0.2],
-    "remask_hold": [None, 0.5],
-    "renoise": [None, "kept", "replaced"],
-    "candidates": [None, 0, 1, 2, 5],
-    "corrections": [0, 1, 3],
-}
-"""What each setting of a sampler is tried with. A new setting needs a line here."""
+TRIED = [None, False, True, 0, 1, 3, 6, 0.0, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 3.0]
+"""What each setting of a sampler is tried with that takes it; one of several words is tried with each of them."""
+
+
+@cache
+def values(settings: type[Settings], key: str) -> list[Any]:
+    """Return the values that a setting is tried with."""
+    field = settings.model_fields[key]
+    words = [
+        word
+        for arm in (field.annotation, *get_args(field.annotation))
+        for word in get_args(arm)
+        if isinstance(word, str)
+    ]
+    alone = TypeAdapter(Annotated[field.annotation, field], config={"strict": True})
+    return [*dict.fromkeys(words), *(value for value in TRIED if _takes(alone, value))]
+
+
+def _takes(kind: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        return type(kind.validate_python(value)) is type(value)
+    except ValidationError:
+        return False
 
 
 def any_settings(sampler: Any, number: int) -> Settings:
-    """Return the settings of row ``number`` of a mixed batch: each that the sampler uses drawn from ``VALUES``."""
-    generator = random.Random(f"{sampler.name} {number}")
+    """Return the settings of row ``number`` of a mixed batch: each drawn from ``values``."""
+    generator = random.Random(f"{sampler.Settings.name} {number}")
     while True:
-        drawn = {name: generator.choice(values) for name, values in VALUES.items() if name in sampler.uses}
+        drawn = {key: generator.choice(values(sampler.Settings, key)) for key in sampler.Settings.model_fields}
         try:
-            return Settings(**drawn)
+            return sampler.Settings(**drawn)
         except Error:  # a hold that needs other times
             continue
 

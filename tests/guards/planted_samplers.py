@@ -107,7 +107,7 @@ class GlobalNoise(Ancestral):
 
 class DeafToTheSeed(Confidence):
     def start(self, requests, vocabulary):
-        return super().start([replace(r, settings=replace(r.settings, seed=0)) for r in requests], vocabulary)
+        return super().start([replace(r, settings=r.settings.but(seed=0)) for r in requests], vocabulary)
 
 
 class DeafToTheNumber(Autoregressive):

@@ -17,7 +17,7 @@ from guards.guard import Call, Uniform, Watched, guard, in_a_world_of
 from guards.parts import IDS, VOCABULARY, any_settings, make_batch, make_requests, without_cache
 from unmask.data.batch import Batch
 from unmask.diffusion.state import Prediction, State
-from unmask.sampling import Request, Settings, fill_request, generate
+from unmask.sampling import Request, fill_request, generate
 
 TEXTS = [[1, 5, 9, 14, 7, 12, 20, 11, 2], [1, 6, 13, 8, 17, 10, 4, 19, 2]]
 """Two texts that share no word: whichever word is given, the rest is certain."""
@@ -32,17 +32,17 @@ def an_overfit_model_recites(process: Any, model: Any, samplers: Sequence[Any]) 
     _learn_by_heart(process, model)
     for sampler in samplers:
         wanted = {"temperature": 0.0, "steps": 12}
-        settings = Settings(**{k: v for k, v in wanted.items() if k in sampler.uses})
+        settings = sampler.Settings(**{k: v for k, v in wanted.items() if k in sampler.Settings.model_fields})
         requests, truth = [], []
         for text in TEXTS:
             for given in (2, 4):
                 requests.append(fill_request(text[1 : 1 + given], len(text) - 1 - given, VOCABULARY, settings))
                 truth.append(tuple(text))
-            if sampler.visibility == "bidirectional":
+            if sampler.Settings.visibility == "bidirectional":
                 requests.append(fill_request(text[1:3], 3, VOCABULARY, settings, suffix=text[6:]))
                 truth.append(tuple(text))
         for sample, text in zip(generate(model, sampler, requests, VOCABULARY), truth, strict=True):
-            assert sample.tokens == text, f"the {sampler.name} sampler wrote {sample.tokens} for {text}"
+            assert sample.tokens == text, f"the {sampler.Settings.name} sampler wrote {sample.tokens} for {text}"
 
 
 def _learn_by_heart(process: Any, model: Any, rows: int = 16) -> None:
@@ -187,10 +187,10 @@ class Uneven:
 
 def _visits(sampler: Any, settings: dict[str, Any]) -> list[Request]:
     """Requests from an empty canvas, behind a prompt, and where possible before a suffix; texts end anywhere."""
-    suffixes = [(), (7, 9)] if sampler.visibility == "bidirectional" else [()]
-    steps = [{"steps": n} for n in (1, 12)] if "steps" in sampler.uses else [{}]
+    suffixes = [(), (7, 9)] if sampler.Settings.visibility == "bidirectional" else [()]
+    steps = [{"steps": n} for n in (1, 12)] if "steps" in sampler.Settings.model_fields else [{}]
     return [
-        fill_request(prefix, hole, VOCABULARY, Settings(**(dict(settings) | s)), suffix=suffix, index=index)
+        fill_request(prefix, hole, VOCABULARY, sampler.Settings(**(dict(settings) | s)), suffix=suffix, index=index)
         for prefix, hole in (((), 8), ((5, 6, 7), 5))
         for suffix in suffixes
         for s in steps
@@ -208,7 +208,7 @@ def seeds_decide_the_text(model: Any, sampler: Any) -> None:
 
     once, again = (in_a_world_of(world, texts) for world in (1, 2))
     assert once == again, "the same seed gave two texts"
-    reseeded = [replace(r, settings=replace(r.settings, seed=100 + i)) for i, r in enumerate(requests)]
+    reseeded = [replace(r, settings=r.settings.but(seed=100 + i)) for i, r in enumerate(requests)]
     assert texts(reseeded) != once, "another seed gave the same texts"
     numbered = [replace(fill_request([5], 12, VOCABULARY), index=i) for i in range(4)]
     assert len(set(texts(numbered))) == 4, "texts under one seed are equal"
@@ -223,7 +223,7 @@ def sampler_rows_stay_apart(model: Any, sampler: Any, rows: int = 6) -> None:
     for batch_size, step in ((rows, 1), (4, -1)):
         together = generate(model, sampler, requests[::step], VOCABULARY, batch_size=batch_size)[::step]
         for number, (sample, text) in enumerate(zip(together, alone, strict=True)):
-            settings = {name: getattr(requests[number].settings, name) for name in requests[number].settings.changed()}
+            settings = requests[number].settings.model_dump(exclude_defaults=True)
             assert sample.tokens == text, f"text {number} changes in a batch of {batch_size} ({settings})"
 
 
@@ -233,8 +233,9 @@ def skipped_calls_change_nothing(model: Any, sampler: Any) -> None:
 
     Steps are many more than positions, so that most of them decide nothing.
     """
-    settings = Settings(steps=40, **({"remask_strength": 0.1} if "remask_strength" in sampler.uses else {}))
-    requests = [replace(r, settings=replace(settings, seed=i)) for i, r in enumerate(make_requests(sampler, 4))]
+    often = {"steps": 40, "remask_strength": 0.1}
+    settings = sampler.Settings(**{key: value for key, value in often.items() if key in sampler.Settings.model_fields})
+    requests = [replace(r, settings=settings.but(seed=i)) for i, r in enumerate(make_requests(sampler, 4))]
     few, all_calls = (generate(model, replace(sampler, skip=skip), requests, VOCABULARY) for skip in (True, False))
     for number, (one, other) in enumerate(zip(few, all_calls, strict=True)):
         assert one.tokens == other.tokens, f"text {number} is another with all calls"

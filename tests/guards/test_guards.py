@@ -23,7 +23,6 @@ from guards.parts import (
     DRIVEN,
     NETWORKS,
     PAIRS,
-    VALUES,
     any_settings,
     make_batch,
     make_process,
@@ -50,7 +49,7 @@ from guards.texts import tokenizer_is_lossless
 from unmask.data.tokenizers import PROBES, make_tokenizer
 from unmask.diffusion.process import PROCESSES
 from unmask.models.registry import BACKBONES
-from unmask.sampling import SAMPLERS, Settings, drives
+from unmask.sampling import SAMPLERS, drives
 
 USUAL = [pair for pair in PAIRS if not pair.options]
 """Every process with its defaults, and every network that can learn it."""
@@ -59,10 +58,10 @@ USUAL = [pair for pair in PAIRS if not pair.options]
 def drivers(pair):
     """Return the samplers that can drive the finished model of a pair."""
     made = [SAMPLERS.get(name)() for name in SAMPLERS]
-    return [sampler for sampler in made if drives(sampler, pair.process)]
+    return [sampler for sampler in made if drives(sampler.Settings, pair.process)]
 
 
-DRIVERS = [(pair, sampler.name) for pair in USUAL for sampler in drivers(pair)]
+DRIVERS = [(pair, sampler.Settings.name) for pair in USUAL for sampler in drivers(pair)]
 
 
 @over("backbone, sizes, visibility", NETWORKS)
@@ -138,7 +137,7 @@ def test_all_texts_together_have_no_more_probability_than_one(name):
 
 @over("pair", [pair for pair in PAIRS if pair.plain], guard="an_overfit_model_recites")
 def test_an_overfit_model_recites_its_text(pair):
-    names = {sampler.name for sampler in drivers(pair)}
+    names = {sampler.Settings.name for sampler in drivers(pair)}
     assert pair.process.sampler in names, f"{pair.name} names {pair.process.sampler!r}, which cannot drive it"
     an_overfit_model_recites(pair.process, pair.network(initializer_range=0.1, hidden_size=32), drivers(pair))
 
@@ -167,10 +166,9 @@ def test_calls_that_a_sampler_leaves_out_change_no_text(pair, sampler):
 
 
 def test_every_setting_is_varied_by_row():
-    assert set(VALUES) == {f.name for f in fields(Settings)} and all(len(values) > 1 for values in VALUES.values())
     for name in SAMPLERS:
         drawn = [any_settings(SAMPLERS.get(name), number) for number in range(6)]
-        for setting in SAMPLERS.get(name).uses:
+        for setting in SAMPLERS.facts(name).model_fields:
             assert len({getattr(own, setting) for own in drawn}) > 1, f"{name}: all rows have one {setting}"
 
 

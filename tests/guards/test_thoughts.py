@@ -245,7 +245,7 @@ MINDS = [
     (*case, name)
     for case in [CASES[2], CASES[4], CASES[5], CASES[7]]
     for name in SAMPLERS
-    if drives(SAMPLERS.get(name), PROCESSES.get(case[0]))
+    if drives(SAMPLERS.facts(name), PROCESSES.get(case[0]))
 ]
 """Thoughts with latents in both networks, thoughts with candidates, thoughts left to right."""
 

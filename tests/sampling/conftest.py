@@ -36,7 +36,7 @@ def _tiny(
 @pytest.fixture
 def model(request) -> Transformer:
     """A tiny network; one that takes candidates, or is told the noise level, for a sampler that needs it."""
-    shows = request.getfixturevalue("sampler").shows if "sampler" in request.fixturenames else "mask"
+    shows = request.getfixturevalue("sampler").Settings.shows if "sampler" in request.fixturenames else "mask"
     return _tiny(candidates=3 if shows == "candidates" else 0, time_input=shows == "token")
 
 

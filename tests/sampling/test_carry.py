@@ -11,12 +11,12 @@ from unmask.data.tokenizers import make_tokenizer
 from unmask.diffusion.process import PROCESSES
 from unmask.models.config import TransformerConfig
 from unmask.models.transformer import Transformer
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate, ticks
+from unmask.sampling import SAMPLERS, Vocabulary, drives, fill_request, generate, ticks
 from unmask.sampling.state import rows, stack
 from unmask.sampling.trace import TraceWriter, read_trace
 
 VOCABULARY = Vocabulary()
-SAMPLERS_OF_MASKS = [name for name in SAMPLERS if drives(SAMPLERS.get(name), PROCESSES.get("sparse"))]
+SAMPLERS_OF_MASKS = [name for name in SAMPLERS if drives(SAMPLERS.facts(name), PROCESSES.get("sparse"))]
 
 
 @pytest.fixture(params=["pooled", "full"])
@@ -29,8 +29,8 @@ def model(request):
 
 def requests(name="confidence", **settings):
     wanted = {"steps": 6, "remask_strength": 0.5, "ignore_eos": True}
-    given = {k: v for k, v in wanted.items() if k in SAMPLERS.get(name).uses}
-    return [fill_request([70], 8, VOCABULARY, Settings(**given, **settings), index=i) for i in range(3)]
+    given = {k: v for k, v in wanted.items() if k in SAMPLERS.facts(name).model_fields}
+    return [fill_request([70], 8, VOCABULARY, SAMPLERS.facts(name)(**given, **settings), index=i) for i in range(3)]
 
 
 @pytest.mark.parametrize("name", SAMPLERS_OF_MASKS)

@@ -1,5 +1,4 @@
 import math
-from dataclasses import fields
 
 import pytest
 import torch
@@ -11,8 +10,10 @@ from unmask.errors import Error
 from unmask.sampling.categorical import draw
 from unmask.sampling.decide import propose
 from unmask.sampling.doubt import doubt_of, peak_of
+from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.repetition import penalised
-from unmask.sampling.request import Settings, Vocabulary, fill_request
+from unmask.sampling.request import Vocabulary, fill_request
+from unmask.sampling.settings import AncestralSettings, AutoregressiveSettings, SteppedSettings
 from unmask.sampling.state import begin
 
 
@@ -116,6 +117,12 @@ def test_large_batches_are_worked_in_chunks_with_the_same_result(monkeypatch):
 
 
 EXTREMES = st.sampled_from([0.0, 5e-324, 1e-308, 1e-30, 1e-4, 0.5, 1.0, 2.0, 1e30, 1e308])
+
+
+class Both(AutoregressiveSettings, SteppedSettings):
+    """All that shapes a draw."""
+
+
 SIZES = st.sampled_from([1e-30, 1.0, 80.0, 1e4, 3e38])
 
 
@@ -130,7 +137,7 @@ SIZES = st.sampled_from([1e-30, 1.0, 80.0, 1e4, 3e38])
 )
 def test_any_setting_that_is_allowed_draws_a_token_that_may_be_drawn(temperature, top_k, top_p, penalty, size, seed):
     random = torch.Generator().manual_seed(seed)
-    asked = Settings(
+    asked = Both(
         temperature=temperature,
         temperature_end=temperature / 2,
         top_k=top_k,
@@ -162,10 +169,10 @@ def test_a_tiny_temperature_is_the_greedy_choice_and_a_huge_one_is_uniform():
 def test_settings_that_no_number_of_64_bits_holds_are_refused():
     for name in ("top_k", "steps", "candidates"):
         with pytest.raises(Error, match=f"{name} is .* 64 bits"):
-            Settings(**{name: 2**63})
-    for name in ("temperature", "top_p", "repetition_penalty", "confidence_noise", "entropy_budget"):
+            AncestralSettings(**{name: 2**63})
+    for name in ("temperature", "top_p", "temperature_end"):
         with pytest.raises(Error, match=name):
-            Settings(**{name: math.nan})
+            AncestralSettings(**{name: math.nan})
 
 
 def test_what_is_not_finite_is_told_from_what_is_forbidden():
@@ -200,7 +207,8 @@ def test_extreme_settings_draw_a_token_that_may_be_drawn(temperature):
 @pytest.mark.strangers
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), -float("inf")])
 def test_settings_that_are_no_finite_number_are_named(value: float) -> None:
-    for field in fields(Settings):
-        if "float" in str(field.type):
-            with pytest.raises(Error, match=rf"^{field.name} is {value}; it must be a finite number\.$"):
-                Settings(**{field.name: value})
+    for kind in map(SAMPLERS.facts, SAMPLERS):
+        for key, field in kind.model_fields.items():
+            if "float" in str(field.annotation):
+                with pytest.raises(Error, match=rf"^{key} is {value}; it must be a finite number\.$"):
+                    kind(**{key: value})

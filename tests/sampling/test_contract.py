@@ -5,11 +5,11 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from guards.parts import VOCABULARY, any_settings
+from guards.parts import VOCABULARY, any_settings, values
 from unmask.diffusion.registry import PROCESSES
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
-from unmask.sampling import Settings, drives, fill_request, generate, lock, rows, split, stack, ticks
+from unmask.sampling import SAMPLERS, Settings, drives, fill_request, generate, lock, rows, split, stack, ticks
 
 
 def finish(sampler, model, state):
@@ -36,7 +36,7 @@ def test_rows_keep_their_own_settings_in_one_batch(model, sampler, requests_for)
     """Every setting that the sampler uses differs by row; the canvas, its number and the seed are one."""
     model = model.double()  # products of 16 rows and of one round otherwise: no tie is that close then
     plain = requests_for(1)[0]
-    own = [replace(any_settings(sampler, number), seed=0) for number in range(16)]
+    own = [any_settings(sampler, number).but(seed=0) for number in range(16)]
     requests = [replace(plain, settings=s) for s in own]
     together = [s.tokens for s in generate(model, sampler, requests, VOCABULARY, batch_size=len(own))]
     assert together == [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
@@ -80,8 +80,8 @@ def test_given_words_never_change_and_special_tokens_are_never_written(model, sa
 
 def test_open_positions_only_close_and_frames_tell_what_changed(model, sampler, requests_for):
     before, reopened = None, 0
-    shows_words = sampler.shows == "token"  # from the first step on, and every one of them may change
-    often = {"remask_strength": 0.5, "steps": 12} if "remask" in sampler.uses else {}
+    shows_words = sampler.Settings.shows == "token"  # from the first step on, and every one of them may change
+    often = {"remask_strength": 0.5, "steps": 12} if "remask" in sampler.Settings.model_fields else {}
     for tick in ticks(model, sampler, requests_for(1, **often), VOCABULARY):
         state, frame = tick.state, tick.frame
         assert torch.equal(frame.committed, state.valid & ~state.open)
@@ -120,7 +120,7 @@ class EndsAt:
 
 
 def plain(sampler):
-    return type(sampler)(use_cache=False) if sampler.name == "autoregressive" else sampler
+    return type(sampler)(use_cache=False) if sampler.Settings.name == "autoregressive" else sampler
 
 
 def test_text_ends_at_the_end_of_text_and_nothing_behind_it_is_seen(sampler):
@@ -128,7 +128,7 @@ def test_text_ends_at_the_end_of_text_and_nothing_behind_it_is_seen(sampler):
     requests = [replace(fill_request([6], 10, VOCABULARY), index=i) for i in range(6)]
     for sample in generate(model, plain(sampler), requests, VOCABULARY):
         assert sample.tokens == (1, 6, 5, 5, 2) and sample.ended and sample.written == (5, 5)
-    assert not model.seen_after or sampler.shows == "token", "words that may be wrong may be ends"
+    assert not model.seen_after or sampler.Settings.shows == "token", "words that may be wrong may be ends"
 
 
 def test_ignore_eos_fills_the_canvas(sampler):
@@ -138,15 +138,17 @@ def test_ignore_eos_fills_the_canvas(sampler):
 
 
 def test_temperature_zero_takes_the_most_probable_word(tiny, sampler):
-    model = tiny(time_input=sampler.shows == "token")
+    model = tiny(time_input=sampler.Settings.shows == "token")
     requests = [fill_request([5, 6], 8, VOCABULARY, Settings(temperature=0.0, seed=s)) for s in range(3)]
     for tick in ticks(model, sampler, requests[:1], VOCABULARY):
         before = tick.state
         if not bool(before.done.all()):
             after, frame = sampler.step(model, before)
-            view = State(before.tokens, sampler.visibility, valid=before.valid)
+            view = State(before.tokens, sampler.Settings.visibility, valid=before.valid)
             written = frame.changed & after.valid & ~after.open
-            if sampler.shows == "token":  # the step's own noise level is told; what closes is drawn at the last step
+            if (
+                sampler.Settings.shows == "token"
+            ):  # the step's own noise level is told; what closes is drawn at the last step
                 steps = before.settings[0].steps
                 view = replace(view, level=before.open * (1 - before.step / steps)[:, None].float())
                 written = before.open & ~after.open & after.valid
@@ -155,17 +157,19 @@ def test_temperature_zero_takes_the_most_probable_word(tiny, sampler):
             logits[before.reopened[written], VOCABULARY.eos] = -torch.inf
             assert torch.equal(after.tokens[written], logits.argmax(-1))
     # In the others, which positions are open when is random whatever the temperature.
-    if sampler.name not in ("ancestral", "remasking", "uniform"):
+    if sampler.Settings.name not in ("ancestral", "remasking", "uniform"):
         assert len({s.tokens for s in generate(model, sampler, requests, VOCABULARY)}) == 1
 
 
 def test_a_locked_word_stays_and_what_follows_depends_on_it(model, sampler, requests_for):
     others = []
-    for seed in range(6 if sampler.shows == "token" else 1):  # a word among noise tells little: not every text shows it
-        heat = 1.0 if sampler.shows == "token" else 0.0
+    for seed in range(
+        6 if sampler.Settings.shows == "token" else 1
+    ):  # a word among noise tells little: not every text shows it
+        heat = 1.0 if sampler.Settings.shows == "token" else 0.0
         asked = [replace(r, index=seed) for r in requests_for(1, temperature=heat, ignore_eos=True)]
         state, _ = sampler.step(model, sampler.start(asked, VOCABULARY))
-        place = 2 if sampler.name == "autoregressive" else int(state.open[0].nonzero()[0])
+        place = 2 if sampler.Settings.name == "autoregressive" else int(state.open[0].nonzero()[0])
         ended = {}
         for word in (10, 17):
             locked = lock(rows(state, [0]), 0, place, word)
@@ -183,35 +187,29 @@ def test_a_locked_word_stays_and_what_follows_depends_on_it(model, sampler, requ
 
 
 def test_settings_that_mean_nothing_to_the_sampler_are_refused_by_name(sampler):
-    changed = {
-        "steps": 5,
-        "temperature_end": 0.5,
-        "reveal": "linear",
-        "confidence_noise": 1.0,
-        "confidence_stop": 0.9,
-        "confidence_of": "drawn",
-        "entropy_budget": 1.0,
-        "error_proxy": "margin",
-        "remask": "conf",
-        "remask_strength": 0.5,
-        "remask_start": 0.9,
-        "remask_stop": 0.1,
-        "top_k": 3,
-    }
-    for name, value in changed.items():
-        request = fill_request([5], 4, VOCABULARY, Settings(**{name: value}))
-        if name in sampler.uses:
-            sampler.start([request], VOCABULARY)
-        else:
-            with pytest.raises(Error, match=f"does not use {name}"):
+    for kind in map(SAMPLERS.facts, SAMPLERS):
+        for name in kind.model_fields:
+            value = next(one for one in values(kind, name) if one != kind.model_fields[name].default)
+            try:
+                request = fill_request([5], 4, VOCABULARY, kind(**{name: value}))
+            except Error:  # a hold needs other times
+                continue
+            if name in sampler.Settings.model_fields:
                 sampler.start([request], VOCABULARY)
+            else:
+                with pytest.raises(
+                    Error, match=f"does not use {name}; leave it out.*{name} is a setting of .*{kind.name}"
+                ):
+                    sampler.start([request], VOCABULARY)
 
 
 def test_a_model_of_the_wrong_process_and_a_canvas_too_long_are_refused(model, sampler, requests_for):
     for name in PROCESSES:
         process = PROCESSES.facts(name)
-        if not drives(sampler, process):
-            with pytest.raises(Error, match=f"the '{sampler.name}' sampler .* trained as {name}: .*; use the '"):
+        if not drives(sampler.Settings, process):
+            with pytest.raises(
+                Error, match=f"the '{sampler.Settings.name}' sampler .* trained as {name}: .*; use the '"
+            ):
                 generate(model, sampler, requests_for(), VOCABULARY, process=process)
     with pytest.raises(Error, match="101 tokens does not fit into the model's context of 64"):
         generate(model, sampler, [fill_request([], 100, VOCABULARY)], VOCABULARY)

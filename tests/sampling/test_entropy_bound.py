@@ -10,7 +10,7 @@ from unmask.errors import Error
 from unmask.evaluation.ground import Ground
 from unmask.evaluation.ordered import ordered_law
 from unmask.evaluation.worlds import WORLDS
-from unmask.sampling import Confidence, EntropyBound, Settings, Vocabulary, fill_request, generate, ticks
+from unmask.sampling import Confidence, EntropyBound, Vocabulary, fill_request, generate, ticks
 
 VOCABULARY = Vocabulary()
 FORBIDDEN = [VOCABULARY.pad, VOCABULARY.bos, VOCABULARY.eos, VOCABULARY.mask]
@@ -31,7 +31,7 @@ def doubts(logits):
 @pytest.mark.parametrize("budget", [0.0, 0.7, 2.5, 6.0])
 def test_each_step_decides_the_longest_prefix_that_the_budget_allows(tiny, budget, proxy):
     model, sizes = tiny(), []
-    settings = Settings(entropy_budget=budget, error_proxy=proxy, ignore_eos=True)
+    settings = EntropyBound.Settings(entropy_budget=budget, error_proxy=proxy, ignore_eos=True)
     before = None
     for tick in ticks(model, EntropyBound(), [fill_request([5], 12, VOCABULARY, settings, suffix=[7])], VOCABULARY):
         if before is not None:
@@ -54,7 +54,7 @@ def test_a_perfect_network_errs_by_at_most_the_budget_a_step_and_without_a_budge
     ground = Ground(name, WORLDS.get(name)(), 4)
     p = ground.truth
     for budget in (0.0, 0.8, 1.5, 9.0):
-        settings = Settings(entropy_budget=budget, error_proxy=proxy)
+        settings = EntropyBound.Settings(entropy_budget=budget, error_proxy=proxy)
         found = ordered_law(EntropyBound(), settings, ground)
         assert float(found.law.sum()) == pytest.approx(1)
         divergence = float((p * (p / found.law).log()).sum())
@@ -81,7 +81,7 @@ class Doubts:
 
 def test_words_without_doubt_cost_no_step_of_their_own():
     # Eight doubtful words take a step each; the certain ones all go with the first of them.
-    settings = Settings(entropy_budget=0.0, ignore_eos=True)
+    settings = EntropyBound.Settings(entropy_budget=0.0, ignore_eos=True)
     (sample,) = generate(Doubts(), EntropyBound(), [fill_request([], 16, VOCABULARY, settings)], VOCABULARY)
     assert sample.steps == sample.forwards == 8 and sample.written[1::2] == (5,) * 8
 
@@ -94,7 +94,7 @@ def test_the_number_of_steps_is_that_of_the_text():
                 logits[:, 5] = share
                 return Prediction(logits)
 
-        request = fill_request([], 16, VOCABULARY, Settings(entropy_budget=0.5, ignore_eos=True))
+        request = fill_request([], 16, VOCABULARY, EntropyBound.Settings(entropy_budget=0.5, ignore_eos=True))
         return generate(Sure(), EntropyBound(), [request], VOCABULARY)[0].steps
 
     assert [steps(x) for x in (0.0, 12.0)] == [16, 1] and 1 < steps(6.0) < 16
@@ -105,7 +105,7 @@ def test_a_temperature_orders_nothing_anew(tiny):
     model = tiny()
     first = []
     for temperature in (0.0, 0.5, 1.0):
-        settings = Settings(entropy_budget=3.0, temperature=temperature, ignore_eos=True)
+        settings = EntropyBound.Settings(entropy_budget=3.0, temperature=temperature, ignore_eos=True)
         state = EntropyBound().start([fill_request([5], 12, VOCABULARY, settings)], VOCABULARY)
         first.append(EntropyBound().step(model, state)[1].changed.tolist())
     assert first[0] == first[1] == first[2] and sum(first[0][0]) > 1
@@ -125,7 +125,7 @@ def history(model, sampler, **settings):
     """All canvases on the way to a text, under each of five seeds and text numbers."""
     seen = []
     for number in range(5):
-        own = Settings(temperature=0.0, seed=100 + number, **settings)
+        own = sampler.Settings(temperature=0.0, seed=100 + number, **settings)
         requests = [fill_request([5, 6], 12, VOCABULARY, own, index=number)]
         seen.append([tick.state.tokens.tolist() for tick in ticks(model, sampler, requests, VOCABULARY)])
     return seen
@@ -147,4 +147,4 @@ def test_confidence_noise_alone_makes_the_order_a_matter_of_chance(tiny):
 )
 def test_settings_that_cannot_work_are_refused_by_name(name, value):
     with pytest.raises(Error, match=f"^{name} is"):
-        Settings(**{name: value})
+        EntropyBound.Settings(**{name: value})

@@ -24,7 +24,7 @@ def sampler(request):
 
 @pytest.fixture
 def model(sampler):
-    return network("transformer" if sampler.visibility == "causal" else "eco", memory_width=WIDTH)
+    return network("transformer" if sampler.Settings.visibility == "causal" else "eco", memory_width=WIDTH)
 
 
 def remembering(requests):

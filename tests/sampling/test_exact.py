@@ -90,7 +90,7 @@ def told(process, model, kind):
 def written(process, model):
     """Return how often the process's exact sampler writes each text."""
     name = "autoregressive" if process.visibility == "causal" else "confidence"
-    settings = Settings(steps=LENGTH, reveal="linear") if name == "confidence" else Settings()
+    settings = SAMPLERS.facts(name)(steps=LENGTH, reveal="linear") if name == "confidence" else Settings()
     asked = [fill_request([], LENGTH, VOCABULARY, settings, index=i) for i in range(TEXTS)]
     samples = generate(TwoWords(model), SAMPLERS.get(name)(), asked, VOCABULARY, batch_size=TEXTS)
     return {text: count / TEXTS for text, count in Counter(s.tokens for s in samples).items()}

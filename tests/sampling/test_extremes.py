@@ -27,7 +27,7 @@ VALUES = {
 def test_a_setting_at_an_end_of_its_range_writes_or_is_named(tiny_run: Path, tiny_masked_run: Path, name: str) -> None:
     facts = SAMPLERS.facts(name)
     run = Run.open(tiny_run if facts.visibility == "causal" else tiny_masked_run)
-    for key in sorted(set(facts.uses) & set(VALUES)):
+    for key in sorted(set(facts.model_fields) & set(VALUES)):
         for value in VALUES[key]:
             try:
                 found = sample(run, "The", max_tokens=3, sampler=name, **{key: value})  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import torch
 
 from unmask.diffusion.options import FlattenOptions, MaskedOptions
 from unmask.errors import Error
-from unmask.sampling import Flatten, Settings, Vocabulary, drives, fill_request, generate
+from unmask.sampling import Flatten, Vocabulary, drives, fill_request, generate
 from unmask.sampling.sampler import check_drives
 
 WORDS = Vocabulary()
@@ -26,7 +26,7 @@ class Watched:
 
 
 def write(model, **settings):
-    request = fill_request([5, 6], 9, WORDS, Settings(steps=4, **settings))
+    request = fill_request([5, 6], 9, WORDS, Flatten.Settings(steps=4, **settings))
     return generate(model, Flatten(), [request], WORDS)[0]
 
 
@@ -66,7 +66,8 @@ def test_renoising_draws_a_text_and_noises_it_as_training_does(tiny, kind):
     """The drawn word is among the candidates, unless it was replaced, which happens with probability n(t)."""
     model = Watched(tiny(candidates=3))
     requests = [
-        fill_request([], 40, WORDS, Settings(steps=4, renoise=kind, ignore_eos=True), index=i) for i in range(30)
+        fill_request([], 40, WORDS, Flatten.Settings(steps=4, renoise=kind, ignore_eos=True), index=i)
+        for i in range(30)
     ]
     generate(model, Flatten(), requests, WORDS, batch_size=30)
     state = model.states[2]  # t = 0.5
@@ -82,8 +83,8 @@ def test_renoising_draws_a_text_and_noises_it_as_training_does(tiny, kind):
 
 
 def test_it_drives_only_the_process_that_trains_such_states():
-    assert drives(Flatten, FlattenOptions) and not drives(Flatten, MaskedOptions)
+    assert drives(Flatten.Settings, FlattenOptions) and not drives(Flatten.Settings, MaskedOptions)
     with pytest.raises(Error, match="shows weighted candidates .* trained as masked: it saw masks"):
-        check_drives(Flatten(), MaskedOptions)
+        check_drives(Flatten.Settings, MaskedOptions)
     with pytest.raises(Error, match="renoise is 'often'"):
-        Settings(renoise="often")
+        Flatten.Settings(renoise="often")

@@ -4,7 +4,7 @@ import torch
 from unmask.data.tokenizers import make_tokenizer
 from unmask.diffusion.state import Prediction
 from unmask.errors import Error
-from unmask.sampling import Ancestral, Settings, Vocabulary, generate
+from unmask.sampling import Ancestral, Vocabulary, generate
 from unmask.sampling.infill import (
     hand_over_space,
     hole_requests,
@@ -58,7 +58,7 @@ def test_holes_are_filled_at_the_given_lengths():
     vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
     model = Knows([vocabulary.bos, *tokenizer.encode("the cat sat on mats.")])
     pieces = parse_holes("the ____ sat on ____.")
-    (asked,) = hole_requests(pieces, [(3, 4)], tokenizer, vocabulary, Settings(steps=4))
+    (asked,) = hole_requests(pieces, [(3, 4)], tokenizer, vocabulary, Ancestral.Settings(steps=4))
     (sample,) = generate(model, Ancestral(), [asked.request], vocabulary)
     assert tokenizer.decode(sample.tokens) == "the cat sat on mats."
     assert hole_texts(sample, asked, tokenizer) == ("cat", "mats")
@@ -69,7 +69,7 @@ def test_the_lengths_that_fit_the_words_around_are_the_likeliest():
     vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
     model = Knows([vocabulary.bos, *tokenizer.encode("the cat sat on mats.")])
     tried = layouts(2, 1, 5)
-    each = hole_requests(parse_holes("the ____ sat on ____."), tried, tokenizer, vocabulary, Settings())
+    each = hole_requests(parse_holes("the ____ sat on ____."), tried, tokenizer, vocabulary, Ancestral.Settings())
     p = posterior(around_nats(model, each, vocabulary, orders=1, batch_size=25))
     assert tried[p.index(max(p))] == (3, 4) and max(p) > 0.99
 
@@ -79,7 +79,7 @@ def test_a_word_tokenizer_writes_the_space_before_a_hole_as_part_of_the_word():
     vocabulary = Vocabulary(spaced=spaced_tokens(tokenizer))
     assert hand_over_space("the ", vocabulary) == ("the", True)
     assert hand_over_space("un", vocabulary) == ("un", False)
-    (asked,) = hole_requests(["the ", " on ", ""], [(1, 2)], tokenizer, vocabulary, Settings())
+    (asked,) = hole_requests(["the ", " on ", ""], [(1, 2)], tokenizer, vocabulary, Ancestral.Settings())
     given = tokenizer.encode("the") + [3] + tokenizer.encode(" on") + [3, 3]
     assert asked.request.tokens == (1, *given)
     assert asked.spans == ((2, 3), (4, 6)) and asked.request.lead == {2, 4}
@@ -90,6 +90,6 @@ def test_a_word_tokenizer_writes_the_space_before_a_hole_as_part_of_the_word():
 def test_holes_side_by_side_keep_their_own_words():
     tokenizer = make_tokenizer("bytes", [], 0)
     model = Knows([1, *tokenizer.encode("abcd")])
-    (asked,) = hole_requests(["a", "", "d"], [(1, 1)], tokenizer, Vocabulary(), Settings(steps=2))
+    (asked,) = hole_requests(["a", "", "d"], [(1, 1)], tokenizer, Vocabulary(), Ancestral.Settings(steps=2))
     samples = generate(model, Ancestral(), [asked.request], Vocabulary())
     assert hole_texts(samples[0], asked, tokenizer) == ("b", "c")

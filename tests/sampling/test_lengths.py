@@ -13,12 +13,12 @@ from guards.parts import network
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.worlds import HMM, WORLDS
-from unmask.sampling import Confidence, Settings, Vocabulary, generate
+from unmask.sampling import Confidence, Vocabulary, generate
 from unmask.sampling.infill import HoleRequest
 from unmask.sampling.lengths import NEAR, around_nats, chosen, posterior
 from unmask.sampling.request import Request, canvas
 
-SETTINGS = Settings(steps=16)
+SETTINGS = Confidence.Settings(steps=16)
 
 
 def asked(world: HMM, pieces: list[list[int]], layout: tuple[int, ...], index: int = 0) -> HoleRequest:

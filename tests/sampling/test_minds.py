@@ -18,7 +18,7 @@ from unmask.sampling.passages import cut
 
 VOCABULARY = Vocabulary()
 OPTIONS = ThoughtOptions(shape=(2, 3, 4), passage=8, latent=0.5)
-DRIVERS = [name for name in SAMPLERS if drives(SAMPLERS.get(name), PROCESSES.get("masked"))]
+DRIVERS = [name for name in SAMPLERS if drives(SAMPLERS.facts(name), PROCESSES.get("masked"))]
 
 
 @pytest.fixture(params=["transformer", "eco"])
@@ -27,9 +27,9 @@ def model(request):
 
 
 def requests(name="confidence", length=6, count=3, **settings):
-    given = {"steps": 5} if "steps" in SAMPLERS.get(name).uses else {}
+    given = {"steps": 5} if "steps" in SAMPLERS.facts(name).model_fields else {}
     return [
-        fill_request([7], length, VOCABULARY, Settings(**given, ignore_eos=True, **settings), index=i)
+        fill_request([7], length, VOCABULARY, SAMPLERS.facts(name)(**given, ignore_eos=True, **settings), index=i)
         for i in range(count)
     ]
 

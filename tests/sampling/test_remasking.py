@@ -19,7 +19,6 @@ from unmask.sampling import (
     Ancestral,
     Remasking,
     Request,
-    Settings,
     Vocabulary,
     canvas,
     fill_request,
@@ -72,7 +71,7 @@ class Uneven(Even):
 
 
 def asked(count, length=8, **settings):
-    return [fill_request([], length, VOCABULARY, Settings(**settings), index=i) for i in range(count)]
+    return [fill_request([], length, VOCABULARY, Remasking.Settings(**settings), index=i) for i in range(count)]
 
 
 def many(sampler, count, length, **settings):
@@ -86,13 +85,15 @@ def test_without_strength_it_is_ancestral_token_for_token_and_call_for_call(tiny
     for model in (tiny(), tiny(candidates=3)):
         for more in ({}, {"temperature": 0.7, "top_k": 5}, {"ignore_eos": True}):
             given = [
-                fill_request([5] * i, 9 + i, VOCABULARY, Settings(steps=steps, seed=i, **more), suffix=[7] * (i % 2))
+                fill_request(
+                    [5] * i, 9 + i, VOCABULARY, Remasking.Settings(steps=steps, seed=i, **more), suffix=[7] * (i % 2)
+                )
                 for i in range(6)
             ]
             plain = [t.state for t in ticks(model, Ancestral(), given, VOCABULARY)]
             for strategy in ("cap", "rescale", "conf"):
                 off = [
-                    replace(r, settings=replace(r.settings, remask=strategy, remask_strength=0.0, remask_start=0.5))
+                    replace(r, settings=r.settings.but(remask=strategy, remask_strength=0.0, remask_start=0.5))
                     for r in given
                 ]
                 own = [t.state for t in ticks(model, Remasking(), off, VOCABULARY)]
@@ -105,7 +106,7 @@ def test_without_strength_it_is_ancestral_token_for_token_and_call_for_call(tiny
 @pytest.mark.parametrize("settings", WAYS, ids=str)
 @pytest.mark.parametrize("steps", [1, 2, 5, 33, 256])
 def test_the_schedule_is_that_of_the_paper(settings, steps):
-    own = Settings(steps=steps, **settings)
+    own = Remasking.Settings(steps=steps, **settings)
     grid = Remasking().grid(own)
     assert len(grid.alpha) == steps + 1 and len(grid.sigma) == steps
     assert float(grid.alpha[0]) == 0 and float(grid.alpha[-1]) == 1 and bool((grid.alpha.diff() >= 0).all())
@@ -148,7 +149,7 @@ def open_shares(sampler, settings, count=2500, length=8, model=None):
 def test_the_share_of_open_positions_is_that_of_the_schedule_however_much_is_reopened(settings, model):
     settings = {"steps": 12, **settings}
     shares, reopened = open_shares(Remasking(), settings, model=model)
-    wanted = 1 - Remasking().grid(Settings(**settings)).alpha[1:]
+    wanted = 1 - Remasking().grid(Remasking.Settings(**settings)).alpha[1:]
     # 20,000 positions: 4 standard errors are 0.014. Under conf those of one text hang together a little.
     assert (shares - wanted).abs().max() < 0.016
     assert sum(reopened) > 1000 and reopened[-1] == 0
@@ -170,7 +171,7 @@ class Careless(Remasking):
 def test_without_making_up_for_it_the_share_would_drift():
     settings = {"steps": 12, "remask_strength": 0.2}
     shares, _ = open_shares(Careless(), settings)
-    assert (shares - (1 - Remasking().grid(Settings(**settings)).alpha[1:])).max() > 0.1
+    assert (shares - (1 - Remasking().grid(Remasking.Settings(**settings)).alpha[1:])).max() > 0.1
 
 
 @pytest.mark.parametrize("settings", WAYS, ids=str)
@@ -188,7 +189,7 @@ def test_what_was_given_or_locked_and_the_end_of_the_text_is_never_taken_back(ti
     model, sampler = tiny(), Remasking()
     tokens, _ = canvas([[5, 6], [7], []], [4, 5], VOCABULARY)
     state = sampler.start(
-        [Request(tokens, Settings(steps=30, remask_strength=1.0), index=i) for i in range(40)], VOCABULARY
+        [Request(tokens, Remasking.Settings(steps=30, remask_strength=1.0), index=i) for i in range(40)], VOCABULARY
     )
     ended = torch.zeros_like(state.open)
     taken = torch.zeros(len(tokens))
@@ -277,7 +278,8 @@ def test_a_word_taken_back_has_no_confidence_and_no_candidates_until_the_model_a
 def test_the_network_is_asked_only_when_something_is_decided_and_the_text_is_the_same(tiny):
     model = tiny()
     requests = [
-        fill_request([5] * i, 6, VOCABULARY, Settings(steps=60, seed=i, remask_strength=0.05)) for i in range(4)
+        fill_request([5] * i, 6, VOCABULARY, Remasking.Settings(steps=60, seed=i, remask_strength=0.05))
+        for i in range(4)
     ]
     few, many = (generate(model, Remasking(skip), requests, VOCABULARY) for skip in (True, False))
     assert [s.tokens for s in few] == [s.tokens for s in many]
@@ -289,7 +291,7 @@ def test_a_word_written_again_still_begins_with_a_space(tiny):
     spaced[[11, 13, 17]] = True
     vocabulary = Vocabulary(spaced=spaced)
     tokens, lead = canvas([[5], [6]], [4], vocabulary, lead=[0])
-    settings = Settings(steps=20, remask_strength=1.0)
+    settings = Remasking.Settings(steps=20, remask_strength=1.0)
     for index in range(5):
         (sample,) = generate(tiny(), Remasking(), [Request(tokens, settings, index, lead)], vocabulary)
         assert sample.tokens[2] in (11, 13, 17)
@@ -331,7 +333,7 @@ def test_with_a_perfect_network_texts_go_to_the_truth_unless_reopening_stops_bef
     ground = Ground(name, WORLDS.get(name)(), 4)
 
     def off(steps, **settings):
-        return ground.from_truth(ground.remasked.law(Remasking().grid(Settings(steps=steps, **settings))))
+        return ground.from_truth(ground.remasked.law(Remasking().grid(Remasking.Settings(steps=steps, **settings))))
 
     for settings in (
         {},
@@ -339,14 +341,18 @@ def test_with_a_perfect_network_texts_go_to_the_truth_unless_reopening_stops_bef
         {"remask": "rescale", "remask_strength": 0.3},
         {"remask_strength": 0.5, "remask_start": 0.2},
     ):
-        assert Remasking().promise(Settings(**settings)) == "reverse"
+        assert Remasking().promise(Remasking.Settings(**settings)) == "reverse"
         assert off(1024, **settings) < 0.011 and off(1024, **settings) < off(64, **settings) < off(8, **settings)
     loop = {"remask_start": 0.55, "remask_stop": 0.05, "remask_hold": 0.9, "remask_strength": 0.3}
     for settings in (loop, {"remask_stop": 0.3, "remask_strength": 0.5}):
-        assert Remasking().promise(Settings(**settings)) == "process"
+        assert Remasking().promise(Remasking.Settings(**settings)) == "process"
         assert off(1024, **settings) > 0.9 * off(256, **settings) > 0.008
-    assert Remasking().promise(Settings(**{**loop, "remask_strength": 0.0})) == "reverse"
-    assert Remasking().promise(Settings(remask="conf")) == Remasking().promise(Settings(temperature=0.9)) == "none"
+    assert Remasking().promise(Remasking.Settings(**{**loop, "remask_strength": 0.0})) == "reverse"
+    assert (
+        Remasking().promise(Remasking.Settings(remask="conf"))
+        == Remasking().promise(Remasking.Settings(temperature=0.9))
+        == "none"
+    )
     # At few steps a little of it helps a little, and much of it harms: what is taken back is drawn beside other words.
     plain = ground.from_truth(ground.reverse.law(8))
     assert plain * 0.95 < off(8, remask_strength=0.05) < plain < off(8, remask_strength=0.5)
@@ -356,10 +362,10 @@ def test_with_a_perfect_network_texts_go_to_the_truth_unless_reopening_stops_bef
 def test_the_law_that_samplers_are_held_to_is_that_of_ancestral_where_nothing_is_reopened(name):
     ground = Ground(name, WORLDS.get(name)(), 4)
     for steps in (1, 2, 5, 16):
-        grid = Remasking().grid(Settings(steps=steps, remask_strength=0.0))
+        grid = Remasking().grid(Remasking.Settings(steps=steps, remask_strength=0.0))
         assert torch.allclose(ground.remasked.law(grid), ground.reverse.law(steps), atol=1e-12)
     for settings in WAYS:
-        grid = Remasking().grid(Settings(steps=9, **settings))
+        grid = Remasking().grid(Remasking.Settings(steps=9, **settings))
         for cut in range(10):
             part = replace(grid, alpha=grid.alpha[: cut + 1], sigma=grid.sigma[:cut])
             law = ground.remasked.states(part)
@@ -381,4 +387,4 @@ def test_the_law_that_samplers_are_held_to_is_that_of_ancestral_where_nothing_is
 )
 def test_settings_that_cannot_work_are_refused_by_name(given, says):
     with pytest.raises(Error, match=f"^{says}"):
-        Settings(**given)
+        Remasking.Settings(**given)

@@ -10,7 +10,7 @@ import torch
 
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
-from unmask.sampling import Request, Settings, Vocabulary, fill_request, generate
+from unmask.sampling import Request, Vocabulary, fill_request, generate
 from unmask.sampling.autoregressive import Autoregressive
 from unmask.sampling.repetition import penalised
 
@@ -26,7 +26,7 @@ class Constant:
 
 
 def request(prompt: tuple[int, ...], **settings: Any) -> Request:
-    return fill_request(prompt, 4, WORDS, Settings(ignore_eos=True, **settings))
+    return fill_request(prompt, 4, WORDS, Autoregressive.Settings(ignore_eos=True, **settings))
 
 
 def test_only_tokens_in_the_text_are_penalised_by_the_rows_own_factor() -> None:
@@ -57,8 +57,8 @@ def test_a_strong_penalty_writes_no_word_twice_and_probabilities_stay_the_models
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 def test_an_impossible_penalty_is_refused(value: float) -> None:
     with pytest.raises(Error, match="repetition_penalty"):
-        Settings(repetition_penalty=value)
+        Autoregressive.Settings(repetition_penalty=value)
 
 
 def test_a_penalised_text_has_no_likelihood_of_its_sampler() -> None:
-    assert Autoregressive().promise(Settings(repetition_penalty=1.1)) == "none"
+    assert Autoregressive().promise(Autoregressive.Settings(repetition_penalty=1.1)) == "none"

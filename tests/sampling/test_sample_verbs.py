@@ -37,19 +37,19 @@ def test_the_recipe_says_how_to_sample_and_the_user_overrides_it(run_folder):
     assert result.sampler == "ancestral" and result.settings["steps"] == 5 and result.settings["temperature"] == 0.5
     assert sample(run, max_tokens=6, steps=7).settings["steps"] == 7
     assert sample(run, max_tokens=6, sampler="confidence").settings["temperature"] == 0.5
-    with pytest.raises(Error, match="does not use reveal"):
-        sample(run_folder("masked", name="ancestral", reveal="linear"))
+    with pytest.raises(Error, match="sampler.reveal. It is an option of sampler confidence"):
+        run_folder("masked", name="ancestral", reveal="linear")
 
 
 def test_recipes_and_the_shell_name_the_settings_of_every_sampler(cli, run_folder):
     run = run_folder("masked", name="remasking", steps=9, remask="conf", remask_strength=0.4)
     result = sample(run, max_tokens=6)
     assert result.sampler == "remasking" and result.settings["remask"] == "conf" and result.steps == [8]
-    loop = ("--remask-start", "0.6", "--remask-stop", "0.2", "--remask-hold", "0.5", "--remask", "cap")
-    ran = cli("sample", run, "--max-tokens", "6", *loop, "--remask-strength", "0.3", "--json")
+    loop = ("-s", "remask_start=0.6", "-s", "remask-stop=0.2", "-s", "remask_hold=0.5", "--set", "remask=cap")
+    ran = cli("sample", run, "--max-tokens", "6", *loop, "-s", "remask_strength=0.3", "--json")
     settings = json.loads(ran.out)["settings"]
     assert settings["steps"] == 9 and settings["remask_hold"] == 0.5 and settings["remask_strength"] == 0.3
-    bound = ("--sampler", "entropy-bound", "--entropy-budget", "50", "--error-proxy", "margin")
+    bound = ("--sampler", "entropy-bound", "-s", "entropy_budget=50", "-s", "error_proxy=margin")
     ran = cli("sample", run, "--max-tokens", "6", *bound, "--json")
     assert json.loads(ran.out)["steps"] == [1], "a budget for everything takes one step"
     ran = cli("infill", run, "the ____ sat", "--length", "2", *bound, "--json")
@@ -108,8 +108,14 @@ MISTAKES = [
     (["sample", "CAUSAL", "--steps", "9"], "'autoregressive' sampler does not use steps"),
     (["sample", "CAUSAL", "--suffix", "x"], "suffix"),
     (["sample", "MASKED", "--sampler", "entropy-bound", "--steps", "9"], "'entropy-bound' sampler does not use steps"),
-    (["sample", "MASKED", "--remask-strength", "2"], "remask_strength is 2.0"),
-    (["sample", "MASKED", "--remask", "cap"], "'ancestral' sampler does not use remask"),
+    (
+        ["sample", "MASKED", "--sampler", "remasking", "-s", "remask_strength=2"],
+        "remask_strength is 2; it must",
+    ),
+    (["sample", "MASKED", "-s", "steps"], "-s 'steps' must be key=value"),
+    (["sample", "MASKED", "--steps", "3", "-s", "steps=4"], "steps is given twice"),
+    (["infill", "MASKED", "a ____", "-s", "ignore_eos=1"], "ignore_eos is 1; it must be true or false"),
+    (["sample", "MASKED", "-s", "remask=cap"], "'ancestral' sampler does not use remask"),
     (["sample", "MASKED", "--trace", "/nowhere/t.jsonl"], "cannot be written"),
     (["sample", "--replay", "nowhere.jsonl"], "there is no trace"),
     (["infill", "MASKED", "no hole"], "no hole"),

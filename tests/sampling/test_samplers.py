@@ -61,7 +61,7 @@ class Oracle:
 
 
 def oracle_samples(sampler, oracle, n, **settings):
-    request = fill_request([], oracle.length, VOCABULARY, Settings(**settings))
+    request = fill_request([], oracle.length, VOCABULARY, sampler.Settings(**settings))
     return generate(oracle, sampler, [replace(request, index=i) for i in range(n)], VOCABULARY, batch_size=n)
 
 
@@ -87,7 +87,7 @@ def test_the_duel_likelihood_is_the_probability_with_which_the_sampler_writes_a_
             logits[:, [VOCABULARY.pad, VOCABULARY.bos, VOCABULARY.eos]] = -1e9
             return Prediction(logits)
 
-    settings = Settings(steps=8, confidence_of="peak")
+    settings = Confidence.Settings(steps=8, confidence_of="peak")
     requests = [fill_request([], 8, VOCABULARY, settings, index=i) for i in range(5)]
     samples = generate(Words(), Confidence(), requests, VOCABULARY)
     tokens = torch.tensor([s.tokens for s in samples])
@@ -100,7 +100,7 @@ def test_the_duel_likelihood_is_the_probability_with_which_the_sampler_writes_a_
 def test_ancestral_decides_positions_at_even_times():
     oracle = Oracle(length=4)
     decided = torch.zeros(8)
-    requests = [Request((1, 3, 3, 3, 3), Settings(steps=8), i) for i in range(400)]
+    requests = [Request((1, 3, 3, 3, 3), Ancestral.Settings(steps=8), i) for i in range(400)]
     for tick in ticks(oracle, Ancestral(), requests, VOCABULARY, batch_size=400):
         if int(tick.frame.step[0]):
             decided[int(tick.frame.step[0]) - 1] += tick.frame.changed.sum()
@@ -109,7 +109,7 @@ def test_ancestral_decides_positions_at_even_times():
 
 def test_ancestral_asks_the_network_only_when_something_is_decided_and_writes_the_same_text(model, tiny):
     for network in (model, tiny(time_input=True)):
-        requests = [fill_request([5] * i, 10, VOCABULARY, Settings(steps=40, seed=i)) for i in range(4)]
+        requests = [fill_request([5] * i, 10, VOCABULARY, Ancestral.Settings(steps=40, seed=i)) for i in range(4)]
         asked = generate(network, Ancestral(), requests, VOCABULARY)
         always = generate(network, Ancestral(skip=False), requests, VOCABULARY)
         assert [s.tokens for s in asked] == [s.tokens for s in always]
@@ -135,7 +135,7 @@ def test_the_stated_noise_level_falls_from_that_of_the_hole(model):
 
     for sampler in (Ancestral(), Confidence()):
         Spy.levels = []
-        request = fill_request([5, 6], 12, VOCABULARY, Settings(steps=6, ignore_eos=True), suffix=[8])
+        request = fill_request([5, 6], 12, VOCABULARY, sampler.Settings(steps=6, ignore_eos=True), suffix=[8])
         generate(Spy(), sampler, [request], VOCABULARY)
         assert Spy.levels[0] <= 12 / 15 + 1e-6 and Spy.levels == sorted(Spy.levels, reverse=True)
 
@@ -144,7 +144,7 @@ def test_confidence_reveals_by_its_schedule_surest_first(model):
     from unmask.diffusion.state import State
 
     for reveal, left in (("cosine", [9, 7, 3, 0]), ("linear", [7, 5, 2, 0])):
-        settings = Settings(steps=4, reveal=reveal, temperature=0.0, ignore_eos=True, confidence_of="peak")
+        settings = Confidence.Settings(steps=4, reveal=reveal, temperature=0.0, ignore_eos=True, confidence_of="peak")
         counts, before = [], None
         for tick in ticks(model, Confidence(), [fill_request([5], 10, VOCABULARY, settings)], VOCABULARY):
             if before is not None:
@@ -165,24 +165,24 @@ def test_confidence_stop_fills_everything_once_all_is_sure():
             logits[:, 5] = 8.0 if bool((state.tokens[0, 2:] != VOCABULARY.mask).any()) else 1.0
             return Prediction(logits)
 
-    request = fill_request([5], 20, VOCABULARY, Settings(steps=20, confidence_stop=0.9))
+    request = fill_request([5], 20, VOCABULARY, Confidence.Settings(steps=20, confidence_stop=0.9))
     (sample,) = generate(Sure(), Confidence(), [request], VOCABULARY)
     assert len(sample.written) == 20 and sample.steps == 2
-    never = replace(request, settings=Settings(steps=20))
+    never = replace(request, settings=Confidence.Settings(steps=20))
     assert generate(Sure(), Confidence(), [never], VOCABULARY)[0].steps > 10
 
 
 def test_more_steps_than_words_ends_when_all_is_written(model):
-    request = fill_request([5], 6, VOCABULARY, Settings(steps=1000, ignore_eos=True))
+    request = fill_request([5], 6, VOCABULARY, Ancestral.Settings(steps=1000, ignore_eos=True))
     assert generate(model, Confidence(), [request], VOCABULARY)[0].steps == 6
 
 
 def test_confidence_noise_reorders_and_temperature_end_cools(model):
-    request = fill_request([5], 12, VOCABULARY, Settings(steps=12, temperature=0.0))
+    request = fill_request([5], 12, VOCABULARY, Confidence.Settings(steps=12, temperature=0.0))
     calm = generate(model, Confidence(), [request], VOCABULARY)
-    noisy = replace(request, settings=replace(request.settings, confidence_noise=50.0))
+    noisy = replace(request, settings=request.settings.but(confidence_noise=50.0))
     assert generate(model, Confidence(), [noisy], VOCABULARY)[0].tokens != calm[0].tokens
-    cold = replace(request, settings=replace(request.settings, temperature=1e-4, temperature_end=0.0))
+    cold = replace(request, settings=request.settings.but(temperature=1e-4, temperature_end=0.0))
     assert generate(model, Confidence(), [cold], VOCABULARY)[0].tokens == calm[0].tokens
 
 
@@ -236,7 +236,7 @@ def test_a_suffix_is_refused_by_the_autoregressive_sampler():
 )
 def test_settings_that_cannot_work_are_refused_by_name(name, value):
     with pytest.raises(Error, match=f"^{name} is"):
-        Settings(**{name: value})
+        Confidence.Settings(**{name: value})
 
 
 def test_canvases_that_cannot_work_are_refused():

@@ -15,7 +15,7 @@ from unmask.diffusion.thought import Thought, ThoughtOptions
 from unmask.diffusion.uniform import Uniform
 from unmask.evaluation.denoising import denoising_profile
 from unmask.evaluation.predictions import predict_corrupted
-from unmask.sampling import Settings, fill_request, frames
+from unmask.sampling import fill_request, frames
 from unmask.sampling.properties import keywords
 from unmask.sampling.steering import Steered
 from unmask.sampling.trace import TraceWriter, read_trace
@@ -37,7 +37,7 @@ class Decided:
 
 
 def test_a_word_that_stays_has_the_confidence_of_the_step_that_chose_it_for_good():
-    requests = [fill_request((5,), 60, VOCABULARY, Settings(steps=2))]
+    requests = [fill_request((5,), 60, VOCABULARY, UniformReverse.Settings(steps=2))]
     model = Decided(VOCABULARY.size, 7)
     *_, (_, before), (_, last) = frames(model, UniformReverse(), requests, VOCABULARY)
     stayed = (before.tokens == 7) & ~before.committed & last.committed
@@ -49,7 +49,7 @@ def test_a_trace_tells_the_last_confidence_and_its_picture_the_words_on_the_way(
     tokenizer = make_tokenizer("bytes", [], 0)
     words = tokenizer.vocabulary
     a = tokenizer.encode("a")[0]
-    requests = [fill_request(tokenizer.encode("T"), 500, words, Settings(steps=2))]
+    requests = [fill_request(tokenizer.encode("T"), 500, words, UniformReverse.Settings(steps=2))]
     with TraceWriter(tmp_path / "t.jsonl", "uniform", requests, tokenizer, words) as writer:
         for which, frame in frames(Decided(words.size, a), UniformReverse(), requests, words):
             writer.write(which, frame)

@@ -65,7 +65,7 @@ def valued(model, score, state):
 
 
 def canvases(way, count=4):
-    settings = Settings(seed=2, steps=4) if "steps" in SAMPLERS.get(way).uses else Settings(seed=2)
+    settings = SAMPLERS.facts(way)(seed=2, steps=4) if "steps" in SAMPLERS.facts(way).model_fields else Settings(seed=2)
     return [fill_request([5, 8][: i % 3], 4 + i % 2, VOCABULARY, settings, index=i) for i in range(count)]
 
 
@@ -133,7 +133,7 @@ def test_a_steered_belief_is_never_longer_than_a_thought(model, state):
 def test_any_sampler_can_be_steered_and_no_text_depends_on_its_batch_mates(model, way, name):
     steered = Steered(model, PROPERTIES.get(name), 1.0, MASK)
     requests = canvases(way)
-    if name == "keywords" and SAMPLERS.get(way).visibility == "causal":
+    if name == "keywords" and SAMPLERS.facts(way).visibility == "causal":
         with pytest.raises(Error, match="knows the next alone"):
             texts(steered, way, requests)
         return
@@ -176,7 +176,10 @@ class Talker(nn.Module):
 def test_a_property_that_thoughts_decide_is_reached_and_by_a_random_push_it_is_not(score, where):
     talker = Talker()
     aim = towards(talker.table[9].detach()) if score == "direction" else keywords([[9]], MASK)
-    requests = [fill_request([], 9, VOCABULARY, Settings(steps=9, ignore_eos=True), index=i) for i in range(24)]
+    requests = [
+        fill_request([], 9, VOCABULARY, SAMPLERS.facts("ancestral")(steps=9, ignore_eos=True), index=i)
+        for i in range(24)
+    ]
 
     def share(network):
         written = texts(network, "ancestral", requests, batch_size=24)

@@ -198,7 +198,7 @@ def test_a_text_read_in_two_goes_leaves_the_thought_of_one(model, first, more):
 def test_a_text_goes_on_from_its_thought_as_if_it_had_not_been_left(request, backbone, way, length):
     net = request.getfixturevalue({"transformer": "model"}.get(backbone, backbone))
     sampler = SAMPLERS.get(way)()
-    how = Settings(seed=5, steps=4) if "steps" in sampler.uses else Settings(seed=5)
+    how = sampler.Settings(seed=5, steps=4) if "steps" in sampler.Settings.model_fields else Settings(seed=5)
 
     def write(asked):
         return generate(net, sampler, asked, VOCABULARY)
@@ -216,7 +216,7 @@ def test_a_text_goes_on_from_its_thought_as_if_it_had_not_been_left(request, bac
 
 
 def test_a_text_that_is_left_at_a_border_goes_on_as_if_it_had_not_been(model):
-    sampler, how = SAMPLERS.get("ancestral")(), Settings(seed=5, steps=4, ignore_eos=True)
+    sampler, how = SAMPLERS.get("ancestral")(), SAMPLERS.facts("ancestral")(seed=5, steps=4, ignore_eos=True)
 
     def on(kept, count):
         return go_on(model, [kept], count, VOCABULARY, how, lambda asked: generate(model, sampler, asked, VOCABULARY))[
@@ -232,7 +232,7 @@ def test_a_text_that_is_left_at_a_border_goes_on_as_if_it_had_not_been(model):
 
 
 def test_the_thought_is_what_a_text_goes_on_from(model):
-    sampler, how = SAMPLERS.get("ancestral")(), Settings(seed=5, steps=4, ignore_eos=True)
+    sampler, how = SAMPLERS.get("ancestral")(), SAMPLERS.facts("ancestral")(seed=5, steps=4, ignore_eos=True)
     kept = keep(model, TEXT[:20], VOCABULARY)
 
     def on(start):

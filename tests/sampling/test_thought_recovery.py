@@ -7,7 +7,7 @@ import torch
 
 from guards.parts import VOCABULARY, network
 from unmask.diffusion.thought import ThoughtOptions
-from unmask.sampling import SAMPLERS, Settings, fill_request
+from unmask.sampling import SAMPLERS, fill_request
 
 OPTIONS = ThoughtOptions(shape=(2, 3, 4), passage=40, stack=2)
 
@@ -17,7 +17,7 @@ def steps():
     """The states of eight texts, whose network is far from uniform, under strong remasking by confidence."""
     model = network("transformer", thought=OPTIONS.model_dump(mode="json"))
     sampler = SAMPLERS.get("remasking")()
-    how = Settings(steps=24, remask="conf", remask_strength=1.0, ignore_eos=True)
+    how = sampler.Settings(steps=24, remask="conf", remask_strength=1.0, ignore_eos=True)
     state = sampler.start([fill_request([5], 38, VOCABULARY, how, index=i) for i in range(8)], VOCABULARY)
     found = [state]
     while not bool(state.done.all()):

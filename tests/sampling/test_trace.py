@@ -7,7 +7,7 @@ import torch
 
 from unmask.data.tokenizers import make_tokenizer
 from unmask.errors import Error
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, fill_request, frames
+from unmask.sampling import SAMPLERS, Vocabulary, fill_request, frames
 from unmask.sampling.trace import TraceWriter, read_trace
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "trace-v1.jsonl"
@@ -21,7 +21,7 @@ def tokenizer():
 def record(path, tiny, tokenizer, name="confidence", n=3, **settings):
     vocabulary = tokenizer.vocabulary
     prompt = tokenizer.encode("नम")
-    requests = [fill_request(prompt, 12, vocabulary, Settings(**settings), index=i) for i in range(n)]
+    requests = [fill_request(prompt, 12, vocabulary, SAMPLERS.facts(name)(**settings), index=i) for i in range(n)]
     seen = []
     with TraceWriter(path, name, requests, tokenizer, vocabulary, "a-run") as writer:
         for which, frame in frames(tiny(vocab_size=260), SAMPLERS.get(name)(), requests, vocabulary, batch_size=2):

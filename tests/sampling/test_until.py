@@ -14,13 +14,13 @@ def decode(ids: list[int]) -> str:
 
 
 def settings(name: str, seed: int) -> Settings:
-    uses = SAMPLERS.get(name).uses
+    uses = SAMPLERS.facts(name).model_fields
     wanted = {"ignore_eos": True, "steps": 8, "remask_strength": 0.5}
-    return Settings(seed=seed, **{k: v for k, v in wanted.items() if k in uses})
+    return SAMPLERS.facts(name)(seed=seed, **{k: v for k, v in wanted.items() if k in uses})
 
 
 def test_the_text_is_the_samplers_own_cut_at_the_first_stop_string(sampler, model) -> None:
-    requests = [fill_request([5, 6 + i], 10 + i, WORDS, settings(sampler.name, i)) for i in range(5)]
+    requests = [fill_request([5, 6 + i], 10 + i, WORDS, settings(sampler.Settings.name, i)) for i in range(5)]
     whole = [decode(list(sample.written)) for sample in generate(model, sampler, requests, WORDS)]
     stops = [[text[4:6], "", text[7]] if i % 2 else [] for i, text in enumerate(whole)]
     for batch_size in (1, 5):

@@ -27,6 +27,7 @@ from unmask.errors import Error
 from unmask.models.llama import to_llama
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate
+from unmask.sampling.settings import SteppedSettings
 from unmask.training.options import backbone_kinds
 
 PAGE = DOCS / "combinations.md"
@@ -108,11 +109,10 @@ def tried(backbone: str, process: str) -> Pair:
         works = _works(lambda: _trained(backbone, process, {"causal_warmup": 0.4}))
         pair = replace(pair, warm_start="yes" if works else "no")
     pair = replace(pair, thoughts="yes" if _works(lambda: _thinking(backbone, process)) else "no")
-    writers = tuple(name for name in SAMPLERS if drives(SAMPLERS.get(name), made))
+    writers = tuple(name for name in SAMPLERS if drives(SAMPLERS.facts(name), made))
     for name in writers:  # one that says it drives and cannot is a defect, and stops this
         sampler = SAMPLERS.get(name)
-        settings = {key: value for key, value in {"steps": 2, "ignore_eos": True}.items() if key in sampler.uses}
-        generate(model, sampler(), [fill_request([], 6, WORDS, Settings(**settings))], WORDS)
+        generate(model, sampler(), [fill_request([], 6, WORDS, _short(name))], WORDS)
     exports = ["hub"]
     if _works(lambda: check_llama("", made, backbone)):
         to_llama(model)
@@ -146,10 +146,14 @@ def _thinking(backbone: str, process: str) -> None:
     options = ThoughtOptions(shape=(2, 3, 4), passage=6)
     model, made = _trained(backbone, process, thought=options.model_dump(mode="json"))
     for name in SAMPLERS:
-        if drives(SAMPLERS.get(name), made):
-            settings = {"steps": 2, "ignore_eos": True}
-            used = {key: value for key, value in settings.items() if key in SAMPLERS.get(name).uses}
-            generate(model, SAMPLERS.get(name)(), [fill_request([], 10, WORDS, Settings(**used))], WORDS)
+        if drives(SAMPLERS.facts(name), made):
+            generate(model, SAMPLERS.get(name)(), [fill_request([], 10, WORDS, _short(name))], WORDS)
+
+
+def _short(sampler: str) -> Settings:
+    """Return settings of a sampler with few steps, where it has any."""
+    kind: type[Settings] = SAMPLERS.facts(sampler)
+    return kind(ignore_eos=True, **({"steps": 2} if issubclass(kind, SteppedSettings) else {}))
 
 
 def _works(attempt: Callable[[], object]) -> bool:

@@ -22,7 +22,7 @@ from unmask.evaluation.distance import noise_floor, total_variation
 from unmask.evaluation.ground import Ground, write_texts
 from unmask.evaluation.ordered import ordered_law
 from unmask.evaluation.worlds import HMM, WORLDS
-from unmask.sampling import Ancestral, Confidence, EntropyBound, Remasking, Settings
+from unmask.sampling import Ancestral, Confidence, EntropyBound, Remasking
 from unmask.sampling.sampler import Sampler
 
 RESULT = RESULTS / "equal_calls.json"
@@ -62,7 +62,7 @@ def ways() -> Iterator[tuple[Sampler, dict[str, Any]]]:
 
 def measure(sampler: Sampler, given: dict[str, Any], ground: Ground, counted: int, calls: int) -> dict[str, Any]:
     """Return mean network calls and distance from the truth of one sampler under some settings."""
-    settings = Settings(**given, ignore_eos=True)
+    settings: Any = sampler.Settings(**given, ignore_eos=True)
     known = True
     if isinstance(sampler, Ancestral):
         law = ground.reverse.law(settings.steps)
@@ -70,14 +70,14 @@ def measure(sampler: Sampler, given: dict[str, Any], ground: Ground, counted: in
     elif isinstance(sampler, Remasking) and settings.remask != "conf" and ground.length * ground.world.words < 16:
         law = ground.remasked.law(sampler.grid(settings))
         forwards = write_texts(sampler, settings, ground, calls)[1]
-    elif settings.confidence_noise == 0 and not isinstance(sampler, Remasking):
+    elif getattr(settings, "confidence_noise", 0) == 0 and not isinstance(sampler, Remasking):
         found = ordered_law(sampler, settings, ground)
         law, forwards = found.law, float(found.law @ found.steps.double())
     else:
         seen, forwards = write_texts(sampler, settings, ground, counted)
         known = False
     distance = ground.from_truth(law) if known else total_variation(seen, ground.truth).value
-    name = " ".join([sampler.name, *(f"{key}={value}" for key, value in given.items())])
+    name = " ".join([sampler.Settings.name, *(f"{key}={value}" for key, value in given.items())])
     return {"way": name, "calls": round(forwards, 2), "tv": round(distance, 4), "law": "exact" if known else "counted"}
 
 

@@ -13,7 +13,6 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -28,7 +27,8 @@ from unmask.data.ngram import ByteNgram
 from unmask.errors import Error
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.text import real_like, shuffled_words, text_quality
-from unmask.sampling import SAMPLERS, Settings
+from unmask.sampling import SAMPLERS
+from unmask.sampling.settings import Settings, SteppedSettings
 from unmask.training.run import Run
 
 RESULT = RESULTS / "text_quality.json"
@@ -40,8 +40,7 @@ class Case:
 
     label: str
     run: Run
-    sampler: str
-    settings: dict[str, Any]
+    settings: Settings
 
 
 def parse(text: str) -> Case:
@@ -49,12 +48,11 @@ def parse(text: str) -> Case:
     label, _, rest = text.partition("=")
     path, *more = rest.split(",")
     run = Run.open(path)
-    own = run.recipe.sampler.name or run.process.sampler
-    sampler = more.pop(0) if more and "=" not in more[0] else own
-    uses = SAMPLERS.get(sampler).uses
-    stored = {k: v for k, v in (run.recipe.sampler.model_extra or {}).items() if k in uses and sampler == own}
+    sampler = more.pop(0) if more and "=" not in more[0] else None
+    own = run.recipe.sampler_settings()
+    settings = own if sampler in (None, own.name) else SAMPLERS.facts(sampler)()
     given = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in more)}
-    return Case(label, run, sampler, stored | given)
+    return Case(label, run, settings.but(**given))
 
 
 def judges_of(run: Run) -> list[Judge]:
@@ -95,14 +93,14 @@ def main() -> None:
     valid = list(documents(corpus_of(cases[0].run).split("valid")))[:500]
     for case in cases:
         model, real = None, None
-        stepped = "steps" in SAMPLERS.get(case.sampler).uses
+        stepped = isinstance(case.settings, SteppedSettings)
         for steps in [int(n) for n in given.steps.split(",")] if stepped else [None]:
             seed = case.run.recipe.seed
             key = f"{case.label} | seed {seed}" + ("" if steps is None else f" | {steps} steps")
             if key in stored["rows"]:
                 continue
             model = model or case.run.model()
-            way = Way(case.sampler, Settings(**{**case.settings, **({} if steps is None else {"steps": steps})}))
+            way = Way(case.settings if steps is None else case.settings.but(steps=steps))
             try:
                 texts = write_texts(case.run, model, way, length=given.length, samples=given.texts, seed=seed)
             except Error as error:

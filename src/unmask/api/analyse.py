@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,8 +168,8 @@ def thoughts_analyse(
         process=run.process.name,
         shape=list(options.shape or ()),
         passage=options.passage,
-        sampler=chosen.name,
-        settings=asdict(settings),
+        sampler=settings.name,
+        settings=settings.model_dump(),
         every=every,
         texts=[ThoughtText(each.text, each.ended, each.moments(every)) for each in trajectories],
         measures=measures,

@@ -6,25 +6,23 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 import unmask
 from unmask.compare.cells import Table, to_markdown
-from unmask.errors import Error, check_seed, nearest
+from unmask.errors import Error, check_seed
 from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate, certifiable
 from unmask.evaluation.certify import certify as measure
 from unmask.evaluation.ground import Ground
 from unmask.evaluation.worlds import WORLDS
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.sampling import SAMPLERS, Settings
-from unmask.sampling.request import refuse_unused
+from unmask.sampling import SAMPLERS
 from unmask.training.hardware import processor_name
 
 _OWN = {
@@ -94,7 +92,7 @@ def certify(
         samples: Texts a cell.
         seed: Of the texts.
         world: Name of a world, or ``both``.
-        settings: Fields of ``unmask.sampling.Settings`` to test; default: each sampler's defaults and its variants.
+        settings: Settings of the samplers to test; default: each sampler's defaults and its variants.
         tolerance: Largest total variation that keeps a promise.
         output: Folder for ``certify.json`` and ``certify.md``.
         command: The command line, to be recorded.
@@ -106,9 +104,9 @@ def certify(
     names = [samplers] if isinstance(samplers, str) else list(samplers or certifiable())
     parts = [SAMPLERS.get(name)() for name in dict.fromkeys(names)]
     for part in parts:
-        if part.name not in certifiable():
+        if (facts := part.Settings).name not in certifiable():
             raise Error(
-                f"the {part.name!r} sampler shows {part.shows} at open positions, which no known source can answer. "
+                f"the {facts.name!r} sampler shows {facts.shows} at open positions, which no known source can answer. "
                 f" Certifiable: {', '.join(certifiable())}."
             )
     worlds = list(WORLDS) if world == "both" else [world]
@@ -122,19 +120,20 @@ def certify(
         raise Error(f"tolerance is {tolerance}; it must be between 0 and 1.")
     if output is not None and Path(output).is_file():
         raise Error(f"--output {output} is a file; give a folder.")
-    chosen = None if not settings else _settings(settings)
-    for part in parts if chosen else []:  # what does not fit is refused before anything is measured
-        refuse_unused(part.name, part.uses, chosen.changed() if chosen else [])
+    for key in settings or {}:
+        if key in _OWN:
+            raise Error(_OWN[key])
+    variants = [[settings] if settings else [{}, *part.variants] for part in parts]
+    asked = [(part, part.Settings(**one)) for part, own in zip(parts, variants, strict=True) for one in own]
     began = time.perf_counter()
     certificates = []
     with _one_thread():
         for name in worlds:
             ground = Ground(name, makers[name](), LENGTH)
-            for part in parts:
-                for own in [chosen] if chosen else [Settings(), *(_settings(v) for v in part.variants)]:
-                    found = measure(part, own, ground, steps=steps, samples=samples, seed=seed, tolerance=tolerance)
-                    say(f"{name}: {found.name}: {found.verdict}")
-                    certificates.append(found)
+            for part, own in asked:
+                found = measure(part, own, ground, steps=steps, samples=samples, seed=seed, tolerance=tolerance)
+                say(f"{name}: {found.name}: {found.verdict}")
+                certificates.append(found)
     setup = {
         "command": command,
         "processor": processor_name(),
@@ -162,21 +161,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _settings(given: Mapping[str, Any]) -> Settings:
-    """Return settings from values or from their texts on a command line."""
-    known = [f.name for f in fields(Settings)]
-    for name in given:
-        if name not in known:
-            raise Error(f"unknown setting {name!r}.{nearest(name, known)} Settings: {', '.join(known)}.")
-        if name in _OWN:
-            raise Error(_OWN[name])
-    try:
-        return TypeAdapter(Settings).validate_python(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Error(f"{first['loc'][0]} is {first['input']!r}; {first['msg'][:1].lower()}{first['msg'][1:]}.") from None
 
 
 def _table(certificates: Sequence[Certificate]) -> Table:

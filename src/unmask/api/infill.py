@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack, get_args
+from typing import Any, get_args
 
 import torch
 
-from unmask.api.writing import SettingsOptions, Watch, resolve, vocabulary_of, write
+from unmask.api.writing import Setting, Watch, resolve, vocabulary_of, write
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
@@ -77,7 +77,7 @@ def infill(
     draws: int = 16,
     trace: str | Path | None = None,
     watch: Watch | None = None,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
 
@@ -101,7 +101,7 @@ def infill(
         draws: Network calls that each text's score is averaged over.
         trace: Also write a trace file.
         watch: Called at every step.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
@@ -111,7 +111,7 @@ def infill(
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
     pieces, (low, high) = parse_holes(text, hole), parse_length(length)
     run, chosen, resolved = resolve(run, sampler, settings)
-    if chosen.visibility == "causal":
+    if resolved.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
     if low < high and run.process.shows != "mask":  # their probabilities are those of the text around hidden words
@@ -143,8 +143,8 @@ def infill(
     bits = score.bits_per_byte([sample.tokens for sample in samples])
     return InfillResult(
         run=str(run.path),
-        sampler=chosen.name,
-        settings=asdict(resolved),
+        sampler=resolved.name,
+        settings=resolved.model_dump(),
         text=text,
         texts=[shown(tokenizer.decode(sample.tokens), tokenizer) for sample in samples],
         fills=[

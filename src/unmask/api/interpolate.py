@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
-from unmask.api.writing import SettingsOptions
+from unmask.api.writing import Setting
 from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
 from unmask.errors import Error, check_texts
@@ -90,7 +90,7 @@ def thoughts_interpolate(
     topic: bool = False,
     sampler: str | None = None,
     batch_size: int = 8,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> InterpolateResult:
     """Blend the thoughts of two texts, noise the blend, and denoise it again along with a masked text.
 
@@ -109,7 +109,7 @@ def thoughts_interpolate(
         topic: Measure closeness by static embeddings, too (WordLlama).
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: fewer than two points, no text, a run without thoughts; as :func:`unmask.sample`.
@@ -136,8 +136,8 @@ def thoughts_interpolate(
     found = [_point(mind, s, g, ends, embedder) for s, g in zip([*shares, None], groups, strict=True)]
     return InterpolateResult(
         run=str(mind.run.path),
-        sampler=mind.sampler.name,
-        settings=asdict(mind.settings),
+        sampler=mind.settings.name,
+        settings=mind.settings.model_dump(),
         a=text_a,
         b=text_b,
         path=path,

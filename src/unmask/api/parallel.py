@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Unpack, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
 from unmask.api.thoughts import Mind, opened, read_all, read_text
-from unmask.api.writing import SettingsOptions
+from unmask.api.writing import Setting
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
@@ -92,7 +92,7 @@ def thoughts_parallel(
     max_tokens: int | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> ParallelResult:
     """Write the rest of a passage several times from different thoughts; keep the best, or write it from their blend.
 
@@ -113,7 +113,7 @@ def thoughts_parallel(
         max_tokens: Most tokens to write; default: what the passage has room for.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: fewer than two hypotheses, a run without thoughts; as :func:`unmask.sample`.
@@ -138,7 +138,7 @@ def thoughts_parallel(
     scores, bound = _scores(mind, kept, wholes, samples, by, draws, batch_size)
     said = [score for score in scores if score > -math.inf]
     if not said:
-        raise Error("every hypothesis ended before it said a word; ask for --ignore-eos, or give another prompt.")
+        raise Error("every hypothesis ended before it said a word; set ignore_eos, or give another prompt.")
     weights = torch.softmax(torch.tensor(scores, dtype=torch.float64).clamp(min=-1e9) * sharpness, 0)
     found = [_hypothesis(mind, before, *parts) for parts in zip(wholes, scores, weights.tolist(), strict=True)]
     best = max(range(hypotheses), key=scores.__getitem__)
@@ -155,8 +155,8 @@ def thoughts_parallel(
         blended = _hypothesis(mind, before, whole[0], score[0], 1.0)
     return ParallelResult(
         run=str(mind.run.path),
-        sampler=mind.sampler.name,
-        settings=asdict(mind.settings),
+        sampler=mind.settings.name,
+        settings=mind.settings.model_dump(),
         prompt=shown(before, mind.run.tokenizer),
         by=by,
         bound=bound,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from unmask.api.evidence import EvidenceText
 from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
 from unmask.api.prompted import check_asked, lay_out
-from unmask.api.writing import SettingsOptions, Watch, resolve, write
+from unmask.api.writing import Setting, Watch, resolve, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt
 from unmask.result import Result
@@ -85,7 +85,7 @@ def sample(
     fallback: str | Path | Run | None = None,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> SampleResult:
     """Write ``n`` texts.
 
@@ -102,7 +102,7 @@ def sample(
         fallback: A causal run that writes those passages again that have collapsed (see ``unmask.api.fallback``).
         index: An index in which the prompt is looked up: what is found is the network's memory.
         evidence: How many texts are looked up; default: as many as the run was trained with.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
@@ -130,8 +130,8 @@ def sample(
         data = [one.data for one in passages]
     return SampleResult(
         run=str(run.path),
-        sampler=chosen.name,
-        settings=asdict(resolved),
+        sampler=resolved.name,
+        settings=resolved.model_dump(),
         prompt=shown(own, tokenizer),
         suffix=suffix,
         texts=[shown(t, tokenizer) for t in texts],

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any
 
 from unmask.diffusion.registry import PROCESSES
-from unmask.errors import Error, nearest
 from unmask.sampling.registry import SAMPLERS, check_drives
-from unmask.sampling.request import Settings, refuse_unused
+from unmask.sampling.settings import Settings
+from unmask.sampling.settings_words import all_settings
 from unmask.training.run import Run
 
-
-class SettingsOptions(TypedDict, total=False):
-    """The fields of :class:`unmask.sampling.Settings`, as keyword arguments; what is left out comes from the recipe."""
-
-    steps: int | None
-    temperature: float | None
-    temperature_end: float | None
-    top_k: int | None
-    top_p: float | None
-    repetition_penalty: float | None
-    seed: int | None
-    ignore_eos: bool | None
-    reveal: str | None
-    confidence_noise: float | None
-    confidence_stop: float | None
-    confidence_of: str | None
-    entropy_budget: float | None
-    error_proxy: str | None
-    remask: str | None
-    remask_strength: float | None
-    remask_start: float | None
-    remask_stop: float | None
-    remask_hold: float | None
-    renoise: str | None
-    candidates: int | None
-    corrections: int | None
+Setting = Annotated[Any, all_settings]
+"""The keyword arguments of what writes: settings of its sampler (``unmask samplers`` lists them)."""
 
 
-def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, str, Settings]:
+def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, Settings]:
     """Open the run, choose the sampler, and lay the user's settings over the recipe's.
 
     Args:
@@ -50,29 +25,16 @@ def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) ->
         given: Settings; ``None`` is not given.
 
     Returns:
-        The run, the sampler's name, and all settings.
+        The run, and all settings of the sampler.
 
     Raises:
         Error: no such run, sampler or setting, a setting that the sampler does not use or that cannot work, or a
             sampler that cannot write with the run's model.
     """
-    known = [f.name for f in fields(Settings)]
-    for key in given:
-        if key not in known:
-            raise Error(f"unknown setting {key!r}.{nearest(key, known)} Settings: {', '.join(known)}.")
     chosen = {key: value for key, value in given.items() if value is not None}
     if name is not None:
-        SAMPLERS.check(name)
-    Settings(**chosen)  # a setting that cannot work is refused before anything is loaded
+        SAMPLERS.facts(name)(**chosen)  # a setting that cannot work is refused before anything is loaded
     run = run if isinstance(run, Run) else Run.open(run)
-    process = PROCESSES.facts(run.recipe.process.name)
-    section = run.recipe.sampler
-    own = section.name or process.sampler
-    sampler = SAMPLERS.facts(name or own)
-    check_drives(sampler, process)
-    refuse_unused(sampler.name, sampler.uses, chosen)
-    stored: dict[str, Any] = dict(section.model_extra or {})
-    if sampler.name == own:
-        refuse_unused(sampler.name, sampler.uses, stored)
-    defaults = {key: value for key, value in stored.items() if key in sampler.uses}
-    return run, sampler.name, Settings(**{**defaults, **chosen})
+    settings = run.recipe.sampler_settings(name)
+    check_drives(settings, PROCESSES.facts(run.recipe.process.name))
+    return run, settings.but(**chosen)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 
 from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
-from unmask.api.writing import SettingsOptions
+from unmask.api.writing import Setting
 from unmask.errors import Error, check_texts
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.judge import NetworkJudge
@@ -98,7 +98,7 @@ def thoughts_steer(
     judge: str | Path | Run | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> SteerResult:
     """Write texts whose thoughts are pushed towards a property, beside texts that are not, or pushed anywhere.
 
@@ -121,7 +121,7 @@ def thoughts_steer(
         judge: A causal run that tells how likely the texts are.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: no property or several, a run without thoughts; as :func:`unmask.sample`.
@@ -172,8 +172,8 @@ def thoughts_steer(
         rows.append(row("random", strength, blind))
     return SteerResult(
         run=str(mind.run.path),
-        sampler=mind.sampler.name,
-        settings=asdict(mind.settings),
+        sampler=mind.settings.name,
+        settings=mind.settings.model_dump(),
         property=name,
         schedule=schedule,
         where=where,

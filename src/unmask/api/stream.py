@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
 
 from unmask.api.prompted import Prompted, check_asked, lay_out
-from unmask.api.writing import SettingsOptions, resolve
+from unmask.api.writing import Setting, resolve
 from unmask.data.pieces import pieces
 from unmask.lines import counted, excerpt, line
 from unmask.retrieval.index import Index
@@ -57,7 +56,7 @@ def stream(
     batch_size: int = 8,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> Iterator[Moment]:
     """Write ``n`` texts and yield each after each of its steps, the opening among them.
 
@@ -73,7 +72,7 @@ def stream(
         batch_size: Most texts in one network call.
         index: An index in which the prompt is looked up.
         evidence: How many texts are looked up.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: as :func:`unmask.sample`, before the first moment; a text longer than a passage of a run with thoughts.
@@ -85,7 +84,7 @@ def stream(
 
 
 def _moments(run: Run, sampler: Sampler, asked: Prompted, batch_size: int) -> Iterator[Moment]:
-    block = "" if sampler.visibility == "causal" else OPEN
+    block = "" if sampler.Settings.visibility == "causal" else OPEN
     texts = ticks(asked.model, sampler, asked.requests, asked.vocabulary, batch_size=batch_size, process=run.process)
     for tick in texts:
         frame = tick.frame

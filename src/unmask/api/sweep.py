@@ -167,9 +167,9 @@ def _check(workers: int | None, threads: int | None, on: str, address: str | Non
         if number is not None and number < 1:
             raise Error(f"{name} is {number}; it must be at least 1.")
     if on not in ("local", "ray"):
-        raise Error(f"--on is {on!r}; choose local or ray.")
+        raise Error(f"on is {on!r}; choose local or ray.")
     if address is not None and on == "local":
-        raise Error("--address is of a Ray cluster; add --on ray.")
+        raise Error("address is of a Ray cluster; set on to ray.")
 
 
 @contextmanager

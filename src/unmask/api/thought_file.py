@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from unmask.api.thoughts import SUFFIX, opened, origin_of, read_file, read_text
-from unmask.api.writing import SettingsOptions
+from unmask.api.writing import Setting
 from unmask.errors import Error, check_texts
 from unmask.lines import counted, excerpt
 from unmask.result import Result
@@ -115,7 +115,7 @@ def thoughts_resume(
     output: str | Path | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
-    **settings: Unpack[SettingsOptions],
+    **settings: Setting,
 ) -> ResumeResult:
     """Go on with a text from its kept thought: as if it had not been left.
 
@@ -129,7 +129,7 @@ def thoughts_resume(
         output: Keep the longer text's thought here, too (one continuation).
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
-        **settings: Fields of ``unmask.sampling.Settings``.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: no thought file, another network's, a text that has ended; as :func:`unmask.sample`.
@@ -153,8 +153,8 @@ def thoughts_resume(
     return ResumeResult(
         run=str(mind.run.path),
         file=str(file),
-        sampler=mind.sampler.name,
-        settings=asdict(mind.settings),
+        sampler=mind.settings.name,
+        settings=mind.settings.model_dump(),
         text=shown(text, tokenizer),
         texts=[shown(whole, tokenizer) for whole in texts],
         completions=[shown(whole.removeprefix(text), tokenizer) for whole in texts],

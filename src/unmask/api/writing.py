@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unmask.api.settings import SettingsOptions as SettingsOptions
+from unmask.api.settings import Setting as Setting
 from unmask.api.settings import choose
 from unmask.data.tokenizers import Tokenizer
 from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, generate, ticks
@@ -23,8 +23,8 @@ Watch = Callable[[tuple[int, ...], Frame], None]
 
 def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, Sampler, Settings]:
     """Return what :func:`unmask.api.settings.choose` does, the sampler made."""
-    run, chosen, settings = choose(run, name, given)
-    return run, SAMPLERS.get(chosen)(), settings
+    run, settings = choose(run, name, given)
+    return run, SAMPLERS.get(settings.name)(), settings
 
 
 def vocabulary_of(tokenizer: Tokenizer, model: Any) -> Vocabulary:
@@ -50,7 +50,7 @@ def write(
     with ExitStack() as stack:
         writer = None
         if trace is not None:
-            writer = TraceWriter(trace, sampler.name, requests, run.tokenizer, vocabulary, run.name)
+            writer = TraceWriter(trace, sampler.Settings.name, requests, run.tokenizer, vocabulary, run.name)
             stack.enter_context(writer)
         for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process):
             collect(tick, finished)

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from unmask import __version__
 from unmask.cli.allow_code import with_code
@@ -28,6 +29,8 @@ from unmask.cli.checks import check
 from unmask.cli.console import note
 from unmask.cli.elsewhere import verb_hint
 from unmask.cli.failures import explain
+from unmask.cli.samplers import told
+from unmask.cli.settings import as_setting
 from unmask.cli.streams import leave_terminal, mend_streams
 from unmask.errors import Error, Renamed
 from unmask.own_code import allowing
@@ -40,6 +43,7 @@ VERBS = {
     "recipes": "recipes",
     "train": "train",
     "sample": "sample",
+    "samplers": "samplers",
     "infill": "infill",
     "evaluate": "evaluate",
     "certify": "certify",
@@ -75,6 +79,31 @@ def _hang_up(number: int, frame: FrameType | None) -> None:
 
 class Verb(TyperCommand):
     """A command whose parameters are checked before its function, and with it torch, is called."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line, as typer does.
+
+        Raises:
+            Error: an option that is a setting of a sampler: it is given with ``-s``.
+        """
+        given = ctx.meta["given"] = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            options = [name for parameter in self.params for name in parameter.opts]
+            wrong = str(getattr(error, "option_name", ""))
+            if "--set" in options and hasattr(error, "possibilities") and (said := as_setting(wrong, given, options)):
+                raise Error(f"unknown option {wrong!r}. A sampler's settings are given with -s: -s {said}.") from error
+            raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the verb's help, and the settings of the sampler that the command line names."""
+        super().format_help(ctx, formatter)
+        given: list[str] = ctx.meta["given"]
+        named = [value for text, value in zip(given, [*given[1:], ""], strict=True) if text == "--sampler"]
+        named += [text.partition("=")[2] for text in given if text.startswith("--sampler=")]
+        if named and any(parameter.name == "sampler" for parameter in self.params):
+            formatter.write("\n".join(told(named[-1])))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb.

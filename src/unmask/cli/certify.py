@@ -11,6 +11,7 @@ import typer
 
 from unmask.cli.console import note, print_json, printer
 from unmask.cli.outputs import Force
+from unmask.cli.settings import read_settings
 from unmask.errors import Error
 
 
@@ -36,12 +37,7 @@ def certify(
         counts = [int(part) for part in steps.split(",")]
     except ValueError as error:
         raise Error(f"--steps {steps!r} must be whole numbers with commas between them, such as 4,64.") from error
-    settings = {}
-    for text in option or []:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise Error(f"-o {text!r} must be key=value, such as -o temperature=0.8.")
-        settings[key.strip()] = value.strip()
+    settings = read_settings(option or (), "-o")
     from unmask.api.certify import certify as measure
 
     result = measure(

@@ -48,16 +48,15 @@ def check(given: Parameters, verb: Callable[..., object] | None = None) -> None:
 def _run(name: str, given: Parameters) -> None:
     """A run that is there; where it is to write, with a sampler and settings that go with it."""
     from unmask.api.settings import choose
+    from unmask.cli.settings import how_to_write
     from unmask.sampling.registry import SAMPLERS
-    from unmask.sampling.request import Settings
 
     if given.get("sampler"):
         SAMPLERS.check(given["sampler"])
-    if _there(name) and "sampler" in given:
-        named = {key: given[key] for key in Settings.__dataclass_fields__ if key in given}
-        kept = {key: value for key, value in named.items() if value is not False}
-        run, sampler, _ = choose(name, given["sampler"], kept)
-        if SAMPLERS.facts(sampler).visibility == "causal" and (given.get("suffix") or "hole" in given):
+    how = how_to_write(given) if "sampler" in given else {}
+    if _there(name) and how:
+        run, settings = choose(name, how.pop("sampler"), how)
+        if settings.visibility == "causal" and (given.get("suffix") or "hole" in given):
             what = "fill holes" if "hole" in given else "take a suffix or fill holes"
             raise Error(f"run {run.path} writes left to right and cannot {what}; use a run of the masked process.")
 

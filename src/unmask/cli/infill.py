@@ -14,6 +14,7 @@ from unmask.cli.canvas import Canvas
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json
 from unmask.cli.sample import print_texts
+from unmask.cli.settings import How, writes
 
 
 def _refuse(given: Parameters) -> None:
@@ -25,7 +26,9 @@ def _refuse(given: Parameters) -> None:
 
 
 @refused_by(_refuse)
+@writes
 def infill(
+    *,
     run: Annotated[str, typer.Argument(help="Run folder.")],
     text: Annotated[str, typer.Argument(help='A sentence with holes: "the ____ sat on ____".')],
     length: Annotated[
@@ -38,27 +41,7 @@ def infill(
     orders: Annotated[int, typer.Option(help="Random orders of that text that the probabilities average over.")] = 4,
     hole: Annotated[str | None, typer.Option(help="Another sign for a hole; underscores are then text.")] = None,
     n: options.Number = 1,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    temperature: options.Temperature = None,
-    temperature_end: options.TemperatureEnd = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    reveal: options.Reveal = None,
-    confidence_noise: options.ConfidenceNoise = None,
-    confidence_stop: options.ConfidenceStop = None,
-    confidence_of: options.ConfidenceOf = None,
-    entropy_budget: options.EntropyBudget = None,
-    error_proxy: options.ErrorProxy = None,
-    remask: options.Remask = None,
-    remask_strength: options.RemaskStrength = None,
-    remask_start: options.RemaskStart = None,
-    remask_stop: options.RemaskStop = None,
-    remask_hold: options.RemaskHold = None,
-    renoise: options.Renoise = None,
-    candidates: options.Candidates = None,
-    corrections: options.Corrections = None,
+    how: How,
     draws: Annotated[int, typer.Option(help="Network calls that bits per byte are averaged over.")] = 16,
     batch_size: options.BatchSize = 8,
     trace: options.Trace = None,
@@ -83,31 +66,11 @@ def infill(
             orders=orders,
             hole=hole,
             n=n,
-            sampler=sampler,
             batch_size=batch_size,
             draws=draws,
             trace=trace,
             watch=canvas.show if canvas else None,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            temperature_end=temperature_end,
-            top_k=top_k,
-            top_p=top_p,
-            reveal=reveal,
-            confidence_noise=confidence_noise,
-            confidence_stop=confidence_stop,
-            confidence_of=confidence_of,
-            entropy_budget=entropy_budget,
-            error_proxy=error_proxy,
-            remask=remask,
-            remask_strength=remask_strength,
-            remask_start=remask_start,
-            remask_stop=remask_stop,
-            remask_hold=remask_hold,
-            renoise=renoise,
-            candidates=candidates,
-            corrections=corrections,
+            **how,
         )
     if json:
         print_json(result.to_dict())

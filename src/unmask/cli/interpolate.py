@@ -9,6 +9,7 @@ import typer
 from unmask.cli import sample as options
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, say
+from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 from unmask.lines import counted
@@ -25,7 +26,9 @@ def _refuse(given: Parameters) -> None:
 
 
 @refused_by(_refuse)
+@writes
 def interpolate(
+    *,
     run: Run,
     a: Annotated[str, typer.Argument(help=_END)],
     b: Annotated[str, typer.Argument(help=_END)],
@@ -38,13 +41,7 @@ def interpolate(
     max_tokens: MaxTokens = None,
     n: Annotated[int, typer.Option("-n", "--n", help="Texts at each point.")] = 4,
     topic: Annotated[bool, typer.Option("--topic", help="Measure closeness by static embeddings, too.")] = False,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    ignore_eos: options.IgnoreEos = False,
+    how: How,
     batch_size: options.BatchSize = 8,
     json: options.Json = False,
 ) -> None:
@@ -62,14 +59,8 @@ def interpolate(
         max_tokens=max_tokens,
         n=n,
         topic=topic,
-        sampler=sampler,
         batch_size=batch_size,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        ignore_eos=ignore_eos or None,
+        **how,
     )
     if json:
         print_json(result.to_dict())

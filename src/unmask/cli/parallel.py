@@ -9,6 +9,7 @@ import typer
 from unmask.cli import sample as options
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, say
+from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 
@@ -20,7 +21,9 @@ def _refuse(given: Parameters) -> None:
 
 
 @refused_by(_refuse)
+@writes
 def parallel(
+    *,
     run: Run,
     prompt: Annotated[str, typer.Option(help="Text before what is written, of any length.")] = "",
     hypotheses: Annotated[int, typer.Option(help="How many.")] = 4,
@@ -32,13 +35,7 @@ def parallel(
     max_tokens: Annotated[
         int | None, typer.Option(help="Most tokens to write; default: what the passage has room for.")
     ] = None,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    ignore_eos: options.IgnoreEos = False,
+    how: How,
     batch_size: options.BatchSize = 8,
     json: options.Json = False,
 ) -> None:
@@ -55,14 +52,8 @@ def parallel(
         by="confidence" if by == "confidence" else "bound",
         draws=draws,
         max_tokens=max_tokens,
-        sampler=sampler,
         batch_size=batch_size,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        ignore_eos=ignore_eos or None,
+        **how,
     )
     if json:
         print_json(result.to_dict())

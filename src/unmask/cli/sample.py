@@ -15,44 +15,15 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json, say
 from unmask.cli.index_print import short
 from unmask.cli.outputs import Force
+from unmask.cli.settings import How, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
     from unmask.api.evidence import EvidenceText
 
-Sampler = Annotated[
-    str | None,
-    typer.Option(
-        "--sampler", help="autoregressive | ancestral | confidence | entropy-bound | remasking | flatten | uniform."
-    ),
-]
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
-Steps = Annotated[int | None, typer.Option(help="Steps from all open to none (masked samplers).")]
-Seed = Annotated[int | None, typer.Option(help="Same seed, same text.")]
-Temperature = Annotated[float | None, typer.Option(help="0 takes the most probable token.")]
-TemperatureEnd = Annotated[float | None, typer.Option(help="Temperature of the last step, reached linearly.")]
-TopK = Annotated[int | None, typer.Option(help="Draw among the k most probable tokens; 0: all.")]
-TopP = Annotated[float | None, typer.Option(help="Draw among the fewest tokens that hold this probability.")]
-RepetitionPenalty = Annotated[
-    float | None, typer.Option(help="Above 1: what stands there is less likely again (causal).")
-]
-IgnoreEos = Annotated[bool, typer.Option("--ignore-eos", help="Never end the text before its canvas is full.")]
-Reveal = Annotated[str | None, typer.Option(help="cosine | linear: how many words each step decides.")]
-ConfidenceNoise = Annotated[float | None, typer.Option(help="Noise on the order of positions.")]
-ConfidenceStop = Annotated[float | None, typer.Option(help="Fill all at once when every position is surer than this.")]
-ConfidenceOf = Annotated[str | None, typer.Option(help="drawn | peak: what orders the positions.")]
-EntropyBudget = Annotated[float | None, typer.Option(help="Nats by which words of one step may hang together.")]
-ErrorProxy = Annotated[str | None, typer.Option(help="peak | margin | entropy: what entropy-bound orders by.")]
-Remask = Annotated[str | None, typer.Option(help="cap | rescale | conf: how remasking chooses words to take back.")]
-RemaskStrength = Annotated[float | None, typer.Option(help="How readily, from 0 (never) to 1.")]
-RemaskStart = Annotated[float | None, typer.Option(help="Time, from 1 (noise) to 0, at which that begins.")]
-RemaskStop = Annotated[float | None, typer.Option(help="Time at which it ends.")]
-RemaskHold = Annotated[float | None, typer.Option(help="Share of words that stays written between the two.")]
-Renoise = Annotated[str | None, typer.Option(help="kept | replaced: how flatten noises a drawn text between steps.")]
-Candidates = Annotated[int | None, typer.Option(help="Candidates that open positions carry; 0: none.")]
-Corrections = Annotated[int | None, typer.Option(help="Words that uniform draws anew after each step; a call each.")]
 Trace = Annotated[Path | None, typer.Option(help="Record every step in this file (.gz compresses).")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the text being written (on stderr).")]
 WatchSpeed = Annotated[
@@ -65,13 +36,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 _REPLAYED = ("replay", "output", "watch", "watch_speed", "json")
 """Options that mean something to a record."""
 
+_DASHED = {"settings": "set"}
+
 
 def _refuse(given: Parameters) -> None:
     prompt, prompt_file, output, n = (given[name] for name in ("prompt", "prompt_file", "output", "n"))
     if given["replay"] is not None:
         for name, parameter in signature(sample).parameters.items():
-            if name not in _REPLAYED and given[name] != parameter.default:
-                what = name.upper() if name in ("run", "start") else f"--{name.replace('_', '-')}"
+            if name not in _REPLAYED and given[name] not in (parameter.default, ()):
+                what = name.upper() if name in ("run", "start") else f"--{_DASHED.get(name, name.replace('_', '-'))}"
                 raise Error(
                     f"--replay plays what was recorded, and {what} changes nothing of it; leave one of them out."
                 )
@@ -89,7 +62,9 @@ def _refuse(given: Parameters) -> None:
 
 
 @refused_by(_refuse)
+@writes
 def sample(
+    *,
     run: Annotated[str | None, typer.Argument(help="Run folder; not needed with --replay.")] = None,
     start: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="Text before what is written.")] = None,
     prompt: Annotated[str, typer.Option(help="The same, as an option.")] = "",
@@ -99,29 +74,7 @@ def sample(
     suffix: Annotated[str, typer.Option(help="Text behind what is written (masked runs).")] = "",
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: what fits.")] = None,
     n: Number = 1,
-    sampler: Sampler = None,
-    steps: Steps = None,
-    seed: Seed = None,
-    temperature: Temperature = None,
-    temperature_end: TemperatureEnd = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    repetition_penalty: RepetitionPenalty = None,
-    ignore_eos: IgnoreEos = False,
-    reveal: Reveal = None,
-    confidence_noise: ConfidenceNoise = None,
-    confidence_stop: ConfidenceStop = None,
-    confidence_of: ConfidenceOf = None,
-    entropy_budget: EntropyBudget = None,
-    error_proxy: ErrorProxy = None,
-    remask: Remask = None,
-    remask_strength: RemaskStrength = None,
-    remask_start: RemaskStart = None,
-    remask_stop: RemaskStop = None,
-    remask_hold: RemaskHold = None,
-    renoise: Renoise = None,
-    candidates: Candidates = None,
-    corrections: Corrections = None,
+    how: How,
     batch_size: BatchSize = 8,
     trace: Trace = None,
     watch: Watch = False,
@@ -169,35 +122,13 @@ def sample(
             suffix=suffix,
             max_tokens=max_tokens,
             n=n,
-            sampler=sampler,
             batch_size=batch_size,
             trace=trace,
             watch=canvas.show if canvas else None,
             fallback=fallback,
             index=index,
             evidence=evidence,
-            steps=steps,
-            seed=seed,
-            temperature=temperature,
-            temperature_end=temperature_end,
-            top_k=top_k,
-            top_p=top_p,
-            repetition_penalty=repetition_penalty,
-            ignore_eos=ignore_eos or None,
-            reveal=reveal,
-            confidence_noise=confidence_noise,
-            confidence_stop=confidence_stop,
-            confidence_of=confidence_of,
-            entropy_budget=entropy_budget,
-            error_proxy=error_proxy,
-            remask=remask,
-            remask_strength=remask_strength,
-            remask_start=remask_start,
-            remask_stop=remask_stop,
-            remask_hold=remask_hold,
-            renoise=renoise,
-            candidates=candidates,
-            corrections=corrections,
+            **how,
         )
     if trace is not None:
         note(f"trace: {trace} (play it with: unmask sample --replay {shell(trace)})")

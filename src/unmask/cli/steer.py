@@ -9,12 +9,15 @@ import typer
 from unmask.cli import sample as options
 from unmask.cli.console import note, print_json, say
 from unmask.cli.interpolate import MaxTokens, Prompt
+from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 from unmask.lines import counted
 
 
+@writes
 def steer(
+    *,
     run: Run,
     keywords: Annotated[str, typer.Option(help="Say one of these words (commas between them).")] = "",
     toward: Annotated[str | None, typer.Option(help="Think like this text, or thought file (.safetensors) ...")] = None,
@@ -31,13 +34,7 @@ def steer(
     n: Annotated[int, typer.Option("-n", "--n", help="Texts of each row.")] = 16,
     directions: Annotated[int, typer.Option(help="Random directions that the control's texts are dealt to.")] = 4,
     judge: Annotated[str | None, typer.Option(help="A causal run that tells how likely the texts are.")] = None,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    ignore_eos: options.IgnoreEos = False,
+    how: How,
     batch_size: options.BatchSize = 8,
     json: options.Json = False,
 ) -> None:
@@ -58,14 +55,8 @@ def steer(
         n=n,
         directions=directions,
         judge=judge,
-        sampler=sampler,
         batch_size=batch_size,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        ignore_eos=ignore_eos or None,
+        **how,
     )
     if json:
         print_json(result.to_dict())

@@ -11,6 +11,7 @@ from unmask.cli import sample as options
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, say
 from unmask.cli.sample import print_texts
+from unmask.cli.settings import How, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
 
@@ -51,19 +52,15 @@ def save(
     note(f"go on with: unmask thoughts resume {shell(run)} {shell(output)}")
 
 
+@writes
 def resume(
+    *,
     run: Run,
     file: Annotated[Path, typer.Argument(help="A thought file.")],
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: one passage.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the longer text's thought, too.")] = None,
     n: options.Number = 1,
-    sampler: options.Sampler = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    ignore_eos: options.IgnoreEos = False,
+    how: How,
     batch_size: options.BatchSize = 8,
     json: options.Json = False,
 ) -> None:
@@ -76,14 +73,8 @@ def resume(
         max_tokens=max_tokens,
         output=output,
         n=n,
-        sampler=sampler,
         batch_size=batch_size,
-        steps=steps,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        ignore_eos=ignore_eos or None,
+        **how,
     )
     if json:
         print_json(result.to_dict())

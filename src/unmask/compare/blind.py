@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +20,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from unmask.compare.prompts import Criterion
-from unmask.errors import Error, nearest
+from unmask.errors import Error
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.sampling import SAMPLERS, Request, Settings, canvas, generate
+from unmask.sampling import SAMPLERS, Request, canvas, generate
 from unmask.sampling.infill import hand_over_space, spaced_tokens
 from unmask.training.own_text import own_text
 from unmask.training.run import Run
@@ -166,8 +166,10 @@ def _write(
     tokenizer, model = run.tokenizer, run.model()
     spaced = spaced_tokens(tokenizer, model.config.vocab_size)
     words = replace(tokenizer.vocabulary, spaced=spaced)
-    sampler = SAMPLERS.get(run.recipe.sampler.name or run.process.sampler)()
-    settings = _settings(run, temperature, seed)
+    shared = {"temperature": temperature, "temperature_end": None, "top_k": 0, "top_p": 1.0, "seed": seed}
+    own = run.recipe.sampler_settings()
+    settings = own.but(**{key: value for key, value in shared.items() if key in type(own).model_fields})
+    sampler = SAMPLERS.get(own.name)()
     context = int(model.config.max_position_embeddings)
     requests = []
     for number, prompt in enumerate(prompts):
@@ -185,19 +187,8 @@ def _write(
     for request, sample in zip(requests, done, strict=True):
         text = tokenizer.decode(sample.written)
         texts.append(text.removeprefix(" ") if request.lead else text)
-    shown = {name: getattr(settings, name) for name in sorted(sampler.uses) if name not in ("seed", "temperature")}
-    return texts, {"sampler": sampler.name, "settings": shown}
-
-
-def _settings(run: Run, temperature: float, seed: int) -> Settings:
-    """Return a run's own sampler settings with what both runs share laid over them."""
-    given = dict(run.recipe.sampler.model_extra or {})
-    known = [field.name for field in fields(Settings)]
-    for name in given:
-        if name not in known:
-            raise Error(f"unknown recipe key sampler.{name}.{nearest(name, known)}")
-    shared = {"temperature": temperature, "temperature_end": None, "top_k": 0, "top_p": 1.0, "seed": seed}
-    return replace(Settings(**given), **shared)
+    kept = settings.model_dump(exclude={"seed", "temperature"})
+    return texts, {"sampler": own.name, "settings": dict(sorted(kept.items()))}
 
 
 def _digest(*parts: object) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
 from unmask.compare.expand import RowPlan, in_words, what_is_missing
 from unmask.compare.generation import Way
 from unmask.compare.plan import SweepPlan
 from unmask.diffusion.process import PROCESSES
 from unmask.errors import Error, UnknownPart
-from unmask.sampling import SAMPLERS, Settings, drives
-from unmask.sampling.request import refuse_unused
-from unmask.training.options import check_options
+from unmask.sampling import SAMPLERS, drives
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,9 @@ def expand_samplers(plan: SweepPlan) -> list[WayPlan]:
         grid = {key: value if isinstance(value, list) else [value] for key, value in section.items() if key != "name"}
         for values in itertools.product(*grid.values()):
             given = dict(zip(grid, values, strict=True))
-            check_options("sampler", given, get_type_hints(Settings))
-            settings = Settings(**given)
             missing, way = "", None
             try:
-                refuse_unused(name, SAMPLERS.get(name).uses, given)
-                way = Way(name, settings)
+                way = Way(SAMPLERS.facts(name)(**given))
             except UnknownPart as error:
                 missing = what_is_missing(error)
             entry = WayPlan(name, given, way, missing)
@@ -66,8 +61,9 @@ def check_ways(plan: SweepPlan, rows: Sequence[RowPlan], ways: Sequence[WayPlan]
     if plan.runs:
         return
     seen = {row.cost.recipe.process.name for row in rows if row.cost is not None}
+    processes = [PROCESSES.facts(name) for name in seen]
     for entry in ways:
-        if seen and entry.way is not None and not any(drives(SAMPLERS.get(entry.name), PROCESSES.get(p)) for p in seen):
+        if seen and entry.way and not any(drives(entry.way.settings, process) for process in processes):
             raise Error(
                 f"the {entry.name!r} sampler fits no row of the plan: their processes are {', '.join(sorted(seen))}."
             )

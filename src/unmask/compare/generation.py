@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
-from unmask.errors import Error, nearest
 from unmask.evaluation.latency import Latency, take_turns, timing
-from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate
+from unmask.sampling import SAMPLERS, Vocabulary, drives, fill_request, generate
+from unmask.sampling.settings import Settings, SteppedSettings
 from unmask.training.run import Run
 
 
@@ -16,13 +16,17 @@ from unmask.training.run import Run
 class Way:
     """A sampler and its settings."""
 
-    sampler: str
     settings: Settings
+
+    @property
+    def sampler(self) -> str:
+        """Name of the sampler."""
+        return self.settings.name
 
     @property
     def steps(self) -> int | None:
         """Steps, ``None`` where the sampler has none."""
-        return self.settings.steps if "steps" in SAMPLERS.get(self.sampler).uses else None
+        return getattr(self.settings, "steps", None)
 
     @property
     def label(self) -> str:
@@ -36,24 +40,16 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     More steps than tokens are left out.
 
     Raises:
-        Error: the recipe's sampler section names an unknown setting, or a step count is below 1.
+        Error: a step count is below 1.
     """
-    given = dict(run.recipe.sampler.model_extra or {})
-    known = [field.name for field in fields(Settings)]
-    for key in given:
-        if key not in known:
-            raise Error(f"unknown recipe key sampler.{key}.{nearest(key, known)}")
-    own = Way(run.recipe.sampler.name or run.process.sampler, Settings(**given))
+    own = run.recipe.sampler_settings()
     counts = sorted({min(count, length) for count in steps})
-    swept = [own]
-    if own.steps is not None:
-        swept = [Way(own.sampler, replace(own.settings, steps=count)) for count in counts]
-    rivals = [n for n in SAMPLERS if n != own.sampler and drives(SAMPLERS.get(n), run.process)]
-    alike = {"steps": counts[-1], "temperature": own.settings.temperature}
-    return [
-        *swept,
-        *(Way(n, Settings(**{k: v for k, v in alike.items() if k in SAMPLERS.get(n).uses})) for n in rivals),
-    ]
+    swept = [own.but(steps=count) for count in counts] if isinstance(own, SteppedSettings) else [own]
+    kinds = [SAMPLERS.facts(name) for name in SAMPLERS]
+    rivals = [kind for kind in kinds if kind.name != own.name and drives(kind, run.process)]
+    alike = {"steps": counts[-1], "temperature": own.temperature}
+    others = [kind(**{key: value for key, value in alike.items() if key in kind.model_fields}) for kind in rivals]
+    return [Way(settings) for settings in (*swept, *others)]
 
 
 def vocabulary_of(run: Run) -> Vocabulary:
@@ -78,7 +74,7 @@ class Written:
 def write_texts(run: Run, model: Any, way: Way, *, length: int, samples: int, seed: int) -> Written:
     """Sample texts from nothing but BOS; a text may end before ``length`` tokens."""
     vocabulary = vocabulary_of(run)
-    settings = replace(way.settings, seed=seed)
+    settings = way.settings.but(seed=seed)
     requests = [fill_request([], length, vocabulary, settings, index=index) for index in range(samples)]
     done = generate(model, SAMPLERS.get(way.sampler)(), requests, vocabulary, batch_size=32, process=run.process)
     sizes = [len(run.tokenizer.decode_bytes(sample.written)) for sample in done]

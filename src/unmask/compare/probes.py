@@ -17,7 +17,7 @@ from unmask.evaluation.denoising import DenoisingProfile, denoising_profile
 from unmask.evaluation.holes import Hole, make_holes
 from unmask.evaluation.infilling import FillScore, Infilling, infilling, infilling_controls
 from unmask.evaluation.predictions import predict_corrupted
-from unmask.sampling import SAMPLERS, Settings
+from unmask.sampling import SAMPLERS
 from unmask.training.run import Run
 
 Numbers = dict[str, float | None]
@@ -106,10 +106,8 @@ class Probes:
         )
         filled = None
         if self.holes:
-            name = run.recipe.sampler.name or run.process.sampler
-            given = dict(run.recipe.sampler.model_extra or {})
-            settings = Settings(**{**given, "seed": self.seed})
-            sampler = SAMPLERS.get(name)()
+            settings = run.recipe.sampler_settings().but(seed=self.seed)
+            sampler = SAMPLERS.get(settings.name)()
             filled = infilling(model, run.process, run.tokenizer, sampler, settings, self.holes)
         return denoising_profile(predictions), calibration(predictions), filled
 

@@ -111,7 +111,7 @@ def try_samplers(
     """Sample every run in every way that its process can be sampled in; results that are there are kept."""
     found = []
     for name, run in runs:
-        fit = [way for way in ways if way.way and drives(SAMPLERS.get(way.name), run.process)]
+        fit = [way for way in ways if way.way and drives(SAMPLERS.facts(way.name), run.process)]
         model = None
         for entry in fit:
             assert entry.way is not None

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,8 +32,8 @@ from unmask.evaluation.distance import Distance, noise_floor, total_variation
 from unmask.evaluation.ground import Ground, write_texts
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.sampling.request import Settings, refuse_unused
 from unmask.sampling.sampler import SAMPLERS, Promise, Reopening, Sampler
+from unmask.sampling.settings import Settings
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Numbers of steps of the usual table."""
@@ -174,20 +174,19 @@ def certify(
     Raises:
         Error: settings that the sampler does not use.
     """
-    settings = replace(settings, steps=Settings().steps, seed=0, ignore_eos=False)
-    changed = {name: getattr(settings, name) for name in settings.changed()}
-    refuse_unused(sampler.name, sampler.uses, changed)
+    settings = sampler.Settings.of(settings)
+    changed = settings.model_dump(exclude_defaults=True, exclude={"steps", "seed", "ignore_eos"})
     promise = sampler.promise(settings)
     cells = []
-    for number, count in enumerate(sorted(set(steps)) if "steps" in sampler.uses else [None]):
-        own = replace(settings, ignore_eos=True, seed=seed, **({} if count is None else {"steps": count}))
+    for number, count in enumerate(sorted(set(steps)) if "steps" in sampler.Settings.model_fields else [None]):
+        own = settings.but(ignore_eos=True, seed=seed, **({} if count is None else {"steps": count}))
         seen, forwards = write_texts(sampler, own, ground, samples, first=number * samples)
         law = _promised(sampler, own, ground)
         tv = total_variation(seen, ground.truth)
         off = None if law is None else tv if law is ground.truth else total_variation(seen, law)
         cells.append(Cell(count, forwards, _bits(seen), tv, None if law is None else ground.from_truth(law), off))
     return Certificate(
-        sampler=sampler.name,
+        sampler=sampler.Settings.name,
         settings=changed,
         world=ground.name,
         promise=promise,
@@ -209,14 +208,14 @@ def _bits(seen: Int[Tensor, " n"]) -> float:
     return float(-(share * share.clamp(min=1e-300).log2()).sum())
 
 
-def _promised(sampler: Sampler, settings: Settings, ground: Ground) -> Float[Tensor, " K"] | None:
+def _promised(sampler: Sampler, settings: Any, ground: Ground) -> Float[Tensor, " K"] | None:
     """Return the law that a sampler promises under settings, if it does."""
     promise = sampler.promise(settings)
-    steps = settings.steps if "steps" in sampler.uses else None
+    steps = getattr(settings, "steps", None)
     if promise == "exact" or (promise == "limit" and (steps is None or steps >= DEEP * ground.length)):
         return ground.truth
     if promise not in ("reverse", "process") or steps is None:
         return None
-    if sampler.shows == "token":
+    if sampler.Settings.shows == "token":
         return ground.redrawn.law(steps, settings.corrections)
     return ground.remasked.law(sampler.grid(settings)) if isinstance(sampler, Reopening) else ground.reverse.law(steps)

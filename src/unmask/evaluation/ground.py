@@ -80,6 +80,7 @@ def write_texts(
         times the steps that it could need counts as none of the world's texts.
     """
     vocabulary = ground.world.vocabulary
+    most = 10 * (getattr(settings, "steps", 0) + ground.length)
     one = sampler.start([fill_request([], ground.length, vocabulary, settings)], vocabulary)
     seen, forwards = [], 0
     for begin in range(first, first + samples, _ROWS):
@@ -87,7 +88,7 @@ def write_texts(
         state = replace(rows(one, [0] * len(index)), key=Noise(settings.seed, index).keys)
         numbers = torch.full_like(index, len(ground.truth))
         place = torch.arange(len(index))
-        for _ in range(10 * (settings.steps + ground.length)):
+        for _ in range(most):
             state, _ = sampler.step(ground.world, state)
             if bool(state.done.any()):
                 done, stay = state.done.nonzero()[:, 0], (~state.done).nonzero()[:, 0]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ def timing(
         seed: Of the texts; each repeat writes others.
         memory: Whether to take the peak memory of the first generation.
     """
-    settings = replace(settings, ignore_eos=True, seed=seed)
+    settings = settings.but(ignore_eos=True, seed=seed)
 
     def once(turn: int) -> tuple[float, list[Sample]]:
         requests: list[Request] = [

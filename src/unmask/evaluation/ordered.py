@@ -51,7 +51,7 @@ def ordered_law(sampler: Sampler, settings: Settings, ground: Ground) -> Ordered
     """
     world, vocabulary = ground.world, ground.world.vocabulary
     texts = world.tokens(world.all_texts(ground.length))
-    settings = replace(settings, ignore_eos=True)
+    settings = settings.but(ignore_eos=True)
     one = sampler.start([fill_request([], ground.length, vocabulary, settings)], vocabulary)
     state = rows(one, [0] * len(texts))
     nats, excess = torch.zeros(2, len(texts), dtype=torch.float64)

@@ -165,7 +165,9 @@ def record(
                 continue
             calls[which] = int(tick.state.forwards[row])
             if tick.frame.thought is None:
-                raise Error(f"the {sampler.name!r} sampler carries no thoughts; choose another one (ancestral).")
+                raise Error(
+                    f"the {sampler.Settings.name!r} sampler carries no thoughts; choose another one (ancestral)."
+                )
             parts[which].append(
                 {
                     "steps": int(tick.state.step[row]),

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from unmask.sampling.registry import drives as drives
     from unmask.sampling.remasking import Remasking as Remasking
     from unmask.sampling.request import Request as Request
-    from unmask.sampling.request import Settings as Settings
     from unmask.sampling.request import Vocabulary as Vocabulary
     from unmask.sampling.request import canvas as canvas
     from unmask.sampling.request import fill_request as fill_request
     from unmask.sampling.sampler import Sampler as Sampler
+    from unmask.sampling.settings import Settings as Settings
     from unmask.sampling.state import Frame as Frame
     from unmask.sampling.state import SamplerState as SamplerState
     from unmask.sampling.state import rows as rows
@@ -48,7 +48,7 @@ _HOMES = {
     "Sample": "unmask.sampling.loop",
     "Sampler": "unmask.sampling.sampler",
     "SamplerState": "unmask.sampling.state",
-    "Settings": "unmask.sampling.request",
+    "Settings": "unmask.sampling.settings",
     "Tick": "unmask.sampling.loop",
     "Vocabulary": "unmask.sampling.request",
     "canvas": "unmask.sampling.request",

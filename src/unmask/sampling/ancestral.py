@@ -18,14 +18,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.carry import carried_on, carries, most_candidates, seen
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, started
+from unmask.sampling.settings import AncestralSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-FACTS = SAMPLERS.facts("ancestral")
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,16 @@ class Ancestral:
 
     skip: bool = True
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[AncestralSettings]] = AncestralSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"temperature": 0.8},)
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: AncestralSettings) -> Promise:
         """Equation 7 step by step; a sharpened or truncated draw is another process."""
-        return "reverse" if draws_as_told(settings) else "none"
+        return "reverse" if settings.draws_as_told else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
-        return started(type(self), requests, vocabulary)
+        return started(self.Settings, requests, vocabulary)
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:

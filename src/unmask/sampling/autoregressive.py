@@ -13,17 +13,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.state import Prediction, Shows, State, Visibility
+from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.mind import in_mind, remembers, thought_on
 from unmask.sampling.repetition import as_the_model_says, penalised
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, started
+from unmask.sampling.settings import AutoregressiveSettings
 from unmask.sampling.state import Frame, SamplerState, frame
-
-FACTS = SAMPLERS.facts("autoregressive")
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,16 @@ class Autoregressive:
 
     use_cache: bool = True
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[AutoregressiveSettings]] = AutoregressiveSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"temperature": 0.8},
         {"top_p": 0.9},
         {"repetition_penalty": 1.2},
     )
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: AutoregressiveSettings) -> Promise:
         """The chain rule is exact; a sharpened or truncated draw is not."""
-        return "exact" if draws_as_told(settings) else "none"
+        return "exact" if settings.draws_as_told else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state.
@@ -57,7 +53,7 @@ class Autoregressive:
         Raises:
             Error: given text after an open position.
         """
-        state = started(type(self), requests, vocabulary)
+        state = started(self.Settings, requests, vocabulary)
         seen_open = state.open.long().cumsum(1) > 0
         if bool((state.fixed & state.valid & seen_open).any()):
             raise Error(

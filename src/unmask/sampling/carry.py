@@ -74,7 +74,8 @@ def _counts(model: Any, state: SamplerState) -> list[int]:
     if not own:
         return [0] * len(state.settings)
     most = int(model.config.vocab_size)  # there are no more tokens, whatever was asked
-    return [own if s.candidates is None else min(s.candidates, most) for s in state.settings]
+    asked = [getattr(s, "candidates", None) for s in state.settings]
+    return [own if count is None else min(count, most) for count in asked]
 
 
 def new_candidates(

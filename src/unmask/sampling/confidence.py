@@ -18,25 +18,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.carry import carried_on, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import peak_of
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, started
+from unmask.sampling.settings import ConfidenceSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-FACTS = SAMPLERS.facts("confidence")
 
 
 @dataclass(frozen=True)
 class Confidence:
     """Decide the surest positions of each row."""
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[ConfidenceSettings]] = ConfidenceSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"confidence_noise": 1.0},
         {"confidence_of": "drawn"},
@@ -44,18 +39,18 @@ class Confidence:
         {"confidence_stop": 0.6},
     )
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: ConfidenceSettings) -> Promise:
         """One position a step is exact if the order depends on visible tokens and on chance alone.
 
         Ordering by the probability of the token that was *drawn* keeps a likely draw and throws an unlikely one away to
         draw again: biased at any number of steps. So is a stop that fills many positions at once.
         """
         free = settings.confidence_of == "peak" and settings.confidence_stop is None
-        return "limit" if free and draws_as_told(settings) else "none"
+        return "limit" if free and settings.draws_as_told else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
-        return started(type(self), requests, vocabulary)
+        return started(self.Settings, requests, vocabulary)
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:

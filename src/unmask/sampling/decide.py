@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unmask.errors import Error
 from unmask.sampling.categorical import Drawn, draw, shaped
+from unmask.sampling.settings import SteppedSettings
 from unmask.sampling.state import SamplerState
 
 
@@ -111,9 +112,10 @@ def forbidden_at(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Ten
 def temperature_of(state: SamplerState) -> Float[Tensor, " B"]:
     """Return this step's temperature of each row: linear from the first step to the last."""
     start = state.setting("temperature")
-    if all(s.temperature_end is None for s in state.settings):
+    given = [s.temperature_end if isinstance(s, SteppedSettings) else None for s in state.settings]
+    if all(end is None for end in given):
         return start
-    ends = [s.temperature if s.temperature_end is None else s.temperature_end for s in state.settings]
+    ends = [s.temperature if end is None else end for s, end in zip(state.settings, given, strict=True)]
     end = torch.tensor(ends, dtype=torch.float64, device=start.device)
     share = (state.step / (state.setting("steps") - 1).clamp(min=1)).clamp(max=1)
     return start + (end - start) * share

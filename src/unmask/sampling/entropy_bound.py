@@ -24,25 +24,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.carry import carried_on, seen
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import doubt_of
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, started
+from unmask.sampling.settings import EntropyBoundSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-FACTS = SAMPLERS.facts("entropy-bound")
 
 
 @dataclass(frozen=True)
 class EntropyBound:
     """Decide the surest positions of each row, as many as the entropy budget allows."""
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[EntropyBoundSettings]] = EntropyBoundSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"entropy_budget": 0.0},
         {"entropy_budget": 1.0},
@@ -50,13 +45,13 @@ class EntropyBound:
         {"entropy_budget": 1.0, "error_proxy": "entropy"},
     )
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: EntropyBoundSettings) -> Promise:
         """Without a budget: the chain rule, in an order that depends on visible tokens alone."""
-        return "exact" if settings.entropy_budget == 0 and draws_as_told(settings) else "none"
+        return "exact" if settings.entropy_budget == 0 and settings.draws_as_told else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
-        return started(type(self), requests, vocabulary)
+        return started(self.Settings, requests, vocabulary)
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:

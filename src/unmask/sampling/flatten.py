@@ -22,34 +22,30 @@ from torch import Tensor
 from unmask.diffusion.flatten import flattened
 from unmask.diffusion.schedules import cosine
 from unmask.diffusion.sparse import top_candidates
-from unmask.diffusion.state import Shows, SparseState, Visibility
+from unmask.diffusion.state import SparseState
 from unmask.sampling.carry import carried
 from unmask.sampling.decide import commit, forbidden_at, propose, temperature_of
 from unmask.sampling.doubt import peak_of
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, masked_view, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, masked_view, started
+from unmask.sampling.settings import FlattenSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-FACTS = SAMPLERS.facts("flatten")
 
 
 @dataclass(frozen=True)
 class Flatten:
     """Denoise the candidates of all positions together."""
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[FlattenSettings]] = FlattenSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"renoise": "kept"}, {"renoise": "replaced"})
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: FlattenSettings) -> Promise:
         """None: a posterior is no state of the forward process, and a text drawn whole is no sample of a joint."""
         return "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
-        return started(type(self), requests, vocabulary)
+        return started(self.Settings, requests, vocabulary)
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:

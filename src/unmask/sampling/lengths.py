@@ -36,7 +36,8 @@ from unmask.sampling.carry import carried_on, most_candidates, seen
 from unmask.sampling.decide import commit
 from unmask.sampling.infill import HoleRequest
 from unmask.sampling.mind import passages_of
-from unmask.sampling.request import Request, Settings, Vocabulary
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.settings import Settings
 from unmask.sampling.state import SamplerState, begin
 
 NEAR = 16
@@ -81,7 +82,7 @@ def around_nats(
             f"hole lengths are compared within one passage of {passages.passage} tokens, and the text has {longest}; "
             "give one length, such as --length 3."
         )
-    settings = replace(Settings(seed=seed), candidates=layouts[0].request.settings.candidates)
+    settings = layouts[0].request.settings.but(seed=seed)
     cases = [(order, layout) for order in range(orders) for layout in range(len(layouts))]
     found = torch.zeros(orders, len(layouts), dtype=torch.float64)
     for first in range(0, len(cases), batch_size):

@@ -61,7 +61,7 @@ def ticks(
     if batch_size < 1:
         raise Error(f"batch_size is {batch_size}; it must be at least 1.")
     if process is not None:
-        check_drives(sampler, process)
+        check_drives(sampler.Settings, process)
     context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     longest = max((len(r.tokens) for r in requests), default=0)
     if context is not None and longest > context:

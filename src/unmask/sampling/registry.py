@@ -1,84 +1,32 @@
-"""The samplers that a recipe or a command line can name, and what is known of each without torch.
+"""The samplers that a recipe or a command line can name. A new one is one file, and one line here.
 
-A new sampler is one file, and one line here: where it is, what the model that it drives may see, which settings mean
-something to it, and what the open positions of its states show.
+A sampler's line also says where its settings are, which are read before torch is imported; of one without them they
+are the ``Settings`` of its class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unmask.diffusion.options import Shows, Visibility
 from unmask.errors import Error
 from unmask.registry import Registry
 
 if TYPE_CHECKING:
     from unmask.sampling.sampler import Sampler
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a sampler without its module; its class has attributes of the same names and values.
-
-    Attributes:
-        name: Its name in recipes and on the command line.
-        visibility: What the model that it drives may see.
-        uses: The settings that mean something to it.
-        shows: What the open positions of its states show: it drives the processes that show the same.
-    """
-
-    name: str
-    visibility: Visibility
-    uses: frozenset[str]
-    shows: Shows
-
-
-SAMPLERS: Registry[type[Sampler]] = Registry("sampler")
-"""Name -> class; without arguments its constructor gives the usual sampler."""
-
-
-def _at(name: str, place: str, visibility: Visibility, shows: Shows, uses: Collection[str]) -> None:
-    SAMPLERS.at(name, place, Facts(name, visibility, frozenset(uses), shows))
-
-
-_DRAWN = {"temperature", "top_k", "top_p", "seed", "ignore_eos"}
-"""What every sampler reads."""
-_IN_STEPS = _DRAWN | {"steps", "temperature_end"}
-
-_at(
-    "autoregressive",
-    "unmask.sampling.autoregressive:Autoregressive",
-    "causal",
-    "nothing",
-    _DRAWN | {"repetition_penalty"},
+SAMPLERS: Registry[type[Sampler]] = Registry("sampler", facts=lambda sampler: sampler.Settings)
+"""Name -> class with a ``Settings`` model; without arguments its constructor gives the usual sampler."""
+SAMPLERS.at(
+    "autoregressive", "unmask.sampling.autoregressive:Autoregressive", "unmask.sampling.settings:AutoregressiveSettings"
 )
-_at("ancestral", "unmask.sampling.ancestral:Ancestral", "bidirectional", "mask", _IN_STEPS | {"candidates"})
-_at(
-    "confidence",
-    "unmask.sampling.confidence:Confidence",
-    "bidirectional",
-    "mask",
-    _IN_STEPS | {"candidates", "reveal", "confidence_noise", "confidence_stop", "confidence_of"},
+SAMPLERS.at("ancestral", "unmask.sampling.ancestral:Ancestral", "unmask.sampling.settings:AncestralSettings")
+SAMPLERS.at("confidence", "unmask.sampling.confidence:Confidence", "unmask.sampling.settings:ConfidenceSettings")
+SAMPLERS.at(
+    "entropy-bound", "unmask.sampling.entropy_bound:EntropyBound", "unmask.sampling.settings:EntropyBoundSettings"
 )
-_at(
-    "entropy-bound",
-    "unmask.sampling.entropy_bound:EntropyBound",
-    "bidirectional",
-    "mask",
-    _DRAWN | {"candidates", "entropy_budget", "error_proxy"},
-)
-_at(
-    "remasking",
-    "unmask.sampling.remasking:Remasking",
-    "bidirectional",
-    "mask",
-    _IN_STEPS | {"candidates", "remask", "remask_strength", "remask_start", "remask_stop", "remask_hold"},
-)
-_at("flatten", "unmask.sampling.flatten:Flatten", "bidirectional", "candidates", _IN_STEPS | {"renoise"})
-_at("uniform", "unmask.sampling.uniform:UniformReverse", "bidirectional", "token", _IN_STEPS | {"corrections"})
-
+SAMPLERS.at("remasking", "unmask.sampling.remasking:Remasking", "unmask.sampling.settings:RemaskingSettings")
+SAMPLERS.at("flatten", "unmask.sampling.flatten:Flatten", "unmask.sampling.settings:FlattenSettings")
+SAMPLERS.at("uniform", "unmask.sampling.uniform:UniformReverse", "unmask.sampling.settings:UniformSettings")
 
 _SHOWN = {
     "nothing": "writes left to right and shows nothing of what is to come",
@@ -89,7 +37,7 @@ _SHOWN = {
 
 
 def drives(sampler: Any, process: Any) -> bool:
-    """Tell whether a sampler shows a process's models what they were trained on (classes, instances or facts)."""
+    """Tell whether a sampler shows a process's models what they were trained on, by the facts of both."""
     return bool(sampler.visibility == process.visibility and sampler.shows == process.shows)
 
 

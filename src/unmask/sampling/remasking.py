@@ -42,15 +42,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from unmask.diffusion.state import Shows, Visibility
 from unmask.sampling.ancestral import decided
 from unmask.sampling.carry import carries
 from unmask.sampling.decide import reopen
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Grid, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Grid, Promise, started
+from unmask.sampling.settings import RemaskingSettings
 from unmask.sampling.state import Frame, SamplerState, frame
-
-FACTS = SAMPLERS.facts("remasking")
 
 
 @dataclass(frozen=True)
@@ -64,36 +62,33 @@ class Remasking:
 
     skip: bool = True
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[RemaskingSettings]] = RemaskingSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"remask": "rescale", "remask_strength": 0.2},
         {"remask": "conf", "remask_strength": 0.2},
         {"remask_start": 0.55, "remask_stop": 0.05, "remask_hold": 0.9},
     )
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: RemaskingSettings) -> Promise:
         """Equation 6 step by step, if what is reopened does not depend on the words.
 
         Near the end at most one position is open at a time, and then each word that is written again brings the text
         closer to the truth: the limit. If reopening stops before, it leaves the errors of a time when many are open and
         drawn together however many steps there are.
         """
-        if not draws_as_told(settings) or (settings.remask == "conf" and settings.remask_strength > 0):
+        if not settings.draws_as_told or (settings.remask == "conf" and settings.remask_strength > 0):
             return "none"
         return "reverse" if settings.remask_stop == 0 or settings.remask_strength == 0 else "process"
 
-    def grid(self, settings: Settings) -> Grid:
+    def grid(self, settings: RemaskingSettings) -> Grid:
         """Return the times of all steps: alpha, and sigma (its mean over positions under ``conf``)."""
         level, sigma = _table(settings)
         return Grid(level / settings.steps, sigma)
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
-        state = started(type(self), requests, vocabulary)
-        return replace(state, settles=torch.tensor([_settles(request.settings) for request in requests]))
+        state = started(self.Settings, requests, vocabulary)
+        return replace(state, settles=torch.tensor([_settles(own) for own in state.settings]))
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
@@ -141,7 +136,7 @@ def _times(state: SamplerState) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"
 
 
 @lru_cache(maxsize=256)
-def _table(settings: Settings) -> tuple[Float[Tensor, " M"], Float[Tensor, " N"]]:
+def _table(settings: RemaskingSettings) -> tuple[Float[Tensor, " M"], Float[Tensor, " N"]]:
     """Return N alpha at the M = N + 1 times from all noise to text, and sigma in each of the N steps between them."""
     n = settings.steps
     step = torch.arange(n + 1, dtype=torch.float64)
@@ -160,7 +155,7 @@ def _table(settings: Settings) -> tuple[Float[Tensor, " M"], Float[Tensor, " N"]
     return level, torch.where(within, sigma, 0.0)
 
 
-def _settles(settings: Settings) -> int:
+def _settles(settings: RemaskingSettings) -> int:
     """Return the number of the step from which on nothing is reopened."""
     at = _table(settings)[1].nonzero()
     return int(at[-1]) + 1 if len(at) else 0

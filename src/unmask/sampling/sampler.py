@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from unmask.diffusion.process import Network
-from unmask.diffusion.state import Shows, State, Visibility
+from unmask.diffusion.state import State
 from unmask.sampling.registry import SAMPLERS as SAMPLERS
 from unmask.sampling.registry import check_drives as check_drives
 from unmask.sampling.registry import drives as drives
-from unmask.sampling.request import Request, Settings, Vocabulary, refuse_unused
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.settings import Settings as AnySettings  # a sampler's own is its attribute Settings
 from unmask.sampling.state import Frame, SamplerState, begin
 
 Promise = Literal["exact", "reverse", "process", "limit", "none"]
@@ -33,20 +34,14 @@ class Sampler(Protocol):
     """What every registered sampler does (see the contract tests, which run over the registry).
 
     Attributes:
-        name: Its name in recipes and on the command line.
-        visibility: What the model that it drives may see.
-        shows: What the open positions of its states show.
-        uses: The settings that mean something to it.
+        Settings: Its settings, and what is known of it without its module.
         variants: Settings, besides the defaults, that ``unmask certify`` puts to the test when it is given none.
     """
 
-    name: ClassVar[str]
-    visibility: ClassVar[Visibility]
-    shows: ClassVar[Shows]
-    uses: ClassVar[frozenset[str]]
+    Settings: ClassVar[type[AnySettings]]
     variants: ClassVar[tuple[Mapping[str, Any], ...]]
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: Any) -> Promise:
         """Return what its texts are under these settings, given a perfect network."""
         ...
 
@@ -76,23 +71,18 @@ class Grid:
 class Reopening(Protocol):
     """A sampler that promises a reverse process in which decided positions are reopened."""
 
-    def grid(self, settings: Settings) -> Grid:
+    def grid(self, settings: Any) -> Grid:
         """Return the times of its steps: with them its distribution is known."""
         ...
 
 
-def started(sampler: type[Sampler], requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
-    """Return the opening state after refusing settings that the sampler does not use."""
-    for request in requests:
-        refuse_unused(sampler.name, sampler.uses, request.settings.changed())
-    return begin(requests, vocabulary)
+def started(settings: type[AnySettings], requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
+    """Return the opening state, its rows' settings those of one sampler.
 
-
-def draws_as_told(settings: Settings) -> bool:
-    """Return whether tokens are drawn from the network's own distribution, neither sharpened nor truncated."""
-    constant = settings.temperature_end in (None, settings.temperature)
-    whole = settings.top_k == 0 and settings.top_p == 1 and settings.repetition_penalty == 1
-    return settings.temperature == 1 and constant and whole
+    Raises:
+        Error: a setting that means nothing to it.
+    """
+    return begin([replace(request, settings=settings.of(request.settings)) for request in requests], vocabulary)
 
 
 def masked_view(state: SamplerState) -> State:

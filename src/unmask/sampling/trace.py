@@ -20,7 +20,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -79,7 +79,9 @@ class TraceWriter:
             "run": run,
             "tokenizer": {"name": tokenizer.name, "fingerprint": tokenizer.fingerprint},
             "vocabulary": special,
-            "requests": [{"length": len(r.tokens), "index": r.index, "settings": asdict(r.settings)} for r in requests],
+            "requests": [
+                {"length": len(r.tokens), "index": r.index, "settings": r.settings.model_dump()} for r in requests
+            ],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         refuse_other(Path(path))

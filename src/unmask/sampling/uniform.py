@@ -24,36 +24,32 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from unmask.diffusion.state import Prediction, Shows, Visibility
+from unmask.diffusion.state import Prediction
 from unmask.diffusion.uniform import Words
 from unmask.sampling.carry import seen
 from unmask.sampling.categorical import picked
 from unmask.sampling.decide import believed_words, commit
 from unmask.sampling.mind import thought_on
-from unmask.sampling.request import Request, Settings, Vocabulary
-from unmask.sampling.sampler import SAMPLERS, Promise, draws_as_told, started
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Promise, started
+from unmask.sampling.settings import UniformSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
-
-FACTS = SAMPLERS.facts("uniform")
 
 
 @dataclass(frozen=True)
 class UniformReverse:
     """Take noise away step by step; every open word may change until the last one."""
 
-    name: ClassVar[str] = FACTS.name
-    visibility: ClassVar[Visibility] = FACTS.visibility
-    shows: ClassVar[Shows] = FACTS.shows
-    uses: ClassVar[frozenset[str]] = FACTS.uses
+    Settings: ClassVar[type[UniformSettings]] = UniformSettings
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"corrections": 2}, {"temperature": 0.8})
 
-    def promise(self, settings: Settings) -> Promise:
+    def promise(self, settings: UniformSettings) -> Promise:
         """The reverse process, corrected or not; a sharpened or truncated draw is another process."""
-        return "reverse" if draws_as_told(settings) else "none"
+        return "reverse" if settings.draws_as_told else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state; its open positions show words from the first step on."""
-        return started(type(self), requests, vocabulary)
+        return started(self.Settings, requests, vocabulary)
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:

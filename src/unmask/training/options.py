@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -25,7 +25,7 @@ def part_keys() -> dict[str, dict[str, dict[str, Any]]]:
     """Return section -> part -> key -> type, of all that a recipe can say; the part is ``""`` where there are none."""
     from unmask.diffusion.registry import PROCESSES
     from unmask.models.backbones import BACKBONES
-    from unmask.sampling.request import Settings
+    from unmask.sampling.registry import SAMPLERS
 
     def of(model: type[BaseModel]) -> dict[str, Any]:
         return {key: field.annotation for key, field in model.model_fields.items()}
@@ -33,7 +33,7 @@ def part_keys() -> dict[str, dict[str, dict[str, Any]]]:
     keys = {section: {"": of(model)} for section, model in SECTIONS.items()}
     keys["process"] |= {name: of(PROCESSES.facts(name)) for name in PROCESSES}
     keys["backbone"] |= {name: backbone_kinds(name) for name in BACKBONES}
-    keys["sampler"] |= {"settings": get_type_hints(Settings)}
+    keys["sampler"] |= {name: of(SAMPLERS.facts(name)) for name in SAMPLERS}
     keys["training"] |= {"trainer": trainer_kinds()}
     keys["qcontroller"] |= {name: of(model) for name, model in VARIANTS.items()}
     return keys

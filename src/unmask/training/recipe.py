@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import (
@@ -28,7 +28,7 @@ from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error, nearest, warn_renamed
 from unmask.lines import counted, line
 from unmask.sampling.registry import SAMPLERS
-from unmask.sampling.request import Settings
+from unmask.sampling.settings import Settings
 from unmask.training.combination import check_combination, check_sampler
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, places_of
 from unmask.training.qcontroller.options import RENAMED, VARIANTS, ControllerOptions
@@ -141,11 +141,27 @@ class Recipe(Section):
             raise Error("evidence is looked up by text, and data.binary models bytes; leave one out.")
 
     def _check_sampler(self) -> None:
+        own = self.sampler.name or PROCESSES.facts(self.process.name).sampler
+        check_names("sampler", self.sampler.model_extra or {}, SAMPLERS.facts(own).model_fields)
+        try:
+            self.sampler_settings()
+        except Error as error:
+            raise Error(f"recipe key sampler.{error}") from error
+
+    def sampler_settings(self, name: str | None = None) -> Settings:
+        """Return how a run samples by default: the settings of its sampler, or those that mean something to another.
+
+        Args:
+            name: Of the other sampler; ``None``: the recipe's, else the process's.
+
+        Raises:
+            UnknownPart: no such sampler.
+        """
+        own = self.sampler.name or PROCESSES.facts(self.process.name).sampler
+        settings: type[Settings] = SAMPLERS.facts(name or own)
         given = self.sampler.model_extra or {}
-        check_options("sampler", given, get_type_hints(Settings))
-        Settings(**given)
-        if self.sampler.name:
-            SAMPLERS.check(self.sampler.name)
+        known = settings.model_fields if name not in (None, own) else given
+        return settings(**{key: value for key, value in given.items() if key in known})
 
     def process_options(self) -> Any:
         """Return the process's validated options."""

@@ -6,7 +6,6 @@ import inspect
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -135,8 +134,8 @@ class UnmaskLM(LM):
             "unmask_draws": self._calls,
             "unmask_seed": self._seed,
             "unmask_end_of_text": self._end,
-            "unmask_sampler": self._sampler.name,
-            "unmask_steps": self._settings.steps if "steps" in self._sampler.uses else None,
+            "unmask_sampler": self._settings.name,
+            "unmask_steps": getattr(self._settings, "steps", None),
             "unmask_corpus_fingerprint": self._run.manifest.get("corpus_fingerprint"),
         }
 
@@ -202,7 +201,7 @@ class UnmaskLM(LM):
             cut += keep < len(prefix)
             prefix = prefix[len(prefix) - keep :]
             tokens, lead = canvas([prefix, []], [wanted], self._vocabulary, [0] if leads else [])
-            settings = replace(self._settings, temperature_end=None, **settings_among(given, self._sampler))
+            settings = self._settings.but(**settings_among(given, self._settings))
             index = (noise_key(prefix) + again[context]) % 2**62  # a repeated request gets another text
             again[context] += 1
             asked.append(Request(tokens, settings, index, lead))

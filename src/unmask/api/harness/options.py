@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unmask.errors import Error, nearest
-from unmask.sampling import Sampler
+from unmask.sampling import Settings
 
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "num_beams": (1,),
@@ -20,21 +20,21 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
 """Options of other models' generation, and the values at which they change nothing."""
 
 
-def settings_among(given: dict[str, Any], sampler: Sampler) -> dict[str, Any]:
+def settings_among(given: dict[str, Any], own: Settings) -> dict[str, Any]:
     """Return the settings among the harness's options of generation.
 
     Raises:
         Error: an option that would be ignored.
     """
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"temperature_end": None} if "temperature_end" in type(own).model_fields else {}
     for name, value in given.items():
-        if name in ("temperature", "top_p", "top_k") and name in sampler.uses:
+        if name in ("temperature", "top_p", "top_k"):
             settings[name] = value
         elif name not in _NOTHING or value not in _NOTHING[name]:
             known = ["until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"]
             raise Error(
                 f"generation option {name}={value!r} means nothing to a run of unmask with the "
-                f"{sampler.name!r} sampler.{nearest(name, known)} It takes: {', '.join(known)}."
+                f"{own.name!r} sampler.{nearest(name, known)} It takes: {', '.join(known)}."
             )
     return settings
 
