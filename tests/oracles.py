@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool
 from torch import Tensor
 
+from unmask.certificates.worlds import HMM
 from unmask.diffusion.state import Prediction, State
-from unmask.evaluation.worlds import HMM
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import unmask
-from unmask.compare.rows import CompareResult
+from unmask.reports.rows import CompareResult
 from unmask.sampling import trace_header
 from unmask.training import run as runs
 from unmask.training.plan import Plan

@@ -34,11 +34,6 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
         _ = unmask.nonesuch
 
 
-def test_the_folder_of_the_same_name_does_not_hide_the_function(python):
-    ran = python("import unmask.compare, types; assert isinstance(unmask.compare, types.FunctionType)")
-    assert ran.status == 0, ran.err
-
-
 def test_type_checkers_see_the_names_that_users_get():
     tree = ast.parse(Path(unmask.__file__).read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]

@@ -14,15 +14,15 @@ from typing import Any, Union
 import pytest
 
 import unmask
-from unmask.compare.expand import RowPlan
-from unmask.compare.expand_ways import WayPlan
-from unmask.compare.plan import SweepPlan
-from unmask.compare.rows import CompareResult
-from unmask.compare.sweep_rows import SweepResult
 from unmask.lines import MOST, counted, excerpt, line, scored
 from unmask.models.config import NetworkConfig
+from unmask.reports.rows import CompareResult
 from unmask.result import Result
 from unmask.sampling.request import Settings
+from unmask.sweeps.expand import RowPlan
+from unmask.sweeps.expand_ways import WayPlan
+from unmask.sweeps.plan import SweepPlan
+from unmask.sweeps.results import SweepResult
 from unmask.training.plan import Plan
 
 HOMES = {

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from unmask.data.pydocs import pydocs_pairs
-from unmask.retrieval.embedders import Reader, read_texts
-from unmask.retrieval.route.router import true_nearest
+from unmask.roots.embed.embedders import Reader, read_texts
+from unmask.roots.route.router import true_nearest
 
 TOP = 10
 ASKED = 1000  # questions of pydocs

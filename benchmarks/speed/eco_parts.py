@@ -19,7 +19,7 @@ from unmask.diffusion.state import State
 from unmask.models import slots
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.eco_config import EcoConfig
-from unmask.models.layout import layout_of
+from unmask.models.token_places import layout_of
 
 
 def run(options: Options) -> Result:

@@ -8,8 +8,8 @@
   parameters.
 
 Half of the tokens are hidden, and logits are asked there. A step has as many tokens at every length. Memory is the
-most that one training step adds to what the process holds (``evaluation/memory.py`` says how that is found out):
-activations and gradients, not weights and moments.
+most that one training step adds to what the process holds (``evaluation/process_memory.py`` says how that is found
+out): activations and gradients, not weights and moments.
 
 Letters: B rows, T tokens.
 """
@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take_turns, timed
 from unmask.diffusion.state import State
-from unmask.evaluation.memory import peak_memory
+from unmask.evaluation.process_memory import peak_memory
 from unmask.models.cost import parameter_count
 from unmask.models.transformer import Attention
 from unmask.training.network import make_model

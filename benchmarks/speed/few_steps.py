@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.lib.measure import Goal, Options, Result, Row, say, take_turns, timed
-from unmask.compare.held_out import corpus_of
 from unmask.data.corpus import documents
 from unmask.data.ngram import ByteNgram
 from unmask.errors import Error
 from unmask.evaluation.judge import NgramJudge
 from unmask.evaluation.text import real_like, shuffled_words, text_quality
 from unmask.sampling import SAMPLERS, Ancestral, Confidence, Vocabulary, fill_request, generate
+from unmask.training.held_out import corpus_of
 from unmask.training.run import Run
 
 NAME = "confidence16_vs_ancestral256"

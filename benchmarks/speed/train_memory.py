@@ -25,7 +25,7 @@ TINY = ["training.max_steps=2", "training.per_device_train_batch_size=1", "backb
 
 def measure(name: str, count: int) -> dict[str, Any]:
     """Train one recipe in this process and return estimate and peak."""
-    from unmask.evaluation.memory import Memory, peak_memory
+    from unmask.evaluation.process_memory import Memory, peak_memory
     from unmask.training import train as module
     from unmask.training.plan import plan
     from unmask.training.recipe import load_recipe

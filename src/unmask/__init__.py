@@ -8,8 +8,7 @@ The public surface is what ``__all__`` names. It is imported name by name when f
 from __future__ import annotations
 
 import importlib
-import sys
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import Error
@@ -174,14 +173,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """The package, where importing the folder ``unmask.compare`` does not hide the function ``unmask.compare``."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unmask.api.demo import demo, held_out_sentences
-from unmask.compare.rows import CompareResult
+from unmask.reports.rows import CompareResult
 from unmask.training.run import Run
 
 SHRUNK = [
@@ -63,7 +63,7 @@ def test_demo_does_the_main_job_and_uses_finished_runs_again(
 
 
 def test_demo_sentences_come_from_documents_that_training_never_saw(texts: Path, tmp_path: Path) -> None:
-    from unmask.compare.held_out import corpus_of
+    from unmask.training.held_out import corpus_of
     from unmask.training.recipe import load_recipe
     from unmask.training.train import train
 

@@ -13,7 +13,7 @@ import unmask
 from thought_runs import thought_run
 from unmask.errors import Error
 from unmask.models import stored
-from unmask.training.held import held
+from unmask.training.loaded_run import held
 
 QUICK = {"steps": 3, "seed": 4}
 HOLES = "The ____ number 3 met"

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import unmask
 from thought_runs import LONG, PASSAGE, thought_run
 from unmask.api import steer as steering
-from unmask.api.thoughts import opened, read_all, read_text
+from unmask.api.thought_run import opened, read_all, read_text
 from unmask.errors import Error
 from unmask.evaluation.closeness import closeness, word_overlap
 from unmask.sampling.thought_file import read_thought

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import unmask
-from unmask.compare.generation import Way, write_texts
 from unmask.data.tokenizers import make_tokenizer
 from unmask.evaluation.text import text_quality
+from unmask.reports.generation import Way, write_texts
 from unmask.sampling import Autoregressive
 from unmask.training.network import make_model
 from unmask.training.recipe import parse_recipe

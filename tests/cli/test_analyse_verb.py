@@ -137,7 +137,7 @@ def test_a_run_without_thoughts_is_refused(cli, tiny_masked_run):
 
 
 def test_the_heat_map_holds_beliefs_between_answers_and_sorts_cells_by_their_end():
-    from unmask.compare.thought_pictures import cell_values
+    from unmask.pictures.thought_courses import cell_values
 
     believed = np.zeros((2, 3, 2))
     believed[0, :, 0], believed[1, :, 0] = [0, 0, 0], [-1, 5, 2]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 import unmask
-from unmask.evaluation.certify import certifiable
+from unmask.certificates.certify import certifiable
 from unmask.sampling import SAMPLERS, Ancestral
 from unmask.sampling.settings import AncestralSettings
 

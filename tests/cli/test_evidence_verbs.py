@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval.small_corpus import lines, write
+from benchmarks.studies.evidence.worth import heads, worth_of_evidence
+from roots.small_corpus import lines, write
 from unmask.api.index import build_index
 from unmask.cli.app import run as command
-from unmask.evaluation.evidence import heads, worth_of_evidence
-from unmask.retrieval.index import open_index
+from unmask.roots.index import open_index
 from unmask.training.run import Run
 
 PROMPT = "ship sail harbour captain wave"

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from unmask.retrieval.manifest import FILE
+from unmask.roots.manifest import FILE
 
 WORDS = "ship sail harbour captain bake sugar flour oven flower seed soil water street market bridge tower".split()
 SMALL = ["--shelves", 4, "--embedder", "wordllama-64"]
@@ -183,8 +183,8 @@ def test_a_mistake_is_one_line_with_its_fix_and_harms_nothing(cli, here, line, a
 
 @pytest.mark.parametrize("verb", ["build", "add"])
 def test_ctrl_c_in_the_middle_is_one_line_and_leaves_nothing(cli, here, monkeypatch, verb):
-    module = "build" if verb == "build" else "change"
-    monkeypatch.setattr(f"unmask.retrieval.{module}.group", lambda *a: signal.raise_signal(signal.SIGINT))
+    module = "unmask.roots.building.build" if verb == "build" else "unmask.roots.building.change"
+    monkeypatch.setattr(f"{module}.group", lambda *a: signal.raise_signal(signal.SIGINT))
     (here.parent / "fresh.txt").write_text("A text that is new.")
     before = snapshot(here).keys()
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -92,7 +92,7 @@ def test_a_run_of_nested_levels_has_every_picture(nested, drawn):
 
 
 def test_what_is_drawn_of_curvature_scale_and_spread_is_what_the_network_told(nested):
-    from unmask.compare.metric_pictures import bends
+    from unmask.pictures.metrics import bends
     from unmask.training.run import Run
 
     run = Run.open(nested)
@@ -128,7 +128,7 @@ def test_training_draws_when_asked_and_ends_with_the_same_weights(nested, drawn,
 def test_pictures_that_cannot_be_drawn_stop_no_training(recipe, tmp_path, monkeypatch, capsys):
     from unmask.errors import Error
 
-    module = importlib.import_module("unmask.compare.run_pictures")
+    module = importlib.import_module("unmask.pictures.run")
 
     def full(*given: Any) -> None:
         raise Error("the disk is full.")
@@ -169,7 +169,7 @@ def test_a_run_without_weights_has_the_pictures_of_its_metrics(cli, nested, tmp_
 
 
 def test_where_the_corpus_is_gone_a_built_in_text_is_drawn(nested, tmp_path):
-    from unmask.compare.run_pictures import BUILT_IN, shown_texts
+    from unmask.pictures.run import BUILT_IN, shown_texts
     from unmask.training.run import Run
 
     shutil.copytree(nested, tmp_path / "run", ignore=shutil.ignore_patterns("plots", "checkpoints"))

@@ -15,7 +15,7 @@ import pytest
 
 from unmask.cli.console import printer
 from unmask.cli.failures import explain
-from unmask.compare.cells import Table, to_rich
+from unmask.reports.cells import Table, to_rich
 
 pytestmark = pytest.mark.strangers
 ACTS = "\x1b]0;title\x07\x1b[2J\x9b31m\x08\u202egnp"

@@ -19,8 +19,6 @@ from hypothesis import strategies as st
 import unmask
 from unmask.api.evaluate import evaluate
 from unmask.api.sample import sample
-from unmask.compare.compare import compare
-from unmask.compare.held_out import held_out
 from unmask.data.binary import as_text, pieces, raw
 from unmask.data.blocks import pack
 from unmask.data.corpus import documents, load_corpus
@@ -29,6 +27,8 @@ from unmask.data.tokenizers import Tokenizer, load_tokenizer, make_tokenizer
 from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.evaluation.windows import common_window, cut_all
+from unmask.reports.compare import compare
+from unmask.training.held_out import held_out
 from unmask.training.patches import fit_patcher
 from unmask.training.recipe import load_recipe
 from unmask.training.run import Run

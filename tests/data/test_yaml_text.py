@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 import unmask
-from unmask.compare.expand import in_words
-from unmask.compare.plan_files import load_plan
-from unmask.compare.prompts import load_rubric
 from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error
+from unmask.readers.prompts import load_rubric
+from unmask.sweeps.expand import in_words
+from unmask.sweeps.plan_files import load_plan
 from unmask.training.recipe import load_recipe
 from unmask.training.values import read_value
 

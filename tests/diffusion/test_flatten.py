@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from guards.parts import IDS, make_batch, network
+from unmask.certificates.worlds import HMM
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.flatten import Flatten, FlattenOptions
 from unmask.diffusion.process import PROCESSES
 from unmask.errors import Error
-from unmask.evaluation.worlds import HMM
 from unmask.models.config import TransformerConfig
 
 MASK = 3

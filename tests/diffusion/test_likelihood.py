@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from oracles import Tempered
+from unmask.certificates.worlds import HMM, all_texts
 from unmask.data.batch import Batch
 from unmask.diffusion.causal import Causal, CausalOptions
 from unmask.diffusion.likelihood import ORDERS
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
-from unmask.evaluation.worlds import HMM, all_texts
 from unmask.sampling import Vocabulary
 
 WORDS, BOS, MASK = 3, 3, 4  # ids 0, 1, 2 are words

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from oracles import Tempered
+from unmask.certificates.worlds import HMM
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.likelihood import token_nats
@@ -12,7 +13,6 @@ from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.schedules import get_schedule
 from unmask.diffusion.state import State
 from unmask.diffusion.times import spread
-from unmask.evaluation.worlds import HMM
 
 MASK = 3
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from unmask.certificates.worlds import HMM, all_texts
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.sparse import Sparse, SparseOptions, top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
 from unmask.errors import Error
-from unmask.evaluation.worlds import HMM, all_texts
 
 MASK = 3
 ALWAYS = {"candidate_rate": 1.0, "candidate_ramp": 0.0}

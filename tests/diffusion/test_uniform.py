@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from guards.parts import IDS, VOCABULARY, make_batch
+from unmask.certificates.uniform_law import RedrawnProcess
+from unmask.certificates.worlds import HMM, all_texts
 from unmask.diffusion.options import UniformOptions
 from unmask.diffusion.state import Prediction, State
 from unmask.diffusion.uniform import Uniform, Words, clean_given_shown, unexplained
 from unmask.errors import Error
-from unmask.evaluation.redrawn import RedrawnProcess
-from unmask.evaluation.worlds import HMM, all_texts
 from unmask.sampling.request import Vocabulary
 
 WORLD = HMM.random(words=3, seed=0)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from unmask.data.embeddings import WordLlamaEmbedder
-from unmask.errors import Error
-from unmask.evaluation.coherence import chunks, coherence, coherence_controls, dealt_chunks, prompt_similarity
+from unmask.evaluation.coherence import chunks, coherence, coherence_controls, dealt_chunks
 
 SUBJECTS = {
     "sea": "ship boat sail harbour wave captain anchor tide sailor deck mast rope island storm fish net",
@@ -51,16 +50,6 @@ def test_a_constant_generator_pleases_the_cosine_and_is_flagged_by_the_gap(embed
 def test_a_generator_that_wanders_is_told_from_one_that_stays(embedder: WordLlamaEmbedder) -> None:
     wandering = [" ".join(text_about(s, 16, seed) for s in SUBJECTS) for seed in range(20)]
     assert coherence(wandering, embedder).consecutive < coherence(REAL, embedder).consecutive - 0.2
-
-
-def test_continuations_that_ignore_their_prompts_have_no_gap(embedder: WordLlamaEmbedder) -> None:
-    prompts = [text_about(s, 16, 100 + i) for i in range(5) for s in SUBJECTS]
-    faithful = prompt_similarity(prompts, REAL, embedder)
-    deaf = prompt_similarity(prompts, [text_about("sea", seed=i) for i in range(20)], embedder)
-    assert faithful.gap > 0.2 and faithful.gap_interval[0] > 0.1
-    assert abs(deaf.gap) < 0.05 and faithful.prompts == 20
-    with pytest.raises(Error, match="at least two"):
-        prompt_similarity(["one"], ["two"], embedder)
 
 
 def test_chunks_are_of_equal_length() -> None:

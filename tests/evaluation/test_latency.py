@@ -8,9 +8,9 @@ import torch
 
 from unmask.data.tokenizers import Tokenizer
 from unmask.evaluation import latency as module
-from unmask.evaluation import memory
+from unmask.evaluation import process_memory
 from unmask.evaluation.latency import take_turns, timing
-from unmask.evaluation.memory import HIGH_WATER, SAMPLED, peak_memory
+from unmask.evaluation.process_memory import HIGH_WATER, SAMPLED, peak_memory
 from unmask.models.transformer import Transformer
 from unmask.sampling import SAMPLERS
 
@@ -32,8 +32,8 @@ def hold(mib: int):
 def test_memory_is_what_the_work_took_again_and_again(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Earlier work must not hide later work, and less work must show as less."""
     if method == SAMPLED:
-        monkeypatch.setattr(memory, "_reset_high_water", lambda: False)
-    elif not memory._reset_high_water():
+        monkeypatch.setattr(process_memory, "_reset_high_water", lambda: False)
+    elif not process_memory._reset_high_water():
         pytest.skip("this kernel does not let a process set its high-water mark back")
     taken = []
     for mib in (96, 24, 96):
@@ -46,7 +46,7 @@ def test_memory_is_what_the_work_took_again_and_again(method: str, monkeypatch: 
 
 def test_work_that_takes_nothing_is_0_and_one_that_fails_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peak_memory(lambda: None)[1].above < 4 * MIB
-    monkeypatch.setattr(memory, "_reset_high_water", lambda: False)
+    monkeypatch.setattr(process_memory, "_reset_high_water", lambda: False)
     with pytest.raises(ZeroDivisionError):
         peak_memory(lambda: 1 / 0)
 
@@ -139,5 +139,5 @@ def test_a_cell_names_its_memory_and_goes_without_where_told(tiny: Transformer, 
 def test_memory_on_a_cuda_device_is_the_allocators_peak() -> None:
     keep = torch.ones(8 * MIB // 4, device="cuda")
     _, used = peak_memory(lambda: float(torch.ones(64 * MIB // 4, device="cuda").sum()), "cuda")
-    assert used.method == memory.CUDA
+    assert used.method == process_memory.CUDA
     assert 64 * MIB <= used.above < 66 * MIB and used.baseline >= keep.numel() * 4

@@ -10,8 +10,8 @@ import torch
 
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.passages import passages
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import ThoughtOptions
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
 from unmask.evaluation.batches import batches, token_rows
 from unmask.evaluation.thought_alignment import alignment

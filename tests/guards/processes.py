@@ -14,9 +14,9 @@ from torch import Tensor
 
 from guards.guard import Call, Uniform, close, guard, in_a_world_of, leaves, likelihood, part, shown
 from guards.parts import IDS, VOCABULARY
+from unmask.certificates.worlds import HMM
 from unmask.data.batch import Batch
 from unmask.diffusion.state import Prediction, State
-from unmask.evaluation.worlds import HMM
 
 
 @guard("hidden truth never reaches the logits")

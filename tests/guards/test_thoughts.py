@@ -11,11 +11,11 @@ from guards.parts import VOCABULARY, make_batch, make_process, network, over
 from guards.processes import seeds_decide_the_noise
 from guards.samplers import sampler_rows_stay_apart, skipped_calls_change_nothing
 from unmask.data.batch import Batch
-from unmask.diffusion.auxiliary import training_loss
+from unmask.diffusion.network_losses import training_loss
 from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.state import State
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import Reading, Thought, ThoughtOptions
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
 from unmask.sampling import SAMPLERS, drives
 

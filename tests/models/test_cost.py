@@ -9,7 +9,7 @@ from unmask.diffusion.thought import Reading, ThoughtOptions
 from unmask.models.bytes import Bytes
 from unmask.models.bytes_config import BytesConfig
 from unmask.models.cost import forward_flops, parameter_count, training_memory
-from unmask.sampling.mind import fresh
+from unmask.sampling.thought_steps import fresh
 
 
 @pytest.mark.parametrize("sizes", [{}, {"num_key_value_heads": 2}, {"hidden_size": 64, "num_hidden_layers": 3}])

@@ -1,20 +1,9 @@
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from unmask.diffusion.state import State
 from unmask.errors import Error
-from unmask.models.llama import from_llama, to_llama
-
-SIZES = {
-    "vocab_size": 23,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 32,
-    "initializer_range": 0.3,
-}
+from unmask.models.llama import to_llama
 
 
 def causal_logits(model, tokens):
@@ -27,25 +16,13 @@ def causal_logits(model, tokens):
 @pytest.mark.parametrize("kv_heads", [4, 2, 1])
 @pytest.mark.parametrize("tied", [True, False])
 @torch.no_grad()
-def test_with_llamas_weights_the_logits_are_llamas(kv_heads, tied, tokens):
-    torch.manual_seed(0)
-    llama = LlamaForCausalLM(
-        LlamaConfig(
-            **SIZES,
-            num_key_value_heads=kv_heads,
-            tie_word_embeddings=tied,
-            rope_parameters={"rope_type": "default", "rope_theta": 500.0},
-        )
-    ).eval()
-    for parameter in llama.parameters():  # the norms' weights too: all ones would hide a swap
+def test_with_our_weights_llamas_logits_are_ours(kv_heads, tied, tokens, tiny):
+    ours = tiny(num_key_value_heads=kv_heads, tie_word_embeddings=tied, rope_theta=500.0)
+    for parameter in ours.parameters():  # the norms' weights too: all ones would hide a swap
         parameter.mul_(1 + 0.2 * torch.randn_like(parameter))
-    ours = from_llama(llama)
-    theirs = llama(tokens).logits[:, :-1]
+    theirs = to_llama(ours)(tokens).logits[:, :-1]
     assert theirs.std() > 0.5
     torch.testing.assert_close(causal_logits(ours, tokens), theirs, atol=1e-4, rtol=1e-4)
-    back = to_llama(ours)
-    assert all(torch.equal(a, b) for a, b in zip(llama.state_dict().values(), back.state_dict().values(), strict=True))
-    assert torch.equal(back(tokens).logits[:, :-1], theirs)
 
 
 @torch.no_grad()
@@ -57,20 +34,6 @@ def test_padded_rows_agree_with_llama_too(tokens, tiny):
     at[:, 0] = False
     ours = model(State(tokens, "causal", valid=valid), at=at).logits
     torch.testing.assert_close(ours, theirs[at[:, 1:]], atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "rotary"),
-        ({"hidden_act": "gelu"}, "gelu"),
-        ({"attention_bias": True}, "biases"),
-        ({"head_dim": 16}, "heads"),
-    ],
-)
-def test_a_llama_that_computes_something_else_is_refused(change, word):
-    with pytest.raises(Error, match=word):
-        from_llama(LlamaForCausalLM(LlamaConfig(**SIZES, **change)))
 
 
 @pytest.mark.parametrize("change", [{"output_shift": 0}, {"time_input": True}])

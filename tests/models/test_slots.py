@@ -5,8 +5,8 @@ from torch.nn import functional as F
 from unmask.diffusion.state import State
 from unmask.models import slots
 from unmask.models.eco_config import EcoConfig
-from unmask.models.layout import HIDDEN, layout_of
 from unmask.models.slots import Read, Update, Write, folds
+from unmask.models.token_places import HIDDEN, layout_of
 
 D, M = 16, 5
 

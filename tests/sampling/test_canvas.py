@@ -5,7 +5,7 @@ import torch
 from rich.console import Console
 
 from unmask.cli.canvas import Canvas, check_speed, render
-from unmask.cli.lines import lines
+from unmask.cli.wrapped import lines
 from unmask.data.visible import cells, clusters
 from unmask.errors import Error
 from unmask.sampling import Frame

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
+from benchmarks.studies.sampling.ordered_law import ordered_law
+from unmask.certificates.ground import Ground
+from unmask.certificates.worlds import WORLDS
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
-from unmask.evaluation.ground import Ground
-from unmask.evaluation.ordered import ordered_law
-from unmask.evaluation.worlds import WORLDS
 from unmask.sampling import Confidence, EntropyBound, Vocabulary, fill_request, generate, ticks
 
 VOCABULARY = Vocabulary()

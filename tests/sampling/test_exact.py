@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from guards.parts import VOCABULARY, make_process, network, over, visibilities
+from unmask.certificates.worlds import all_texts
 from unmask.data.batch import Batch
 from unmask.diffusion.process import PROCESSES
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import ThoughtOptions
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
-from unmask.evaluation.worlds import all_texts
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Settings, fill_request, generate
 

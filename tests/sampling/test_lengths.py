@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from guards.parts import network
+from unmask.certificates.worlds import HMM, WORLDS
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
-from unmask.evaluation.worlds import HMM, WORLDS
 from unmask.sampling import Confidence, Vocabulary, generate
 from unmask.sampling.infill import HoleRequest
 from unmask.sampling.lengths import NEAR, around_nats, chosen, posterior

@@ -8,13 +8,13 @@ import pytest
 import torch
 from rich.console import Console
 
+from unmask.certificates.ground import Ground
+from unmask.certificates.worlds import WORLDS
 from unmask.cli.canvas import Canvas
 from unmask.data.tokenizers import make_tokenizer
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import Prediction
 from unmask.errors import Error
-from unmask.evaluation.ground import Ground
-from unmask.evaluation.worlds import WORLDS
 from unmask.sampling import (
     Ancestral,
     Remasking,

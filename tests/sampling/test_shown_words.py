@@ -7,7 +7,6 @@ import torch
 
 from guards.parts import VOCABULARY, network
 from unmask.cli.canvas import render
-from unmask.compare.timeline import timelines
 from unmask.data.tokenizers import make_tokenizer
 from unmask.diffusion.options import UniformOptions
 from unmask.diffusion.state import Prediction, State
@@ -15,6 +14,7 @@ from unmask.diffusion.thought import Thought, ThoughtOptions
 from unmask.diffusion.uniform import Uniform
 from unmask.evaluation.denoising import denoising_profile
 from unmask.evaluation.predictions import predict_corrupted
+from unmask.pictures.timeline import timelines
 from unmask.sampling import fill_request, frames
 from unmask.sampling.properties import keywords
 from unmask.sampling.steering import Steered

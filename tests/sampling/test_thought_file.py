@@ -18,7 +18,7 @@ from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.sampling import SAMPLERS, Request, Settings, canvas, generate
 from unmask.sampling.blend import begun, between, mixed, unit
-from unmask.sampling.kept import go_on, keep
+from unmask.sampling.kept_thought import go_on, keep
 from unmask.sampling.thought_file import (
     FORMAT,
     Origin,

@@ -14,9 +14,9 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from unmask.compare.train_recipe import train_recipe
 from unmask.errors import Error
 from unmask.models.transformer import Transformer
+from unmask.sweeps.train_recipe import train_recipe
 from unmask.training import checkpoints
 from unmask.training.monitor import Metrics
 from unmask.training.recipe import Recipe
@@ -133,7 +133,7 @@ def test_pictures_that_cannot_be_drawn_are_told(tiny, tmp_path, monkeypatch, cap
     def fail(*args: object) -> None:
         raise FULL
 
-    monkeypatch.setattr(importlib.import_module("unmask.compare.run_pictures"), "draw_run", fail)
+    monkeypatch.setattr(importlib.import_module("unmask.pictures.run"), "draw_run", fail)
     recipe = tiny("nano-masked", "training.max_steps=2", "training.plot_every=1")
     assert train_recipe(recipe, tmp_path / "run").manifest["status"] == "finished"
     assert "warning: no pictures in" in capsys.readouterr().err

@@ -10,15 +10,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from transformers import TrainingArguments
 
-from unmask.compare.decide import read_rules
-from unmask.compare.plan_files import load_plan
-from unmask.compare.prompts import load_rubric
 from unmask.data.yaml_text import load_yaml
 from unmask.diffusion.registry import PROCESSES, SCHEDULES
 from unmask.errors import Error
 from unmask.models.backbones import BACKBONES
 from unmask.models.options import config_options
+from unmask.readers.prompts import load_rubric
+from unmask.reports.decide import read_rules
 from unmask.sampling.registry import SAMPLERS
+from unmask.sweeps.plan_files import load_plan
 from unmask.training.find_run import find_run, missing_run
 from unmask.training.recipe import load_recipe
 from unmask.training.trainer_keys import ELSEWHERE, trainer_kinds

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unmask.data.vocabulary import Vocabulary
-from unmask.diffusion.auxiliary import training_loss
+from unmask.diffusion.network_losses import training_loss
 from unmask.models.cost import HEAP
 from unmask.training.combination import make_process
 from unmask.training.network import make_model

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from unmask.api.sweep import plan_sweep
-from unmask.compare.plan_files import parse_plan
 from unmask.data.vocabulary import Vocabulary
 from unmask.errors import Error
 from unmask.models.cost import parameter_count
 from unmask.models.stored import StoredNetwork
+from unmask.sweeps.plan_files import parse_plan
 from unmask.training.network import make_model
 from unmask.training.plan import plan
 from unmask.training.recipe import Recipe, load_recipe

@@ -20,11 +20,11 @@ from unmask.errors import Error
 from unmask.training import monitor
 from unmask.training.qcontroller import mended, original
 from unmask.training.qcontroller.callback import make_controller
+from unmask.training.qcontroller.factors import Controller, Limits, Scales, release, steer
 from unmask.training.qcontroller.mended import MendedController
 from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, OriginalOptions, RandomOptions
 from unmask.training.qcontroller.original import OriginalController, oscillating, plain_reward, state_of, trend
 from unmask.training.qcontroller.probe import probe_loss
-from unmask.training.qcontroller.steering import Controller, Limits, Scales, release, steer
 from unmask.training.qcontroller.table import QTable, step_size
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.train import train

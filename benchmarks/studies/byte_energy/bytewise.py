@@ -24,6 +24,7 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from benchmarks.lib.told import table
 from benchmarks.studies.byte_energy.tables import Found, averaged, summary, wide
+from benchmarks.studies.byte_energy.weighted import TERMS, Reranker, choose_weights, ranks
 from benchmarks.studies.byte_energy.world import (
     BYTES,
     PARTS,
@@ -41,11 +42,10 @@ from unmask.data.embeddings import WordLlamaEmbedder
 from unmask.data.ngram import ByteNgram
 from unmask.data.ngram_entropy import NgramEntropy
 from unmask.data.pydocs import documents, pydocs_pairs
-from unmask.retrieval.bytewise import Correction, Reranker, TreeCoder, choose_weights, learn_coder
-from unmask.retrieval.bytewise.coherence import incoherence, small
-from unmask.retrieval.bytewise.energy import surprisal
-from unmask.retrieval.bytewise.rerank import TERMS, ranks
-from unmask.retrieval.bytewise.tree import text_tree
+from unmask.roots.rerank.byte_energy import surprisal
+from unmask.roots.rerank.correction import Correction
+from unmask.roots.rerank.text_tree import text_tree
+from unmask.roots.rerank.tree_coherence import TreeCoder, incoherence, learn_coder, small
 
 SEEDS = (0, 1, 2, 3, 4)
 

@@ -29,11 +29,11 @@ from benchmarks.lib.told import table
 from benchmarks.lib.worlds import cranfield_judgements, lines
 from unmask.api.index import build_index
 from unmask.data.pydocs import pydocs_pairs
-from unmask.retrieval.budget import RERANKS, Budget
-from unmask.retrieval.embedders import read_texts
-from unmask.retrieval.index import open_index
-from unmask.retrieval.rerank import rerank
-from unmask.retrieval.search import search
+from unmask.roots.embed.embedders import read_texts
+from unmask.roots.index import open_index
+from unmask.roots.rerank.rerank import rerank
+from unmask.roots.search.budget import RERANKS, Budget
+from unmask.roots.search.search import search
 
 TOP = 50
 ASKED = 400  # queries of a set, at most

@@ -8,7 +8,9 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from unmask.data.ngram import ByteNgram
-from unmask.retrieval.bytewise import Correction, TreeCoder, learn_coder, learn_correction
+from unmask.roots.rerank.correction import Correction
+from unmask.roots.rerank.nce import learn_correction
+from unmask.roots.rerank.tree_coherence import TreeCoder, learn_coder
 
 PARTS = (0.3, 0.45)  # counted, learned from; the rest is held out
 BYTES = 128  # of a text that is told from a sample

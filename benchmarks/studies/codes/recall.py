@@ -26,18 +26,14 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from benchmarks.lib.told import table
 from benchmarks.studies.byte_energy.tables import spread
+from benchmarks.studies.codes.autoencoder import fit_autoencoder
+from benchmarks.studies.codes.codec import Codec, Cost, cost
+from benchmarks.studies.codes.diffusion import fit_diffusion
+from benchmarks.studies.codes.principal import fit_principal
+from benchmarks.studies.codes.product import fit_product
+from benchmarks.studies.codes.residual import fit_shelves
 from unmask.data.embeddings import WordLlamaEmbedder
 from unmask.data.pydocs import documents, pydocs_pairs
-from unmask.retrieval.codes import (
-    Codec,
-    Cost,
-    cost,
-    fit_autoencoder,
-    fit_diffusion,
-    fit_principal,
-    fit_product,
-    fit_shelves,
-)
 
 SEEDS = (0, 1, 2)
 BYTES = (4, 8, 16)

@@ -21,8 +21,8 @@ from benchmarks.lib.places import DOCS
 from unmask.api.export import check_llama
 from unmask.data.batch import Batch
 from unmask.diffusion.process import PROCESSES
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import ThoughtOptions
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
 from unmask.models.llama import to_llama
 from unmask.models.registry import BACKBONES

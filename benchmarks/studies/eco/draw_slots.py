@@ -20,9 +20,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 from benchmarks.lib.places import IMAGES
+from benchmarks.studies.eco.slot_use import slot_use  # noqa: E402
 from unmask.data.corpus import load_corpus  # noqa: E402
 from unmask.diffusion.state import State  # noqa: E402
-from unmask.evaluation.slots import slot_use  # noqa: E402
 from unmask.training.run import Run  # noqa: E402
 
 PICTURE = IMAGES / "eco_slots.svg"

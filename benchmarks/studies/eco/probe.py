@@ -36,11 +36,11 @@ from torch import Tensor
 from benchmarks.lib.learn import learn
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
+from benchmarks.studies.eco.slot_use import changed_slots, of_another_text, zeroed
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.state import State
-from unmask.evaluation.slots import changed_slots, of_another_text, zeroed
 from unmask.models.cost import parameter_count
 from unmask.models.registry import BACKBONES
 from unmask.training.match import matched_width

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unmask.diffusion.energies.annealed import ConditionalScore, annealed_langevin, denoised
-from unmask.diffusion.energies.energy import score_of
-from unmask.diffusion.energies.forward import noise_levels, variance_exploding, variance_preserving
-from unmask.diffusion.energies.langevin import mala, ula
-from unmask.diffusion.energies.mixtures import Mixture, gaussian
-from unmask.diffusion.energies.network import EnergyNetwork
-from unmask.diffusion.energies.score_matching import denoising_loss
+from benchmarks.studies.energies.annealed import ConditionalScore, annealed_langevin, denoised
+from benchmarks.studies.energies.energy import score_of
+from benchmarks.studies.energies.energy_network import EnergyNetwork
+from benchmarks.studies.energies.forward import noise_levels, variance_exploding, variance_preserving
+from benchmarks.studies.energies.langevin import mala, ula
+from benchmarks.studies.energies.mixtures import Mixture, gaussian
+from benchmarks.studies.energies.score_matching import denoising_loss
 from unmask.diffusion.noise import Noise
 
 NEAR = Mixture(

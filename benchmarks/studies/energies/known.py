@@ -23,16 +23,16 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from benchmarks.lib.told import table
 from benchmarks.studies.energies.continuous import annealed, chains, continuous, row
-from unmask.diffusion.energies.annealing import anneal, cooling
-from unmask.diffusion.energies.coloring import greedy_coloring
-from unmask.diffusion.energies.contrastive import contrastive_loss, gibbs_move
-from unmask.diffusion.energies.discrete import Discrete, random_states
-from unmask.diffusion.energies.enumeration import Law, exact_law
-from unmask.diffusion.energies.gibbs import gibbs, start, sweep, uniforms
-from unmask.diffusion.energies.graph import Graph, make_graph
-from unmask.diffusion.energies.ising import Ising, moments
-from unmask.diffusion.energies.maxcut import cut, max_cut
-from unmask.diffusion.energies.potts import Potts
+from benchmarks.studies.energies.contrastive import contrastive_loss, gibbs_move
+from benchmarks.studies.energies.enumeration import Law, exact_law
+from benchmarks.studies.energies.maxcut import cut, max_cut
+from benchmarks.studies.energies.potts import Potts
+from unmask.roots.energies.annealing import anneal, cooling
+from unmask.roots.energies.coloring import greedy_coloring
+from unmask.roots.energies.discrete import Discrete, random_states
+from unmask.roots.energies.gibbs import gibbs, start, sweep, uniforms
+from unmask.roots.energies.graph import Graph, make_graph
+from unmask.roots.energies.ising import Ising, moments
 
 SEEDS = 3
 

@@ -29,13 +29,13 @@ import numpy as np
 import torch
 
 from benchmarks.lib.places import RESULTS
+from benchmarks.studies.evidence.worth import heads, worth_of_evidence
 from unmask.api.index import build_index
 from unmask.api.sample import sample
 from unmask.api.train import train
 from unmask.data.corpus import documents, load_corpus
-from unmask.evaluation.evidence import heads, worth_of_evidence
-from unmask.retrieval.evidence import find_evidence, vectors_of
-from unmask.retrieval.index import open_index
+from unmask.roots.evidence import find_evidence, vectors_of
+from unmask.roots.index import open_index
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
 

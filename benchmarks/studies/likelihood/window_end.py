@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from unmask.compare.held_out import held_out
 from unmask.diffusion.state import Prediction
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.windows import common_window
+from unmask.training.held_out import held_out
 from unmask.training.run import Run
 
 

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lib.places import RESULTS
-from unmask.compare.held_out import in_order
 from unmask.data.corpus import documents, load_corpus
 from unmask.data.tokenizers import make_tokenizer
 from unmask.evaluation.batches import token_rows
 from unmask.evaluation.lengths import length_code
 from unmask.evaluation.windows import common_window, cut_all
+from unmask.training.held_out import in_order
 
 RESULT = RESULTS / "window_lengths.json"
 

@@ -20,12 +20,12 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 from benchmarks.lib.places import IMAGES
-from unmask.compare.patch_pictures import draw_entropy, draw_letters, draw_patches, letters  # noqa: E402
 from unmask.data.ngram import ByteNgram  # noqa: E402
 from unmask.data.ngram_entropy import NgramEntropy  # noqa: E402
 from unmask.data.patches import make_patcher  # noqa: E402
 from unmask.data.patches.calibrate import calibrate  # noqa: E402
 from unmask.data.patches.chance import like  # noqa: E402
+from unmask.pictures.patches import draw_entropy, draw_letters, draw_patches, letters  # noqa: E402
 
 PICTURE = IMAGES / "patches.svg"
 

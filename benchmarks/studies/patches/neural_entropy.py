@@ -20,7 +20,6 @@ import numpy as np
 from benchmarks.lib.measure import timed
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
-from unmask.compare.held_out import corpus_of, in_order
 from unmask.data.corpus import documents
 from unmask.data.entropy import ByteEntropy
 from unmask.data.ngram import ByteNgram
@@ -28,6 +27,7 @@ from unmask.data.ngram_entropy import NgramEntropy
 from unmask.data.patches import make_patcher
 from unmask.data.patches.calibrate import calibrate
 from unmask.training.entropy_run import entropy_of, entropy_run
+from unmask.training.held_out import corpus_of, in_order
 from unmask.training.patches import BYTES
 
 SIZE = 4.5

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from benchmarks.studies.qcontroller.hypergradient import Hypergradient
 from unmask.data.corpus import documents, load_corpus
 from unmask.training.qcontroller.callback import make_controller
+from unmask.training.qcontroller.factors import Controller, Limits, Scales, momentum, release, steer
 from unmask.training.qcontroller.mended import ACTIONS, HIGHEST, LOWEST
 from unmask.training.qcontroller.options import MendedOptions, OriginalOptions, RandomOptions
-from unmask.training.qcontroller.steering import Controller, Limits, Scales, momentum, release, steer
 
 STEPS, WARM, EVERY, ROWS, CONTEXT = 200, 20, 5, 256, 8
 WORST = 8.0  # bits of a uniform guess: what a run is worth at most

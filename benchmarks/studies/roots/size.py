@@ -26,13 +26,13 @@ from benchmarks.studies.roots.synthetic import SHELVES, WIDTH, core_size, latenc
 from unmask.api.index import build_index
 from unmask.data.ngram import ByteNgram
 from unmask.data.pydocs import pydocs_pairs
-from unmask.retrieval import core, grams, shelf_bytes, statistics
-from unmask.retrieval.calibrate import found_share
-from unmask.retrieval.embedders import make_embedder, read_texts
-from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.learn import questions, truth
-from unmask.retrieval.route import make_router, opening_order
-from unmask.retrieval.shelf_bytes import ShelfBytes
+from unmask.roots.building.learn import questions, truth
+from unmask.roots.embed.embedders import make_embedder, read_texts
+from unmask.roots.index import Index, open_index
+from unmask.roots.route import make_router, opening_order
+from unmask.roots.shelves import core, grams, shelf_bytes, statistics
+from unmask.roots.shelves.dial import found_share
+from unmask.roots.shelves.shelf_bytes import ShelfBytes
 
 RESULT = RESULTS / "roots_size.json"
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lib.measure import Row, say, take_turns, timed
-from unmask.retrieval import core, grams, shelf_bytes, statistics
-from unmask.retrieval.budget import upto
-from unmask.retrieval.partition.partitioner import unit
-from unmask.retrieval.route import make_router
-from unmask.retrieval.scan import Best, scan
-from unmask.retrieval.segment import Segment
-from unmask.retrieval.shelf_bytes import ShelfBytes
-from unmask.retrieval.vectors import Vectors, keep
+from unmask.roots.partition.partitioner import unit
+from unmask.roots.route import make_router
+from unmask.roots.search.budget import upto
+from unmask.roots.search.scan import Best, scan
+from unmask.roots.shelves import core, grams, shelf_bytes, statistics
+from unmask.roots.shelves.segment import Segment
+from unmask.roots.shelves.shelf_bytes import ShelfBytes
+from unmask.roots.shelves.vectors import Vectors, keep
 
 WIDTH, SHELVES = 256, 256
 CHUNK = 50_000

@@ -20,7 +20,7 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "unmask"})
 from matplotlib import pyplot  # noqa: E402
 
 from benchmarks.lib.places import IMAGES, RESULTS  # noqa: E402
-from unmask.compare.labels import label_points  # noqa: E402
+from unmask.pictures.labels import label_points  # noqa: E402
 
 RESULT = RESULTS / "roots_frontier.json"
 PICTURE = IMAGES / "roots-frontier.svg"

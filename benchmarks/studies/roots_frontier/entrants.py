@@ -21,10 +21,10 @@ import numpy as np
 from benchmarks.lib.worlds import TOP, Corpus, Questions
 from benchmarks.studies.roots_frontier.shelves import SHARES, SHORT, Found, Shelves, lessons, shelves_for
 from benchmarks.studies.roots_routing.world import faiss_lists
-from unmask.retrieval.embedders import Reader
-from unmask.retrieval.partition import Partition, make_partitioner, spill
-from unmask.retrieval.route import Lessons, make_router
-from unmask.retrieval.vectors import keep
+from unmask.roots.embed.embedders import Reader
+from unmask.roots.partition import Partition, make_partitioner, spill
+from unmask.roots.route import Lessons, make_router
+from unmask.roots.shelves.vectors import keep
 
 CODES = (8, 16, 32)  # bytes of a vector
 

@@ -29,7 +29,7 @@ from benchmarks.lib.worlds import Corpus, Questions, corpora
 from benchmarks.studies.roots_frontier.entrants import Found, coded, flat, inverted, roots, words
 from benchmarks.studies.roots_frontier.timing import timing
 from unmask.evaluation.intervals import seed_interval
-from unmask.retrieval.embedders import DEFAULT, make_embedder
+from unmask.roots.embed.embedders import DEFAULT, make_embedder
 
 SEEDS = (0, 1, 2)
 IVF = "IVF, float32, lists cut"

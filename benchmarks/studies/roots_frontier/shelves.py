@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.lib.worlds import TOP, Corpus, Questions
-from unmask.retrieval import core, statistics
-from unmask.retrieval.budget import upto
-from unmask.retrieval.embedders import Reader, read_texts
-from unmask.retrieval.learn import LESSONS, sentence
-from unmask.retrieval.partition import Partition
-from unmask.retrieval.scan import Best, scan
-from unmask.retrieval.segment import Segment
-from unmask.retrieval.shelf_bytes import ShelfBytes
-from unmask.retrieval.vectors import keep
+from unmask.roots.building.learn import LESSONS, sentence
+from unmask.roots.embed.embedders import Reader, read_texts
+from unmask.roots.partition import Partition
+from unmask.roots.search.budget import upto
+from unmask.roots.search.scan import Best, scan
+from unmask.roots.shelves import core, statistics
+from unmask.roots.shelves.segment import Segment
+from unmask.roots.shelves.shelf_bytes import ShelfBytes
+from unmask.roots.shelves.vectors import keep
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
 SHORT = 100  # candidates that are scored again

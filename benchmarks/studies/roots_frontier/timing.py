@@ -12,11 +12,11 @@ import numpy as np
 from benchmarks.lib.measure import Goal, Result, Row, ratios, take_turns, timed
 from benchmarks.lib.worlds import TOP, Corpus
 from unmask.data.origin import Document
-from unmask.retrieval.budget import Budget
-from unmask.retrieval.build import BuildOptions, build
-from unmask.retrieval.embedders import Reader
-from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.search import search
+from unmask.roots.building.build import BuildOptions, build
+from unmask.roots.embed.embedders import Reader
+from unmask.roots.index import Index, open_index
+from unmask.roots.search.budget import Budget
+from unmask.roots.search.search import search
 
 TIMED = (2, 4, 6, 13)  # lists of faiss of 64
 

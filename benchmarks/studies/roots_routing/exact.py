@@ -13,11 +13,11 @@ from benchmarks.studies.roots_routing.world import (
     roles,
     statistics_of,
 )
-from unmask.retrieval.bounds import search, upper_bounds
-from unmask.retrieval.partition import make_partitioner, spill
-from unmask.retrieval.partition.partitioner import unit
-from unmask.retrieval.route import make_router
-from unmask.retrieval.statistics import ShelfStatistics, measure
+from unmask.roots.partition import make_partitioner, spill
+from unmask.roots.partition.partitioner import unit
+from unmask.roots.route import make_router
+from unmask.roots.search.bounds import search, upper_bounds
+from unmask.roots.shelves.statistics import ShelfStatistics, measure
 
 
 def spilled(w: World, shelves: int, seed: int) -> list[dict[str, Any]]:

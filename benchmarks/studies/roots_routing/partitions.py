@@ -39,10 +39,10 @@ from benchmarks.studies.roots_routing.world import (
     statistics_of,
     world,
 )
-from unmask.retrieval.calibrate import calibrate
-from unmask.retrieval.partition import Partition, make_partitioner
-from unmask.retrieval.route import Lessons, make_router, opening_order
-from unmask.retrieval.route.moments import best_delta
+from unmask.roots.partition import Partition, make_partitioner
+from unmask.roots.route import Lessons, make_router, opening_order
+from unmask.roots.route.moments import best_delta
+from unmask.roots.shelves.dial import calibrate
 
 
 def grid(w: World, shelves: int, seed: int) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from unmask.data.embeddings import WordLlamaEmbedder
 from unmask.data.pydocs import pydocs_pairs
-from unmask.retrieval.calibrate import found_share
-from unmask.retrieval.partition import PARTITIONERS, Partition, make_partitioner
-from unmask.retrieval.partition.partitioner import finish
-from unmask.retrieval.route import Lessons, opening_order
-from unmask.retrieval.route.router import true_nearest
-from unmask.retrieval.statistics import ShelfStatistics, measure
+from unmask.roots.partition import PARTITIONERS, Partition, make_partitioner
+from unmask.roots.partition.partitioner import finish
+from unmask.roots.route import Lessons, opening_order
+from unmask.roots.route.router import true_nearest
+from unmask.roots.shelves.dial import found_share
+from unmask.roots.shelves.statistics import ShelfStatistics, measure
 
 SEEDS = (0, 1, 2)
 SHARES = (0.02, 0.05, 0.1, 0.2)

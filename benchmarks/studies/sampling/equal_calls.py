@@ -18,10 +18,10 @@ from typing import Any
 import torch
 
 from benchmarks.lib.places import RESULTS
-from unmask.evaluation.distance import noise_floor, total_variation
-from unmask.evaluation.ground import Ground, write_texts
-from unmask.evaluation.ordered import ordered_law
-from unmask.evaluation.worlds import HMM, WORLDS
+from benchmarks.studies.sampling.ordered_law import ordered_law
+from unmask.certificates.ground import Ground, write_texts
+from unmask.certificates.total_variation import noise_floor, total_variation
+from unmask.certificates.worlds import HMM, WORLDS
 from unmask.sampling import Ancestral, Confidence, EntropyBound, Remasking
 from unmask.sampling.sampler import Sampler
 

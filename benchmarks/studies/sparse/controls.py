@@ -18,11 +18,11 @@ from torch import Tensor
 
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
-from unmask.compare.held_out import held_out
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import Prediction, SparseState, State
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.windows import common_window
+from unmask.training.held_out import held_out
 from unmask.training.run import Run
 
 RESULT = RESULTS / "sparse_controls.json"

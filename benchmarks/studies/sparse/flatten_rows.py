@@ -17,11 +17,11 @@ from typing import Any
 
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
-from unmask.compare.held_out import held_out
 from unmask.diffusion.flatten import Flatten, FlattenOptions
 from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.predictions import predict_corrupted
 from unmask.evaluation.windows import common_window
+from unmask.training.held_out import held_out
 from unmask.training.run import Run
 
 RESULT = RESULTS / "flatten_rows.json"

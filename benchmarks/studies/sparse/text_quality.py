@@ -20,15 +20,15 @@ from benchmarks.lib.measure import say
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from unmask.api.compare import auto_judge
-from unmask.compare.generation import Way, write_texts
-from unmask.compare.held_out import corpus_of
 from unmask.data.corpus import documents
 from unmask.data.ngram import ByteNgram
 from unmask.errors import Error
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.text import real_like, shuffled_words, text_quality
+from unmask.reports.generation import Way, write_texts
 from unmask.sampling import SAMPLERS
 from unmask.sampling.settings import Settings, SteppedSettings
+from unmask.training.held_out import corpus_of
 from unmask.training.run import Run
 
 RESULT = RESULTS / "text_quality.json"

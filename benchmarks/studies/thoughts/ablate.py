@@ -19,9 +19,9 @@ from typing import Any
 
 from benchmarks.lib.ablation import corpus_of, fill, parser, seeds_of, spread, trained
 from benchmarks.lib.places import RESULTS
-from unmask.diffusion.thinking import Thinking
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.evaluation.bits import bits_per_byte
-from unmask.evaluation.thoughts import CHANGES, later_bits
+from unmask.evaluation.thought_bits import CHANGES, later_bits
 
 RESULT = RESULTS / "ablate_thought.json"
 WINDOW = 1024

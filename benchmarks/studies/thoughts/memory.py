@@ -27,7 +27,7 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
-from unmask.diffusion.auxiliary import training_loss
+from unmask.diffusion.network_losses import training_loss
 from unmask.models.cost import parameter_count
 from unmask.training.combination import make_process
 from unmask.training.network import make_model

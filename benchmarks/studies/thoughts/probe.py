@@ -5,8 +5,8 @@
 A text is three passages. The first tells a colour (one of eight) behind a name; the second is filler (while training,
 half of them ask as well); the third asks. The filler is always the same, attention does not leave a passage, and
 colours are drawn anew for every text: whoever answers has carried them. The network is asked with its own stack of
-thoughts, and with the controls of :mod:`unmask.evaluation.thoughts`; rivals have no thoughts, or a stack that is one
-passage deep, with and without persistence: without it the answer is out of reach.
+thoughts, and with the controls of :mod:`unmask.evaluation.thought_bits`; rivals have no thoughts, or a stack that is
+one passage deep, with and without persistence: without it the answer is out of reach.
 
 Results go to ``benchmarks/results/thought_probe.json``; seeds that are already there are not run again.
 
@@ -32,13 +32,13 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from unmask.data.batch import Batch
 from unmask.data.vocabulary import Vocabulary
-from unmask.diffusion.auxiliary import training_loss
 from unmask.diffusion.masked import Masked, MaskedOptions
+from unmask.diffusion.network_losses import training_loss
 from unmask.diffusion.passages import passages
 from unmask.diffusion.state import State
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import Thought, ThoughtOptions, stacks
-from unmask.evaluation.thoughts import CHANGES
+from unmask.diffusion.with_thoughts import Thinking
+from unmask.evaluation.thought_bits import CHANGES
 from unmask.models.cost import parameter_count
 from unmask.models.registry import BACKBONES
 

@@ -23,11 +23,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 from benchmarks.lib.places import IMAGES
-from unmask.compare.wubu_pictures import draw_disc, draw_points  # noqa: E402
-from unmask.compare.wubu_view import level_view  # noqa: E402
-from unmask.evaluation.trees import balanced_tree, distortion, embed, path_lengths  # noqa: E402
+from benchmarks.studies.wubu.tree_distances import balanced_tree, distortion, embed, path_lengths  # noqa: E402
 from unmask.models.wubu import WubuStack  # noqa: E402
 from unmask.models.wubu_config import WubuOptions  # noqa: E402
+from unmask.pictures.wubu_levels import draw_disc, draw_points  # noqa: E402
+from unmask.pictures.wubu_view import level_view  # noqa: E402
 
 PICTURE = IMAGES / "wubu.svg"
 WIDTH = 8

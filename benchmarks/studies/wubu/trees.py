@@ -23,7 +23,7 @@ from benchmarks.lib.measure import say
 from benchmarks.lib.places import RESULTS
 from benchmarks.lib.stored import stamp, store
 from benchmarks.lib.told import table
-from unmask.evaluation.trees import (
+from benchmarks.studies.wubu.tree_distances import (
     Embedding,
     Parents,
     balanced_tree,

@@ -15,10 +15,10 @@ from unmask.result import Result
 from unmask.training.run import Run
 
 if TYPE_CHECKING:
-    from unmask.compare.cells import Table
-    from unmask.compare.thought_table import Measure
     from unmask.evaluation.thought_measures import Collapse
     from unmask.evaluation.trajectories import Moment, Trajectory
+    from unmask.reports.cells import Table
+    from unmask.reports.thought_table import Measure
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class AnalyseResult(Result):
 
     def table(self) -> Table:
         """Return the measures as a table of text."""
-        from unmask.compare.thought_table import to_table
+        from unmask.reports.thought_table import to_table
 
         return to_table(self.measures)
 
@@ -124,11 +124,11 @@ def thoughts_analyse(
             work.
     """
     from unmask.api.writing import resolve, vocabulary_of
-    from unmask.compare.held_out import held_out
     from unmask.evaluation.thought_reading import read_documents, thinking
     from unmask.evaluation.trajectories import record
     from unmask.evaluation.windows import common_window
     from unmask.sampling import fill_request
+    from unmask.training.held_out import held_out
 
     check_seed(seed)
     check_texts(n)
@@ -149,8 +149,8 @@ def thoughts_analyse(
     measures: list[Measure] = []
     verdict = None
     if text is not None:
-        from unmask.compare.thought_scores import likelihood_measures, text_measures
-        from unmask.compare.thought_table import code_measures, course_measures
+        from unmask.reports.thought_scores import likelihood_measures, text_measures
+        from unmask.reports.thought_table import code_measures, course_measures
 
         window = common_window(text.texts, [tokenizer], [context])
         say(f"reading the thoughts of {counted(len(text.texts), 'document')}")
@@ -189,8 +189,8 @@ _WHOLE = 3
 
 def _written(result: AnalyseResult, trajectories: list[Trajectory], folder: Path) -> AnalyseResult:
     """Write the page, the numbers and the pictures, and say where they are."""
-    from unmask.compare.report import finite, page
-    from unmask.compare.thought_pictures import courses, crossing
+    from unmask.pictures.thought_courses import courses, crossing
+    from unmask.reports.report import finite, page
 
     folder.mkdir(parents=True, exist_ok=True)
     each, together = courses(trajectories[:_WHOLE]), crossing(trajectories)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unmask.compare.blind import KEY, PAGE, make_page
-from unmask.compare.blind import BlindResult as BlindResult
-from unmask.compare.preference import TallyResult as TallyResult
-from unmask.compare.preference import tally
-from unmask.compare.prompts import RUBRIC, load_prompts, load_rubric
 from unmask.data.lock import only_one
 from unmask.errors import Error, check_seed, check_texts
+from unmask.readers.blind import KEY, PAGE, make_page
+from unmask.readers.blind import BlindResult as BlindResult
+from unmask.readers.preference import TallyResult as TallyResult
+from unmask.readers.preference import tally
+from unmask.readers.prompts import RUBRIC, load_prompts, load_rubric
 from unmask.training.run import Run
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from unmask import __version__
-from unmask.compare.cells import line as markdown_row
 from unmask.diffusion.registry import PROCESSES
 from unmask.lines import counted, excerpt
+from unmask.reports.cells import line as markdown_row
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run
 

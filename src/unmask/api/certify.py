@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 import unmask
-from unmask.compare.cells import Table, to_markdown
+from unmask.certificates.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate, certifiable
+from unmask.certificates.certify import certify as measure
+from unmask.certificates.ground import Ground
+from unmask.certificates.worlds import WORLDS
 from unmask.errors import Error, check_seed
-from unmask.evaluation.certify import DEEP, LENGTH, SAMPLES, STEPS, TOLERANCE, Certificate, certifiable
-from unmask.evaluation.certify import certify as measure
-from unmask.evaluation.ground import Ground
-from unmask.evaluation.worlds import WORLDS
 from unmask.lines import counted
+from unmask.reports.cells import Table, to_markdown
 from unmask.result import Result
 from unmask.sampling import SAMPLERS
 from unmask.training.hardware import processor_name
@@ -84,7 +84,8 @@ def certify(
 ) -> CertifyResult:
     """Measure the total variation between samplers' texts and the truth, with a perfect network in small worlds.
 
-    See :mod:`unmask.evaluation.certify` for what is compared and :mod:`unmask.evaluation.distance` for the band.
+    See :mod:`unmask.certificates.certify` for what is compared and :mod:`unmask.certificates.total_variation` for the
+    band.
 
     Args:
         samplers: Names; default: every registered sampler that a known source can answer.

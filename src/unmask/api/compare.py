@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from unmask.data.lock import only_one
 from unmask.data.sources import open_source
 from unmask.errors import Error, check_seed, nearest
-from unmask.training.held import held
+from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
-    from unmask.compare.progress import Progress
-    from unmask.compare.rows import CompareResult
+    from unmask.reports.progress import Progress
+    from unmask.reports.rows import CompareResult
 
 JUDGE = "judge-nano"
 """Recipe of the judge that ``auto`` trains."""
@@ -52,7 +52,7 @@ def compare(
 
     The folder then holds ``report.html``, ``table.md`` and ``compare.json``. What is finished before an interruption
     is kept in it, for ``resume``. Numbers that are ``None`` are those of the full or the quick comparison
-    (:data:`unmask.compare.scope.FULL`, :data:`~unmask.compare.scope.QUICK`).
+    (:data:`unmask.reports.scope.FULL`, :data:`~unmask.reports.scope.QUICK`).
 
     Args:
         runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference. Runs that
@@ -86,11 +86,11 @@ def compare(
         Error: no such run, a run named twice, a folder in use, unfit text, or a judge that was trained on a rival's
             text.
     """
-    from unmask.compare.compare import compare as measure
-    from unmask.compare.decide import read_rules
-    from unmask.compare.fairness import BUDGETS, refuse_bytes, refuse_twice
-    from unmask.compare.parts import check_folder
-    from unmask.compare.scope import choose
+    from unmask.reports.compare import compare as measure
+    from unmask.reports.decide import read_rules
+    from unmask.reports.fairness import BUDGETS, refuse_bytes, refuse_twice
+    from unmask.reports.finished_parts import check_folder
+    from unmask.reports.scope import choose
 
     if budget not in BUDGETS:
         raise Error(f"unknown budget {budget!r}.{nearest(budget, BUDGETS)} Choose from {', '.join(BUDGETS)}.")
@@ -153,9 +153,9 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
 
     It reads its split about six times, for more would be memorising it.
     """
-    from unmask.compare.held_out import corpus_of
-    from unmask.compare.train_recipe import train_recipe
     from unmask.data.cache import built, cache_folder
+    from unmask.sweeps.train_recipe import train_recipe
+    from unmask.training.held_out import corpus_of
     from unmask.training.places import place_of
     from unmask.training.recipe import load_recipe
 

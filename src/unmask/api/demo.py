@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from unmask.api.train import resolve, train
 from unmask.errors import Error
 from unmask.result import Result
-from unmask.training.held import held
+from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
-    from unmask.compare.progress import Progress
-    from unmask.compare.rows import CompareResult
+    from unmask.reports.progress import Progress
+    from unmask.reports.rows import CompareResult
 
 PROMPT = "Return the"
 
@@ -165,7 +165,7 @@ def _train(recipe: str, folder: Path, overrides: list[str], say: Callable[[str],
 
 def held_out_sentences(run: Run, count: int = 4) -> list[tuple[str, str]]:
     """Return plain sentences that the training text does not hold, each with a copy in which two words are holes."""
-    from unmask.compare.held_out import corpus_of
+    from unmask.training.held_out import corpus_of
 
     corpus = corpus_of(run)
     trained = "\n".join(corpus.split("train")["text"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from unmask.api.raw import write_bytes
+from unmask.api.byte_files import write_bytes
 from unmask.errors import Error
 from unmask.lines import counted
 from unmask.result import Result
@@ -53,9 +53,9 @@ def draw_trace(trace: str | Path, output: str | Path) -> DrawTraceResult:
     kind = output.suffix.lower()
     if kind not in (".html", ".svg"):
         raise Error(f"a trace is drawn as .html (a page) or .svg (an animated picture); {output} is neither.")
-    from unmask.compare.timeline import timelines
-    from unmask.compare.trace_page import to_html
-    from unmask.compare.trace_svg import to_svg
+    from unmask.pictures.timeline import timelines
+    from unmask.pictures.trace_page import to_html
+    from unmask.pictures.trace_svg import to_svg
     from unmask.sampling.trace import read_trace
 
     read = read_trace(trace)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unmask.compare.progress import Progress
 from unmask.data.sources import check_source
 from unmask.errors import check_seed
 from unmask.lines import counted, scored
+from unmask.reports.progress import Progress
 from unmask.result import Result
 from unmask.training.run import Run
 
@@ -91,9 +91,9 @@ def evaluate(
     binary = opened.recipe.data.binary
     if source is not None:
         check_source(source, binary)
-    from unmask.compare.held_out import held_out
     from unmask.evaluation.bits import bits_per_byte
     from unmask.evaluation.windows import common_window
+    from unmask.training.held_out import held_out
 
     text = held_out([opened], source, documents, seed)
     model = opened.model()

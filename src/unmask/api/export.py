@@ -15,7 +15,7 @@ from unmask.errors import Error, nearest
 from unmask.lines import counted
 from unmask.result import Result
 from unmask.training.fingerprints import fingerprints
-from unmask.training.held import held
+from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
 if TYPE_CHECKING:

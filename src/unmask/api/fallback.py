@@ -15,7 +15,7 @@ from pathlib import Path
 from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
 from unmask.evaluation.collapse import collapse
-from unmask.training.held import held
+from unmask.training.loaded_run import held
 from unmask.training.run import Run
 
 Write = Callable[[Run, str, int, int], str]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from unmask.api.index_results import IndexResult
 from unmask.errors import Error
-from unmask.retrieval import change
-from unmask.retrieval.build import BuildOptions, build
-from unmask.retrieval.embedders import DEFAULT, make_embedder
-from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.intake import open_documents
-from unmask.retrieval.link import link
+from unmask.roots.building import change
+from unmask.roots.building.build import BuildOptions, build
+from unmask.roots.building.intake import open_documents
+from unmask.roots.building.link import link
+from unmask.roots.embed.embedders import DEFAULT, make_embedder
+from unmask.roots.index import Index, open_index
 from unmask.workers import Workers, at_work
 
 

@@ -18,13 +18,13 @@ from jaxtyping import Float32, Int64
 from unmask.errors import Error, check_seed
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.retrieval.budget import Budget
-from unmask.retrieval.embedders import Reader, read_texts
-from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.learn import questions, truth
-from unmask.retrieval.near import Own
-from unmask.retrieval.search import search
-from unmask.retrieval.vectors import KINDS, keep
+from unmask.roots.building.learn import questions, truth
+from unmask.roots.embed.embedders import Reader, read_texts
+from unmask.roots.index import Index, open_index
+from unmask.roots.search.budget import Budget
+from unmask.roots.search.near import Own
+from unmask.roots.search.search import search
+from unmask.roots.shelves.vectors import KINDS, keep
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RECALLS = (0.8, 0.9, 0.95)

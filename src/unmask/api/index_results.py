@@ -61,7 +61,7 @@ class Hit:
         end: Line of a text file at which the text, or the match, ends; else ``None``.
         rerank: What ordered the results, where they were ordered again; greater is better.
         term: What was added to the score for that, as it is: bits a byte of the query given the text, nats a byte of
-            the text, or its BM25 (:mod:`unmask.retrieval.rerank`).
+            the text, or its BM25 (:mod:`unmask.roots.rerank.rerank`).
     """
 
     text: str
@@ -163,7 +163,7 @@ class GrepResult(Result):
 
 @dataclass(frozen=True, repr=False)
 class IndexStatsResult(Result):
-    """What an index holds and what it costs; see :mod:`unmask.retrieval.account`.
+    """What an index holds and what it costs; see :mod:`unmask.roots.search.costs`.
 
     Attributes:
         index: The index's folder.

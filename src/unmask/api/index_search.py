@@ -8,15 +8,15 @@ from pathlib import Path
 from unmask.api.index_results import GrepResult, Hit, IndexStatsResult, SearchResult
 from unmask.data.origin import in_rows, lines_of
 from unmask.errors import Error, wrong_count
-from unmask.retrieval.account import account
-from unmask.retrieval.budget import Budget, candidates
-from unmask.retrieval.embedders import read_texts
-from unmask.retrieval.grep import grep
-from unmask.retrieval.index import Index, open_index
-from unmask.retrieval.rerank import rerank as ordered_again
-from unmask.retrieval.scan import scan
-from unmask.retrieval.search import search
-from unmask.retrieval.spread import Spread
+from unmask.roots.embed.embedders import read_texts
+from unmask.roots.index import Index, open_index
+from unmask.roots.rerank.rerank import rerank as ordered_again
+from unmask.roots.search.budget import Budget, candidates
+from unmask.roots.search.costs import account
+from unmask.roots.search.scan import scan
+from unmask.roots.search.search import search
+from unmask.roots.search.spread import Spread
+from unmask.roots.shelves.grep import grep
 from unmask.workers import HERE, Workers, at_work
 
 
@@ -58,7 +58,7 @@ def search_index(
         address: Of a Ray cluster; ``None``: a Ray on this machine.
         rerank: Order the first ``rerank_of`` again and return the best k of them: by ``surprisal`` of the query given
             each text's bytes, by ``bm25`` of its words among them, or by the ``energy`` of each text alone, each with
-            the cosine beside it in equal parts (:mod:`unmask.retrieval.rerank`).
+            the cosine beside it in equal parts (:mod:`unmask.roots.rerank.rerank`).
         rerank_of: How many; default: 50, and no fewer than 5 k.
 
     Raises:

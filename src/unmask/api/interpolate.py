@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
+from unmask.api.thought_run import Mind, one_passage, opened, read_all, read_end
 from unmask.api.writing import Setting
 from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
@@ -21,7 +21,7 @@ from unmask.result import Result
 from unmask.sampling import Request
 from unmask.sampling.blend import Path as Way
 from unmask.sampling.blend import begun, between, unit
-from unmask.sampling.kept import Kept
+from unmask.sampling.kept_thought import Kept
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 

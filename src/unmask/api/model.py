@@ -19,7 +19,7 @@ from unmask.api.stream import stream
 from unmask.arguments import checked
 from unmask.errors import Error
 from unmask.lines import counted, line
-from unmask.training.held import Held
+from unmask.training.loaded_run import Held
 from unmask.training.run import Run
 
 if TYPE_CHECKING:

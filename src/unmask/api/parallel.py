@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from unmask.api.thoughts import Mind, opened, read_all, read_text
+from unmask.api.thought_run import Mind, opened, read_all, read_text
 from unmask.api.writing import Setting
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
@@ -19,7 +19,7 @@ from unmask.lines import excerpt
 from unmask.result import Result
 from unmask.sampling import Request, Sample
 from unmask.sampling.blend import begun, mixed
-from unmask.sampling.kept import Kept, opening
+from unmask.sampling.kept_thought import Kept, opening
 from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 

@@ -52,8 +52,8 @@ def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str |
         Error: no such run, one that has logged nothing, an empty text or one that is not UTF-8, or a folder that cannot
             be written to.
     """
-    from unmask.compare.run_pictures import draw_run, shown_texts, shows_text
-    from unmask.compare.train_recipe import PLOTS
+    from unmask.pictures.run import draw_run, shown_texts, shows_text
+    from unmask.sweeps.train_recipe import PLOTS
 
     given = None if text is None else _read(text)
     run = _opened(run)

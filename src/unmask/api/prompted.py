@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unmask.api.evidence import Gathered, gather
+from unmask.api.prompt_evidence import Gathered, gather
 from unmask.api.writing import vocabulary_of
 from unmask.errors import Error, check_texts
 from unmask.lines import counted
-from unmask.retrieval.index import Index
+from unmask.roots.index import Index
 from unmask.sampling import Request, Settings, Vocabulary, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.training.own_text import own_text

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unmask.api.evidence import EvidenceText
 from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
+from unmask.api.prompt_evidence import EvidenceText
 from unmask.api.prompted import check_asked, lay_out
 from unmask.api.writing import Setting, Watch, resolve, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt
 from unmask.result import Result
-from unmask.retrieval.index import Index
+from unmask.roots.index import Index
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unmask.api.thoughts import Mind, one_passage, opened, read_all, read_end
+from unmask.api.thought_run import Mind, one_passage, opened, read_all, read_end
 from unmask.api.writing import Setting
 from unmask.errors import Error, check_texts
 from unmask.evaluation.clusters import mean_interval

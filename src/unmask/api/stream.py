@@ -10,7 +10,7 @@ from unmask.api.prompted import Prompted, check_asked, lay_out
 from unmask.api.writing import Setting, resolve
 from unmask.data.pieces import pieces
 from unmask.lines import counted, excerpt, line
-from unmask.retrieval.index import Index
+from unmask.roots.index import Index
 from unmask.sampling import Frame, Sampler, ticks
 from unmask.training.own_text import shown
 from unmask.training.run import Run

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask.compare.plan import SweepPlan
 from unmask.errors import Error
 from unmask.lines import counted
 from unmask.own_code import allowing
 from unmask.result import Result
+from unmask.sweeps.plan import SweepPlan
 from unmask.training.find_run import HOME, named_folder
 from unmask.workers import at_work
 
 if TYPE_CHECKING:
-    from unmask.compare.executors import Executor
-    from unmask.compare.expand import RowPlan
-    from unmask.compare.expand_ways import WayPlan
-    from unmask.compare.sweep_rows import SweepResult
+    from unmask.sweeps.executors import Executor
+    from unmask.sweeps.expand import RowPlan
+    from unmask.sweeps.expand_ways import WayPlan
+    from unmask.sweeps.results import SweepResult
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +81,7 @@ class PlanSweepResult(Result):
 
 def sweep_plans() -> list[PlanLine]:
     """Return every packaged plan."""
-    from unmask.compare.plan_files import load_plan, plan_names
+    from unmask.sweeps.plan_files import load_plan, plan_names
 
     return [PlanLine(name, load_plan(name).about) for name in plan_names()]
 
@@ -97,9 +97,9 @@ def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> P
         Error: an unknown key, or a row or sampler that cannot work. One that names a process, network or sampler that
             does not exist is no error here; it is listed as missing.
     """
-    from unmask.compare.expand import expand
-    from unmask.compare.expand_ways import check_ways, expand_samplers
-    from unmask.compare.plan_files import load_plan
+    from unmask.sweeps.expand import expand
+    from unmask.sweeps.expand_ways import check_ways, expand_samplers
+    from unmask.sweeps.plan_files import load_plan
 
     loaded = plan if isinstance(plan, SweepPlan) else load_plan(plan)
     overrides = list(overrides)
@@ -148,7 +148,7 @@ def sweep(
         Error: the user's mistakes, with what to do.
         KeyboardInterrupt: Ctrl-C; every row is saved, and the same call goes on.
     """
-    from unmask.compare.sweep import sweep as run
+    from unmask.sweeps.sweep import sweep as run
 
     _check(workers, threads, on, address)
     with allowing(allow_code):
@@ -174,7 +174,7 @@ def _check(workers: int | None, threads: int | None, on: str, address: str | Non
 
 @contextmanager
 def _executor(workers: int | None, threads: int | None, on: str, address: str | None) -> Iterator[Executor]:
-    from unmask.compare.executors import Rows
+    from unmask.sweeps.executors import Rows
 
     place = "processes" if on == "local" else on
     with at_work(workers, place, address, threads=threads, gpus=True) as at:

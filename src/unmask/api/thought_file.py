@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unmask.api.thoughts import SUFFIX, opened, origin_of, read_file, read_text
+from unmask.api.thought_run import SUFFIX, opened, origin_of, read_file, read_text
 from unmask.api.writing import Setting
 from unmask.errors import Error, check_texts
 from unmask.lines import counted, excerpt
 from unmask.result import Result
-from unmask.sampling.kept import go_on
+from unmask.sampling.kept_thought import go_on
 from unmask.sampling.thought_file import ThoughtFile, refuse_other, write_thought
 from unmask.training.own_text import shown
 from unmask.training.run import Run

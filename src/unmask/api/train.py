@@ -81,7 +81,7 @@ def train(
         if not resume:  # then it is the run's own recipe that counts
             check_code(resolved)
         check_start(resolved, folder, resume)
-        from unmask.compare.train_recipe import train_recipe
+        from unmask.sweeps.train_recipe import train_recipe
 
         run = train_recipe(resolved, folder, resume)
     run.allow_code = allow_code

@@ -65,7 +65,7 @@ def analyse(
         numbers = f"{moment.open:>8.2f}{moment.level:>8.2f}{moment.to_end:>8.2f}{moment.to_read:>9.2f}{velocity:>10}"
         say(f"{moment.step:>6}{numbers}  {' '.join(moment.text.split())[:60]}")
     if found.measures:
-        from unmask.compare.cells import to_rich
+        from unmask.reports.cells import to_rich
 
         printer(240).print(to_rich(found.table()))
     if found.collapse is not None:

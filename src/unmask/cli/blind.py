@@ -57,7 +57,7 @@ def show_results(choices: list[str], folder: Path | None, *, json: bool) -> None
         return
     from rich.table import Table
 
-    from unmask.compare.cells import plain
+    from unmask.reports.cells import plain
 
     first, second = found.names
     title = f"{first} against {second}: {counted(found.pairs, 'pair')}, {counted(len(found.raters), 'reader')}"

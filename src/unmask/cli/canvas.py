@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group
 from rich.live import Live
 
-from unmask.cli.lines import lines
+from unmask.cli.wrapped import lines
 from unmask.data.pieces import pieces, words
 from unmask.errors import Error
 

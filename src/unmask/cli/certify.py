@@ -55,7 +55,7 @@ def certify(
     if json:
         print_json(result.to_dict())
     else:
-        from unmask.compare.cells import to_rich
+        from unmask.reports.cells import to_rich
 
         out = printer(200)
         for table in result.tables():

@@ -94,7 +94,7 @@ def _source(name: str, given: Parameters) -> None:
 
 
 def _index(folder: str | Path, given: Parameters) -> None:
-    from unmask.retrieval.manifest import read_manifest
+    from unmask.roots.manifest import read_manifest
 
     read_manifest(Path(folder))
 
@@ -105,7 +105,7 @@ def _indexes(folders: list[str | Path], given: Parameters) -> None:
 
 
 def _plan(name: str, given: Parameters) -> None:
-    from unmask.compare.plan_files import load_plan
+    from unmask.sweeps.plan_files import load_plan
 
     load_plan(name)
 
@@ -121,13 +121,13 @@ def _output(path: str | Path, given: Parameters) -> None:
 
 
 def _partition(name: str, given: Parameters) -> None:
-    from unmask.retrieval.registry import PARTITIONERS
+    from unmask.roots.registry import PARTITIONERS
 
     PARTITIONERS.check(name)
 
 
 def _router(name: str, given: Parameters) -> None:
-    from unmask.retrieval.registry import ROUTERS
+    from unmask.roots.registry import ROUTERS
 
     ROUTERS.check(name)
 

@@ -15,7 +15,7 @@ from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error
 
 if TYPE_CHECKING:
-    from unmask.compare.rows import CompareResult
+    from unmask.reports.rows import CompareResult
 
 
 def _refuse(given: Parameters) -> None:
@@ -174,7 +174,7 @@ def compare(
 
 def show_result(result: CompareResult) -> None:
     """Print the answer and the table on stdout, no wider than the terminal."""
-    from unmask.compare.summary import NARROW, print_summary
+    from unmask.reports.summary import NARROW, print_summary
 
     out = printer()
     print_summary(result, out if out.is_terminal else printer(NARROW))

@@ -153,7 +153,7 @@ def link(
 
 
 def _refuse(given: Parameters) -> None:
-    from unmask.retrieval.budget import candidates
+    from unmask.roots.search.budget import candidates
 
     candidates(given["rerank"], given["rerank_of"], given["k"], given["exact"])
 

@@ -20,7 +20,7 @@ from unmask.errors import Error
 from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
-    from unmask.api.evidence import EvidenceText
+    from unmask.api.prompt_evidence import EvidenceText
 
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
@@ -108,7 +108,7 @@ def sample(
     speed = watching(watch, watch_speed)
     assert run is not None  # _refuse saw to it
     prompt = prompt or start or ""
-    from unmask.api.raw import read_prompt, write_bytes
+    from unmask.api.byte_files import read_prompt, write_bytes
     from unmask.api.sample import sample as write
     from unmask.training.run import Run
 

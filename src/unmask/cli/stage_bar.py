@@ -12,7 +12,7 @@ from unmask.cli.console import console, note
 from unmask.data.visible import visible
 
 if TYPE_CHECKING:
-    from unmask.compare.progress import Progress as Told
+    from unmask.reports.progress import Progress as Told
 
 _EVERY = 10.0
 """Seconds between two lines of a stage, where there is no terminal."""

@@ -71,8 +71,8 @@ def sweep(
     except KeyboardInterrupt:
         note("stopped; what was done is saved. Continue with the same command.")
         raise
-    from unmask.compare.cells import to_rich
-    from unmask.compare.sweep_report import all_warnings, sweep_tables
+    from unmask.reports.cells import to_rich
+    from unmask.sweeps.report import all_warnings, sweep_tables
 
     for warning in all_warnings(result):
         note(f"warning: {warning}")
@@ -97,7 +97,7 @@ def _preview(preview: PlanSweepResult, json: bool) -> None:
         return
     from rich.table import Table
 
-    from unmask.compare.cells import plain
+    from unmask.reports.cells import plain
 
     title = plain(f"plan {preview.plan.name}: {counted(len(preview.rows), 'row')}", "table.title")
     table = Table(title=title, title_justify="left")

@@ -119,7 +119,7 @@ class Prediction:
         slots: What the network's slow memory holds in the end, for the next block of the same text; ``None``: it has
             none, or rows hold several documents.
         losses: What the network itself asks to be minimised, by name, weighted, normalised by a constant; see
-            :mod:`unmask.diffusion.auxiliary`.
+            :mod:`unmask.diffusion.network_losses`.
         thought: What it believes the text's clean thought to be; ``None``: it sees none.
         notes: What it leaves for its next answer to the same rows; a network that does so says so in ``leaves_notes``.
         read: The thoughts of passages that it was given to read; see :class:`unmask.diffusion.thought.Reading`.

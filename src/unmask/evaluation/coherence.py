@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.data.embeddings import Embedder
-from unmask.errors import Error
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.text import shuffled_words
 
@@ -52,29 +51,6 @@ class Coherence:
     gap_interval: Span | None
     texts: int
     pairs: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the measures by name."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class PromptSimilarity:
-    """Do continuations belong to their prompts?
-
-    Attributes:
-        own: Mean cosine of a prompt and its continuation.
-        other: The same with another prompt's continuation: the control.
-        gap: ``own - other``; near 0 if continuations ignore their prompts.
-        gap_interval: 95 % interval over prompts.
-        prompts: Number of prompts (N).
-    """
-
-    own: float
-    other: float
-    gap: float
-    gap_interval: Span | None
-    prompts: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measures by name."""
@@ -146,28 +122,6 @@ def dealt_chunks(texts: Sequence[str], words: int = 16, seed: int = 0) -> list[s
     pool = [chunk for row in cut for chunk in row]
     order = iter(np.random.default_rng(seed).permutation(len(pool)))
     return [" ".join(pool[next(order)] for _ in row) for row in cut]
-
-
-def prompt_similarity(prompts: Sequence[str], continuations: Sequence[str], embedder: Embedder) -> PromptSimilarity:
-    """Measure whether continuations are about what their prompts are about.
-
-    Args:
-        prompts: Prompts [N], at least two.
-        continuations: One continuation each [N], without its prompt.
-        embedder: As for :func:`coherence`.
-
-    Raises:
-        Error: fewer than two prompts, or another number of continuations.
-    """
-    count = len(prompts)
-    if count < 2 or count != len(continuations):
-        raise Error(f"{count} prompts and {len(continuations)} continuations; give at least two, as many of each.")
-    ahead, behind = embedder.embed(prompts), embedder.embed(continuations)
-    cosine = ahead.astype(np.float64) @ behind.astype(np.float64).T
-    own = cosine.diagonal()
-    other = (cosine.sum(1) - own) / (count - 1)  # every other continuation, not one of them by chance
-    span = mean_interval(np.arange(count), count, own - other)
-    return PromptSimilarity(float(own.mean()), float(other.mean()), float((own - other).mean()), span, count)
 
 
 def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from unmask.evaluation.contention import Gauge, Load
-from unmask.evaluation.memory import Memory, peak_memory
+from unmask.evaluation.process_memory import Memory, peak_memory
 from unmask.sampling import Request, Sample, Sampler, Settings, Vocabulary, fill_request, generate
 
 

@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unmask.diffusion.passages import Passages, passages
-from unmask.diffusion.thinking import Thinking
 from unmask.diffusion.thought import Reading, ThoughtOptions
+from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
 from unmask.evaluation.batches import batch_size_for, batches, token_rows
 from unmask.evaluation.windows import cut_all, reads_bytes

@@ -27,8 +27,8 @@ from unmask.errors import Error
 from unmask.evaluation.thought_measures import unit
 from unmask.sampling import Request, Sampler, Vocabulary, ticks
 from unmask.sampling.loop import Tick, collect
-from unmask.sampling.mind import fresh, options_of
 from unmask.sampling.passages import read_passages
+from unmask.sampling.thought_steps import fresh, options_of
 
 OPEN = "·"
 """Stands for an open position that shows no word in a text so far."""

@@ -9,8 +9,8 @@ Each block, with norm = RMSNorm throughout (Aria's EcoHybrid, with its flaws men
     x   += SwiGLU(norm x)
 
 Positions come from the convolution alone. Every document has its own copy of the slots, tokens read their own
-document's, and empty places (padding, gaps between documents) hold zeros and are read by nobody; see ``layout``. Time
-and memory grow with T, not T^2. What follows the last mixing runs at asked positions only.
+document's, and empty places (padding, gaps between documents) hold zeros and are read by nobody; see ``token_places``.
+Time and memory grow with T, not T^2. What follows the last mixing runs at asked positions only.
 
 Letters: B batch, T tokens, R rows and P places of the layout, G documents, D width, M slots, S slow slots.
 """
@@ -31,12 +31,12 @@ from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.eco_config import EcoConfig
 from unmask.models.eco_cost import eco_flops, eco_kept
 from unmask.models.fused import RMSNorm
-from unmask.models.layout import Layout, Positions, layout_of
-from unmask.models.memory import Memories
 from unmask.models.network import Denoiser
 from unmask.models.routing import Routing
+from unmask.models.side_vectors import Memories
 from unmask.models.slots import InputSlots, Memory, Read, SwiGLU, Update
 from unmask.models.time import TimeEmbedding
+from unmask.models.token_places import Layout, Positions, layout_of
 from unmask.models.transformer import Rotary, rotary
 from unmask.models.window import WindowAttention
 

@@ -1,4 +1,4 @@
-"""Our causal transformer and Hugging Face's Llama are the same function: the weights, carried over both ways.
+"""Our causal transformer and Hugging Face's Llama are the same function: our weights, as a Llama has them.
 
 What differs is how they are stored: we fuse the query, key and value projections into ``qkv`` and the SwiGLU's two
 inputs into ``gate_up``.
@@ -8,7 +8,6 @@ Letters: D width, H query heads, G key heads, E head width, F width of the SwiGL
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -28,51 +27,6 @@ _INNER = {
     "mlp_norm.weight": "post_attention_layernorm.weight",
     "down.weight": "mlp.down_proj.weight",
 }
-
-
-def from_llama(model: LlamaForCausalLM) -> Transformer:
-    """Return our transformer with a Llama's weights; its causal logits for token p are Llama's at position p - 1.
-
-    Args:
-        model: A Llama without biases, with plain rotary embeddings and heads of width D / H.
-
-    Raises:
-        Error: the Llama has a part that our transformer does not.
-    """
-    theirs = model.config
-    rope = theirs.rope_parameters
-    reasons = {
-        f"its rotary embedding is {rope.get('rope_type')!r}, not 'default'": rope.get("rope_type") != "default",
-        f"its activation is {theirs.hidden_act!r}, not 'silu'": theirs.hidden_act != "silu",
-        "its projections have biases": theirs.attention_bias or theirs.mlp_bias,
-        "its heads are not hidden_size / num_attention_heads wide": theirs.head_dim * theirs.num_attention_heads
-        != theirs.hidden_size,
-    }
-    _refuse("this Llama cannot become a Transformer", reasons, "choose a Llama without that")
-    config = TransformerConfig(
-        vocab_size=theirs.vocab_size,
-        hidden_size=theirs.hidden_size,
-        num_hidden_layers=theirs.num_hidden_layers,
-        num_attention_heads=theirs.num_attention_heads,
-        num_key_value_heads=theirs.num_key_value_heads,
-        intermediate_size=theirs.intermediate_size,
-        max_position_embeddings=theirs.max_position_embeddings,
-        rope_theta=rope["rope_theta"],
-        rms_norm_eps=theirs.rms_norm_eps,
-        tie_word_embeddings=theirs.tie_word_embeddings,
-    )
-    source = model.state_dict()
-    weights = {ours: source[name] for ours, name in _OUTER.items()}
-    for layer in range(config.num_hidden_layers):
-        ours, prefix = f"blocks.{layer}.", f"model.layers.{layer}."
-        weights |= {ours + a: source[prefix + b] for a, b in _INNER.items()}
-        weights[ours + "attention.qkv.weight"] = torch.cat(
-            [source[f"{prefix}self_attn.{n}_proj.weight"] for n in "qkv"]
-        )
-        weights[ours + "gate_up.weight"] = torch.cat([source[f"{prefix}mlp.{n}_proj.weight"] for n in ("gate", "up")])
-    out = Transformer(config).to(model.dtype)
-    out.load_state_dict(weights)
-    return out.train(model.training)
 
 
 def to_llama(model: Transformer) -> LlamaForCausalLM:

@@ -18,12 +18,12 @@ from unmask.models.config import NetworkConfig
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
 from unmask.models.latent import Hidden, Latent
-from unmask.models.layout import Positions
-from unmask.models.memory import Memories, joined
 from unmask.models.retrieved import RetrievedMemory
+from unmask.models.side_vectors import Memories, joined
 from unmask.models.stored import StoredNetwork
-from unmask.models.thoughts import Thoughts
+from unmask.models.thought_cells import Thoughts
 from unmask.models.time import TimeEmbedding
+from unmask.models.token_places import Positions
 
 
 class Denoiser(StoredNetwork):

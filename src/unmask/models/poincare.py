@@ -9,7 +9,6 @@ The ball is {x: c |x|^2 < 1} with the metric lambda_x^2 |dx|^2, lambda_x = 2 / (
     d(x, y)  = 2 r S(c r^2)          S(z) = arsinh(sqrt z) / sqrt z     r^2 = |x - y|^2 / ((1 - a)(1 - b))
     exp_x(v) = x (+) exp_0(v / (1 - a))
     log_x(y) = (1 - a) log_0(-x (+) y) = (1 - a) S(c r^2) sqrt(1 + c r^2) (-x (+) y), without artanh near 1
-    t (x) y  = exp_0(t log_0(y))
     mean     = n / (m + sqrt(m^2 - c |n|^2)),   n = sum_i w_i 2 x_i / (1 - a_i),  m = sum_i w_i (1 + a_i) / (1 - a_i)
 
 T, A and S are analytic in z, and their derivatives are taken as series near 0. So all is a smooth function of x *and of
@@ -189,12 +188,6 @@ def log0(y: Float[Tensor, "*B D"], c: Tensor, scale: Tensor | float = 1.0) -> Fl
     return y * _over_root(_curved(y, c), "atanh") / scale
 
 
-@_in_float32
-def conformal(x: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B"]:
-    """Return lambda_x: how much longer than in flat space a step at x is."""
-    return (2 / _gap(x, c)).squeeze(-1)
-
-
 def _add(x: Tensor, gap_x: Tensor, y: Tensor, gap_y: Tensor, c: Tensor) -> Tensor:
     total = x + y
     length = _curved(total, c)
@@ -205,12 +198,6 @@ def _add(x: Tensor, gap_x: Tensor, y: Tensor, gap_y: Tensor, c: Tensor) -> Tenso
 def mobius_add(x: Float[Tensor, "*B D"], y: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B D"]:
     """Return x (+) y. Adding x from the left is an isometry that takes the origin to x; it does not commute."""
     return _inside(_add(x, _gap(x, c), y, _gap(y, c), c), c)
-
-
-@_in_float32
-def mobius_scale(t: Tensor | float, x: Float[Tensor, "*B D"], c: Tensor) -> Float[Tensor, "*B D"]:
-    """Return t (x) x: t times as far from the origin, in the same direction. A tensor t broadcasts as c does."""
-    return exp0(log0(x, c) * t, c)
 
 
 @_in_float32

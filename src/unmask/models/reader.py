@@ -32,8 +32,8 @@ from unmask.diffusion.thought import Read, Reading, ThoughtOptions
 from unmask.models.attention import attend
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
-from unmask.models.layout import HIDDEN
 from unmask.models.slots import SwiGLU
+from unmask.models.token_places import HIDDEN
 
 _TAPS = 7
 _TEMPERATURE = 0.2

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import State
 from unmask.errors import Error
-from unmask.models.memory import Memories
+from unmask.models.side_vectors import Memories
 
 
 class RetrievedMemory(nn.Module):

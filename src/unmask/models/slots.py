@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from unmask.models.attention import attend
 from unmask.models.eco_config import EcoConfig
 from unmask.models.fused import RMSNorm
-from unmask.models.layout import HIDDEN, Layout
 from unmask.models.routing import Routing, kept
+from unmask.models.token_places import HIDDEN, Layout
 
 
 class Memory(NamedTuple):

@@ -24,11 +24,11 @@ from unmask.models.checkpointing import CheckpointedBlock
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import RMSNorm, rotate
-from unmask.models.layout import Positions
-from unmask.models.memory import Memories
 from unmask.models.network import Denoiser
+from unmask.models.side_vectors import Memories
 from unmask.models.thought_cost import beside, reader_flops
 from unmask.models.time import TimeEmbedding
+from unmask.models.token_places import Positions
 from unmask.models.visibility import attention_mask, mask_beside
 
 Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]

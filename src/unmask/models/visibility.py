@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unmask.diffusion.state import State
-from unmask.models.memory import Memories
+from unmask.models.side_vectors import Memories
 
 
 def attention_mask(state: State) -> Bool[Tensor, "B 1 T T"] | None:

@@ -17,12 +17,12 @@ from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.decide import commit, propose
-from unmask.sampling.mind import in_mind, remembers, thought_on
 from unmask.sampling.repetition import as_the_model_says, penalised
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
 from unmask.sampling.settings import AutoregressiveSettings
 from unmask.sampling.state import Frame, SamplerState, frame
+from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from unmask.diffusion.gaussian import noised
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought import Thought, ThoughtOptions
 from unmask.errors import Error
-from unmask.sampling.mind import fresh
+from unmask.sampling.thought_steps import fresh
 
 Path = Literal["spherical", "linear"]
 

@@ -1,4 +1,4 @@
-"""What goes on from step to step: candidates of open positions, thoughts and notes (see ``mind``).
+"""What goes on from step to step: candidates of open positions, thoughts and notes (see ``thought_steps``).
 
 Candidates are what the model thought of an open position, kept for its next answer. They are the K most probable tokens
 of the last answer with their true softmax values (temperature 1, nothing truncated), as in training. Committed
@@ -20,9 +20,9 @@ from unmask.diffusion.carried import renewed
 from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
-from unmask.sampling.mind import in_mind, remembers, thought_on
 from unmask.sampling.sampler import masked_view
 from unmask.sampling.state import SamplerState
+from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 
 
 def seen(model: Any, state: SamplerState) -> State:

@@ -35,10 +35,10 @@ from unmask.errors import Error
 from unmask.sampling.carry import carried_on, most_candidates, seen
 from unmask.sampling.decide import commit
 from unmask.sampling.infill import HoleRequest
-from unmask.sampling.mind import passages_of
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.settings import Settings
 from unmask.sampling.state import SamplerState, begin
+from unmask.sampling.thought_steps import passages_of
 
 NEAR = 16
 """Words on either side of a hole that are asked how long it is."""

@@ -16,11 +16,11 @@ from torch import Tensor
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.sampling.finished import Sample
-from unmask.sampling.mind import passages_of
 from unmask.sampling.passages import write_passages
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.state import Frame, SamplerState, frame, rows
+from unmask.sampling.thought_steps import passages_of
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from torch import Tensor
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought import Read, Reading, ThoughtOptions
 from unmask.sampling.finished import Sample
-from unmask.sampling.mind import fresh
 from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.thought_steps import fresh
 
 Write = Callable[[list[Request]], list[Sample]]
 """What writes canvases that fit a passage."""

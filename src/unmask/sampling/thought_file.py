@@ -29,7 +29,7 @@ from unmask.data.cache import by_umask
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.lines import shell
-from unmask.sampling.kept import Kept
+from unmask.sampling.kept_thought import Kept
 
 FORMAT = 1
 KIND = "unmask-thought"

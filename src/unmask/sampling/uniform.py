@@ -29,11 +29,11 @@ from unmask.diffusion.uniform import Words
 from unmask.sampling.carry import seen
 from unmask.sampling.categorical import picked
 from unmask.sampling.decide import believed_words, commit
-from unmask.sampling.mind import thought_on
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
 from unmask.sampling.settings import UniformSettings
 from unmask.sampling.state import Frame, SamplerState, frame, rows
+from unmask.sampling.thought_steps import thought_on
 
 
 @dataclass(frozen=True)

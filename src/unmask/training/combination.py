@@ -39,8 +39,8 @@ def network_keys(recipe: Recipe) -> dict[str, Any]:
 
 def make_process(recipe: Recipe, words: Vocabulary) -> Process:
     """Return the process that a recipe names, with its thoughts and its evidence."""
-    from unmask.diffusion.evidence import Evident
-    from unmask.diffusion.thinking import Thinking
+    from unmask.diffusion.with_evidence import Evident
+    from unmask.diffusion.with_thoughts import Thinking
 
     process: Process = PROCESSES.get(recipe.process.name)(recipe.process_options(), words)
     if recipe.evidence is not None:

@@ -17,7 +17,7 @@ from unmask.data.batch import Batch
 from unmask.data.blocks import Blocks
 from unmask.data.evidence import Evidence
 from unmask.data.tokenizers import Tokenizer
-from unmask.training.evidence import EvidenceTable, Extra, padded
+from unmask.training.evidence_table import EvidenceTable, Extra, padded
 
 
 class Example(TypedDict):

@@ -10,7 +10,7 @@ from typing import Any
 from unmask.data.blocks import Blocks, pack
 from unmask.data.corpus import Corpus, documents, load_corpus
 from unmask.data.tokenizers import Tokenizer, load_tokenizer, make_tokenizer
-from unmask.training.evidence import EvidenceTable, Finder, evidence_table
+from unmask.training.evidence_table import EvidenceTable, Finder, evidence_table
 from unmask.training.order import BlockStream
 from unmask.training.places import place_of, with_index
 from unmask.training.plan import Plan

@@ -187,7 +187,9 @@ class Recipe(Section):
 
 def recipe_names() -> list[str]:
     """Return the names of the packaged recipes."""
-    return sorted(p.name.removesuffix(".yaml") for p in files("unmask.recipes").iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in files("unmask.packaged.recipes").iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def load_recipe(recipe: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
@@ -239,7 +241,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name in seen:
         raise Error(f"recipe {name!r} builds on itself; remove one of the base: lines.")
     path = Path(name)
-    packaged = files("unmask.recipes") / f"{name}.yaml"
+    packaged = files("unmask.packaged.recipes") / f"{name}.yaml"
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise Error(f"recipe file {name} does not exist; give a path that does, or one of: {_listing()}.")

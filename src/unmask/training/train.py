@@ -20,7 +20,7 @@ from unmask.training.arguments import trainer_arguments
 from unmask.training.ema import EMA
 from unmask.training.ending import Ending
 from unmask.training.epochs import as_begun, passes_told, steps_of
-from unmask.training.evidence import Finder
+from unmask.training.evidence_table import Finder
 from unmask.training.folder import CHECKPOINTS, claimed, differences
 from unmask.training.hardware import threads
 from unmask.training.manifest import new_manifest

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from unmask.data.batch import Batch
-from unmask.diffusion.auxiliary import training_loss
+from unmask.diffusion.network_losses import training_loss
 from unmask.diffusion.process import Process
 from unmask.training import checkpoints
 from unmask.training.ema import EMA
@@ -21,8 +21,8 @@ from unmask.training.gradients import IN_A_ROW, GradientMonitor, poisoned
 from unmask.training.monitor import Metrics
 from unmask.training.order import as_batch
 from unmask.training.qcontroller import callback as steering
+from unmask.training.qcontroller.factors import Controller
 from unmask.training.qcontroller.probe import probe_loss
-from unmask.training.qcontroller.steering import Controller
 
 
 class ProcessTrainer(Trainer):

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from unmask import __version__
 from unmask.api.harness.options import settings_among, texts_a_call
 from unmask.api.writing import resolve, vocabulary_of
-from unmask.compare.held_out import in_order
 from unmask.data.batch import Batch
 from unmask.errors import Error, nearest
 from unmask.evaluation.bits import bits_per_byte, scorer
@@ -27,6 +26,7 @@ from unmask.evaluation.windows import common_window
 from unmask.sampling import Request, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.sampling.until import generate_until
+from unmask.training.held_out import in_order
 from unmask.training.own_text import own_text, shown
 
 log = logging.getLogger("lm_eval.unmask")  # a child of the harness's own, which it sets up

@@ -11,10 +11,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from unmask.training.gradients import GradientMonitor
+from unmask.training.qcontroller.factors import Controller, momentum, release, steer
 from unmask.training.qcontroller.mended import MendedController
 from unmask.training.qcontroller.options import ControllerOptions, MendedOptions, OriginalOptions, RandomOptions
 from unmask.training.qcontroller.original import OriginalController
-from unmask.training.qcontroller.steering import Controller, momentum, release, steer
 
 FILE = "qcontroller.json"
 

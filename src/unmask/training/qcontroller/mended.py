@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from unmask.training.qcontroller.factors import Limits, Scales
 from unmask.training.qcontroller.options import MendedOptions
-from unmask.training.qcontroller.steering import Limits, Scales
 from unmask.training.qcontroller.table import Last, QTable, State, TableState
 
 ACTIONS = (math.log(0.8), 0.0, math.log(1.25))

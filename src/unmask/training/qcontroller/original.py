@@ -29,8 +29,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from unmask.training.qcontroller.factors import Limits, Scales
 from unmask.training.qcontroller.options import OriginalOptions
-from unmask.training.qcontroller.steering import Limits, Scales
 from unmask.training.qcontroller.table import Last, QTable, State, TableState
 
 RATE_FACTORS = (0.9, 0.95, 1.0, 1.05, 1.1)

@@ -1,0 +1,1 @@
+"""Certificates: worlds whose every probability is known, and whether a sampler writes their texts."""

@@ -1,0 +1,1 @@
+"""Readers: pages on which people choose between texts, and what their choices say."""

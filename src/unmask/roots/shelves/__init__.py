@@ -1,0 +1,1 @@
+"""What lies on a shelf, and what is known of it without opening it."""

@@ -1,0 +1,1 @@
+"""Plans of runs: expanded, trained, stopped, scored on one text, and told in one report."""
