@@ -19,6 +19,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = re.compile(r"python -m (benchmarks(?:\.[a-z_]+)+)\b(?!\.[A-Z])")
+STUB = """
+import torch
+class TrainerConfig:
+    def __init__(self, **given): self.rows = given["per_device_batch_size"]
+class DiffusionTrainer:
+    def __init__(self, config, train_dataset):
+        self.model, self.rows, self.data = torch.nn.Linear(3, 3), config.rows, train_dataset
+    def train(self):
+        for row in range(10**9): self.data[row]
+"""
+"""A package that trains as hedgehog-dlm does, and learns nothing."""
 WORDS = "the cat sat on a mat and saw one small bird sing in the old tree by the river".split()
 
 
@@ -75,6 +86,7 @@ def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
         assert result["versions"]["torch"] and result["date"]
         assert all(row["repeats"] == len(row["samples"]) > 0 and min(row["samples"]) > 0 for row in result["rows"])
     assert "skipped: it needs a trained masked run" in printed
+    assert "skipped: it needs a folder with the peers" in printed
 
 
 def test_rivals_have_the_same_parameters_and_samplers_write_the_same_text(results):
@@ -120,6 +132,24 @@ def test_a_revision_that_does_not_exist_is_one_line(bench, tmp_path):
     ran = bench("speed.__main__", "--against", "no-such-revision", "--only", "startup", "--results", tmp_path)
     assert ran.status == 2
     assert ran.err.strip().count("\n") == 0 and "give a revision" in ran.err
+
+
+def test_a_peer_that_is_not_there_is_told_and_none_at_all_is_one_line(bench, tmp_path):
+    ran = bench("speed.__main__", "--only", "peers", "--peers", tmp_path)
+    assert ran.status == 2 and "has none of telos-ml" in ran.err.splitlines()[-1]
+    (tmp_path / "hedgehog").mkdir()
+    (tmp_path / "hedgehog" / "trainers.py").write_text(STUB, encoding="utf-8")
+    (tmp_path / "hedgehog_dlm-0.2.0.dist-info").mkdir()
+    (tmp_path / "hedgehog_dlm-0.2.0.dist-info" / "METADATA").write_text("Name: hedgehog-dlm\nVersion: 0.2.0\n")
+    place = ("--results", tmp_path / "results")
+    ran = bench("speed.__main__", "--only", "peers", "--peers", tmp_path, "--repeats", 1, *place)
+    assert ran.status == 0, ran.err
+    assert "telos-ml is not in the folder: left out" in ran.out
+    stored = json.loads((tmp_path / "results" / "peers.json").read_text())
+    assert {row["case"] for row in stored["rows"]} == {"ours, fp32", "ours, bf16", "hedgehog-dlm"}
+    assert stored["settings"]["versions"] == {"hedgehog-dlm": "0.2.0"}
+    table = {row["case"]: row for row in stored["tables"]["what each case trains"]}
+    assert table["hedgehog-dlm"]["parameters"] == "12" and table["ours, fp32"]["parameters"] == "19,936"
 
 
 def test_gpu_pieces_run_from_token_files_alone_and_go_on_where_they_stopped(bench, tmp_path):
@@ -172,7 +202,9 @@ def test_what_was_stored_today_is_left_out_when_a_stopped_run_goes_on(bench, tmp
 def test_controllers_are_compared_with_chance_and_rivals(bench):
     ran = bench("studies.qcontroller.rates")
     assert ran.status == 0, ran.err
-    assert all(f"| {way} |" in ran.out for way in ("seed at random", "random", "best fixed action", "prodigy, cosine"))
+    assert all(
+        f"| {way} |" in ran.out for way in ("original at random", "random", "best fixed action", "prodigy, cosine")
+    )
 
 
 def test_every_module_says_what_it_does_and_takes_before_it_imports_torch(bench, tmp_path):

@@ -28,7 +28,7 @@ def test_one_worker_that_dies_takes_no_other_call_with_it_and_another_takes_its_
     died = found.pop(items[1])
     assert died == (
         None,
-        "a worker was ended by SIGKILL (out of memory?); start again, with fewer --workers if it was.",
+        "a worker was ended by SIGKILL (out of memory?); start again, with fewer workers if it was.",
     )
     assert found == {str(number): (number, "None") for number in (1, 2, 3, 4)}
     assert len(set(two.map(eval, [NUMBER] * 4))) == 2

@@ -19,11 +19,13 @@ class Options:
         quick: Tiny sizes and one or two repeats: does it run at all?
         repeats: Turns of each rival; ``None``: the benchmark's own number.
         run: A run folder, for the benchmarks that need trained weights.
+        peers: The folder that packages to compare with were installed into.
     """
 
     quick: bool = False
     repeats: int | None = None
     run: Path | None = None
+    peers: Path | None = None
 
     def turns(self, usual: int) -> int:
         """Return the number of turns of each rival."""

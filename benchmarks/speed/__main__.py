@@ -1,6 +1,6 @@
 """``make bench``: what times this machine, one benchmark after another, told as markdown and kept as JSON.
 
-    python -m benchmarks.speed [--list] [--only NAME] [--quick] [--go-on] [--run DIR] [--against REV]
+    python -m benchmarks.speed [--list] [--only NAME] [--quick] [--go-on] [--run DIR] [--peers DIR] [--against REV]
 
 Each benchmark is a file in this folder with ``run(options) -> Result``; its docstring says what is compared with what.
 A result is stored when it is there, so ``--go-on`` goes on after a stop. An accelerator has ``make bench-gpu``.
@@ -37,6 +37,7 @@ MODULES = {
     "eco_scaling": "eco_scaling",
     "sparse_cost": "sparse_cost",
     "wubu_cost": "wubu_cost",
+    "peers": "peers",
 }
 
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--go-on", action="store_true", help="leave out what the same command stored today")
     parser.add_argument("--run", type=Path, help=f"a trained masked run, for {FEW_STEPS}")
+    parser.add_argument("--peers", type=Path, help="the folder that PyPI's peers were installed into, for peers")
     parser.add_argument("--repeats", type=int, help="turns of each rival instead of the benchmark's own number")
     parser.add_argument("--threads", type=int, help="threads of PyTorch instead of its own choice")
     parser.add_argument("--results", type=Path, help="folder of the result files; default benchmarks/results")
@@ -87,7 +89,7 @@ def _run(given: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(given.threads)
-    options = Options(given.quick, given.repeats, given.run)
+    options = Options(given.quick, given.repeats, given.run, given.peers)
     folder = given.results or (None if given.quick or given.json else RESULTS)
     results = []
     for number, name in enumerate(names, start=1):
@@ -127,6 +129,7 @@ def _command(name: str, given: argparse.Namespace) -> str:
     parts = ["python -m benchmarks.speed --only", name]
     parts += ["--quick"] if given.quick else []
     parts += ["--run", given.run.name] if given.run else []
+    parts += ["--peers", given.peers.name] if given.peers and name == "peers" else []
     parts += ["--repeats", str(given.repeats)] if given.repeats else []
     parts += ["--threads", str(given.threads)] if given.threads else []
     return " ".join(parts)

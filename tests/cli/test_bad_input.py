@@ -109,7 +109,7 @@ RECIPE = [
         "hidden_size is 100000000000; it must be at most 1048576.",
     ),
     ("recipes nano --copy bad.yaml", "bad.yaml exists; choose another name or remove it."),
-    ("recipes nano --copy empty.txt/x.yaml", "empty.txt: File exists. Check the path"),
+    ("recipes nano --copy empty.txt/x.yaml", "cannot write to empty.txt/x.yaml (File exists). Name another output"),
 ]
 WRITING = [
     ("samplr causal", "unknown verb 'samplr'. Did you mean 'sample'?"),

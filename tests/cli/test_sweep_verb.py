@@ -82,8 +82,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(cli, plan, monkeypatch):
     [
         ([], "say which plan"),
         (["ariaa"], "unknown plan 'ariaa'. Did you mean 'aria'?"),
-        (["nano-masked", "--on", "cloud"], "--on is 'cloud'; choose local or ray."),
-        (["nano-masked", "--address", "auto"], "add --on ray"),
+        (["nano-masked", "--on", "cloud"], "on is 'cloud'; choose local or ray."),
+        (["nano-masked", "--address", "auto"], "set on to ray"),
         (["nano-masked", "--workers", "0"], "workers is 0"),
         (["nano-masked", "-o", "process.schedule=linear", "--dry-run"], "process.schedule is an axis"),
         (["nano-masked", "-o", "trainin.lr=1", "--dry-run"], "Did you mean 'training'?"),

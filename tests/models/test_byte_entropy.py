@@ -255,7 +255,7 @@ def test_a_run_that_is_unfit_is_told_before_torch_is_imported(tiny_masked_run: P
     asked = [f"data.source={Run.open(tiny_masked_run).recipe.data.source}", f"backbone.entropy=run:{tiny_masked_run}"]
     ran = python(
         "import sys, unmask\n"
-        f"try: unmask.train('nano-bytes', {asked}, {str(tmp_path / 'run')!r})\n"
+        f"try: unmask.train('nano-bytes', {asked}, output={str(tmp_path / 'run')!r})\n"
         "except unmask.Error as error: sys.exit(f\"{'torch' in sys.modules}: {error}\")"
     )
     assert ran.err.startswith("False: ") and "its process is masked" in ran.err

@@ -171,8 +171,8 @@ def test_too_little_text_teaches_no_energy(tmp_path):
     [
         ({"rerank": "surprisl"}, "unknown rerank 'surprisl'. Did you mean 'surprisal'? Available: bm25, energy, surp"),
         ({"rerank": "bm25", "exact": True}, "leave one of them out"),
-        ({"rerank_of": 20}, "needs --rerank surprisal | energy | bm25"),
-        ({"rerank": "bm25", "rerank_of": 9}, "fewer than the 10 texts"),
+        ({"rerank_of": 20}, "needs rerank surprisal | energy | bm25"),
+        ({"rerank": "bm25", "rerank_of": 9}, "fewer than the k = 10 texts"),
         ({"rerank": "bm25", "k": 0}, "k is 0"),
     ],
 )

@@ -298,7 +298,7 @@ def test_samplers_are_tried_on_given_runs_where_they_fit_and_kept(make_run, tmp_
         }
     )
     found = sweep(plan, output=tmp_path / "out")
-    tried = [(each.run, each.sampler) for each in found.samples]
+    tried = [(each.label, each.sampler) for each in found.samples]
     assert tried == [
         ("left", "autoregressive"),
         ("hole", "ancestral steps=2"),
@@ -324,7 +324,7 @@ def test_samplers_are_tried_on_given_runs_where_they_fit_and_kept(make_run, tmp_
 
 def test_samplers_are_tried_on_the_rows_that_were_just_trained(tiny_plan, tmp_path):
     found = sweep(tiny_plan({}, samplers=["autoregressive"]), output=tmp_path / "out")
-    assert [(each.run, each.sampler) for each in found.samples] == [("nano-causal", "autoregressive")]
+    assert [(each.label, each.sampler) for each in found.samples] == [("nano-causal", "autoregressive")]
     assert {"real text", "shuffled words"} <= {control.name for control in found.controls}
 
 
@@ -382,7 +382,7 @@ def test_a_row_whose_sweep_is_gone_saves_and_stops(plain, tmp_path):
 def test_without_ray_one_line_says_how_to_get_it(monkeypatch, tiny_plan, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(Error, match=r"pip install 'unmask\[ray\]'"):
-        sweep(tiny_plan(RATES), tmp_path / "out", on="ray")
+        sweep(tiny_plan(RATES), output=tmp_path / "out", on="ray")
     assert not list(tmp_path.iterdir())
 
 
@@ -465,7 +465,7 @@ def test_actors_of_a_stand_in_for_ray_end_with_the_results_of_one_process(plain,
     threads = torch.get_num_threads()
     ray = StandIn(cpus=2 * threads, gpus=4)
     monkeypatch.setitem(sys.modules, "ray", ray)
-    assert_same_results(plain, sweep(tiny_plan(RATES), tmp_path / "out", on="ray", threads=threads))
+    assert_same_results(plain, sweep(tiny_plan(RATES), output=tmp_path / "out", on="ray", threads=threads))
     assert {1, 2} == set(ray.calls) and ray.alive == 0 and not ray.connected
     needs = {"num_cpus": threads, "num_gpus": 1, "max_restarts": 2, "max_task_retries": 2}
     assert ray.options == needs, "a row goes on elsewhere when its worker dies, and has a GPU where there are any"

@@ -47,7 +47,7 @@ def overrides(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_train_sweep_and_demo_train_it_the_same(
     overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = unmask.train("demo-masked", overrides, tmp_path / "run")
+    run = unmask.train("demo-masked", overrides, output=tmp_path / "run")
     assert run.manifest["evidence"] and (run.path / "plots" / "step-1").is_dir()
 
     plan = parse_plan({"name": "one", "recipes": ["demo-masked"]})

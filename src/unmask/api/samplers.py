@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from unmask.diffusion.registry import PROCESSES
-from unmask.lines import counted, line
+from unmask.lines import counted
+from unmask.result import Result
 from unmask.sampling.registry import SAMPLERS, drives
 from unmask.sampling.settings_words import taken
 
 
-@dataclass(frozen=True)
-class SettingLine:
+@dataclass(frozen=True, repr=False)
+class SettingLine(Result):
     """One setting.
 
     Attributes:
@@ -27,12 +28,12 @@ class SettingLine:
     takes: str
     about: str
 
-    def __repr__(self) -> str:
-        return line("SettingLine", f"{self.name}={self.default!r}", self.takes)
+    def _facts(self) -> tuple[str, ...]:
+        return f"{self.name}={self.default!r}", self.takes
 
 
-@dataclass(frozen=True)
-class SamplerLine:
+@dataclass(frozen=True, repr=False)
+class SamplerLine(Result):
     """One sampler.
 
     Attributes:
@@ -51,12 +52,8 @@ class SamplerLine:
     processes: list[str]
     settings: list[SettingLine]
 
-    def __repr__(self) -> str:
-        return line("SamplerLine", f"{self.name}: {self.about}", counted(len(self.settings), "setting"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+    def _facts(self) -> tuple[str, ...]:
+        return f"{self.name}: {self.about}", counted(len(self.settings), "setting")
 
 
 def samplers(name: str | None = None) -> list[SamplerLine]:
