@@ -11,6 +11,7 @@ from unmask import __version__
 from unmask.diffusion.registry import PROCESSES
 from unmask.lines import counted, excerpt
 from unmask.reports.cells import line as markdown_row
+from unmask.training.ancestry import origin
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run
 
@@ -96,6 +97,8 @@ def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
         rows.append(("training text", f"{counted(manifest['train_bytes'], 'byte')}"))
     if {"tokens_seen", "steps"} <= manifest.keys():
         rows.append(("tokens seen", f"{manifest['tokens_seen']:,} in {counted(manifest['steps'], 'step')}"))
+    if "init" in manifest:
+        rows.append(("began with", f"{origin(manifest['init'])}, which the tokens seen do not count"))
     if {"device", "precision"} <= manifest.keys():
         rows.append(("trained on", f"{manifest['device']}, {manifest['precision']}, seed {recipe.seed}"))
     scores = [row["valid_nats_per_token"] for row in run.metrics() if "valid_nats_per_token" in row]

@@ -10,7 +10,10 @@ from unmask.data.sources import parts_of
 from unmask.models.bytes_options import ENTROPY_RUN
 from unmask.training.recipe import Recipe, parse_recipe
 
-_NAMED = {("data", "source"), ("data", "valid"), ("data", "tokenizer"), ("evidence", "index"), ("backbone", "entropy")}
+_NAMED = {
+    *(("data", key) for key in ("source", "valid", "tokenizer")),
+    *(("evidence", "index"), ("backbone", "entropy"), ("training", "init")),
+}
 """Keys of a recipe whose values are places, also where they do not look it."""
 _SECRET = ("hub_token",)
 

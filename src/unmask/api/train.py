@@ -14,6 +14,7 @@ from unmask.training.named_code import check_code
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import Run
 from unmask.training.trainer_check import check_trainer
+from unmask.training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from unmask.training.plan import Plan
@@ -47,9 +48,10 @@ def plan(recipe: str | Path | Recipe, overrides: Iterable[str] = (), *, allow_co
     resolved = resolve(recipe, overrides)
     with allowing(allow_code):
         check_code(resolved)
+        settled, start = warm_start(resolved)
         from unmask.training.plan import plan as plan_recipe
 
-        return plan_recipe(resolved)
+        return plan_recipe(settled, start=start)
 
 
 def train(

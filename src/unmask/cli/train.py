@@ -25,6 +25,7 @@ def train(
 ) -> None:
     """Train a model. Ctrl-C saves; --resume goes on to the weights an uninterrupted run would have."""
     from unmask.api import train as api
+    from unmask.training.ancestry import origin
 
     if dry_run:
         plan = api.plan(recipe, option or [])
@@ -37,7 +38,8 @@ def train(
             "vocab_size": plan.vocab_size,
         }
         if json:
-            print_json({"recipe": plan.recipe.model_dump(), **cost})
+            told = {} if plan.start is None else {"init": plan.start.told(), "notes": list(plan.start.notes)}
+            print_json({"recipe": plan.recipe.model_dump(), **cost, **told})
             return
         say(plan.recipe.to_yaml())
         say(f"parameters        {plan.parameters:,}")
@@ -49,6 +51,10 @@ def train(
         whole = "" if plan.training_flops is None else f", {plan.training_flops:.3g} in all"
         say(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
         say(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
+        if plan.start is not None:
+            say(f"begins with       {origin(plan.start.told())}")
+            for each in plan.start.notes:
+                note(f"note: {each}")
         return
     run = api.train(recipe, option or [], output=output, resume=resume)
     manifest = run.manifest
@@ -59,6 +65,8 @@ def train(
         f"{counted(manifest.get('tokens_seen', 0), 'token')}, "
         f"{manifest.get('tok_per_s', 0):,.0f} tok/s)"
     )
+    if "init" in manifest:
+        note(f"began with {origin(manifest['init'])}")
     if "valid_bits_per_byte" in manifest:
         sign = "at most " if manifest["valid_bound"] == "upper bound" else ""
         note(

@@ -36,8 +36,9 @@ from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.models.backbones import backbone_of
 from unmask.models.bytes_options import BYTES, SPECIALS
+from unmask.models.config_file import AGAIN
 from unmask.models.network import Denoiser
-from unmask.models.stored import AGAIN, load_network
+from unmask.models.stored import load_network
 
 CONFIG, WEIGHTS = "entropy.json", "entropy.safetensors"
 _BOS, _EOS = 1, 2

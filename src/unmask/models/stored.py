@@ -13,22 +13,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from unmask.data.hub import hub_run_folder
-from unmask.data.json_file import read_object
 from unmask.errors import Error
 from unmask.lines import excerpt
 from unmask.models.checkpointing import checkpoint_blocks
 from unmask.models.config import NetworkConfig
-from unmask.models.options import config_options
+from unmask.models.config_file import AGAIN, CONFIG, read_config
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-AGAIN = "copy it again from where it was made, or train it again"
+WEIGHTS = "model.safetensors"
 
 
 class StoredNetwork(nn.Module):
@@ -200,35 +197,6 @@ def load_network(
     return model.eval()
 
 
-def read_config(path: Path, kind: type[NetworkConfig], most: int | None = None) -> NetworkConfig:
-    """Return the configuration in a ``config.json``; what else stands there (``auto_map``, say) is not looked at.
-
-    Args:
-        path: The file.
-        kind: The class of the configuration.
-        most: Layers at most: no network has more of them than tensors.
-
-    Raises:
-        Error: a damaged file, one of another network, or options of the wrong kind or size.
-    """
-    told = read_object(path, AGAIN, most=1 << 20)
-    if told.get("model_type") != kind.model_type:
-        raise Error(f"{path} is of a network {told.get('model_type')!r}, and {kind.model_type!r} is wanted; {AGAIN}.")
-    known = config_options(kind)
-    given = {key: value for key, value in told.items() if key in known}
-    for key, value in given.items():
-        try:
-            TypeAdapter(known[key]).validate_python(value, strict=True)
-        except ValidationError as error:
-            raise Error(f"{path}: {key} is {_short(value)} ({error.errors()[0]['msg']}); {AGAIN}.") from error
-        if most is not None and key.endswith("layers") and isinstance(value, int) and value > most:
-            raise Error(f"{path}: {key} is {value:,}, and there are {most} tensors of weights; {AGAIN}.")
-    try:
-        return kind(**given)
-    except (Error, TypeError, ValueError) as error:
-        raise Error(f"{path}: {' '.join(str(error).split())} Else {AGAIN}.") from error
-
-
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the weights in a file."""
     try:
@@ -247,7 +215,3 @@ class _Undrawn(TorchFunctionMode):
         if getattr(func, "__module__", "") == "torch.nn.init":
             return args[0] if args else given["tensor"]
         return func(*args, **given)
-
-
-def _short(value: Any) -> str:
-    return excerpt(repr(value), 40)

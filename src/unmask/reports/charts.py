@@ -16,7 +16,7 @@ def pictures(comparison: CompareResult) -> list[tuple[str, str, str]]:
     """Return (title, description for those who cannot see it, data URI) of each picture that has something to show."""
     found = [
         ("Bits per byte", _describe_bits(comparison), _bits(comparison)),
-        ("Training loss", "Loss of each run against training tokens.", _curves(comparison)),
+        ("Training loss", "Loss of each run against its own training tokens.", _curves(comparison)),
         (
             "Speed and quality",
             "Tokens a second, where no load disturbed them, against the judge's bits per byte of the text, by way.",

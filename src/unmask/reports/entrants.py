@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from unmask.training.ancestry import recipe_fingerprint, spent
 from unmask.training.run import Run
 
 
@@ -40,18 +41,18 @@ class Entrant:
 
     @property
     def tokens_seen(self) -> int:
-        """Training tokens of a run, the mean over seeds."""
-        return round(sum(int(run.manifest.get("tokens_seen", 0)) for run in self.runs) / len(self.runs))
+        """Training tokens of a run and of those that its weights come from, the mean over seeds."""
+        return round(sum(spent(run.manifest, "tokens_seen") or 0 for run in self.runs) / len(self.runs))
 
     @property
     def training_flops(self) -> float | None:
-        """Training FLOPs of a run, the mean over seeds; ``None`` if a run is older than the count."""
-        return _mean([run.manifest.get("training_flops") for run in self.runs])
+        """Training FLOPs likewise; ``None`` if a run is older than the count."""
+        return _mean([spent(run.manifest, "training_flops") for run in self.runs])
 
     @property
     def train_seconds(self) -> float | None:
-        """Seconds of training steps, the mean over seeds."""
-        return _mean([run.manifest.get("train_seconds") for run in self.runs])
+        """Seconds of training steps likewise."""
+        return _mean([spent(run.manifest, "train_seconds") for run in self.runs])
 
     @property
     def train_tokens_per_second(self) -> float | None:
@@ -83,8 +84,7 @@ def gather(runs: Sequence[Run]) -> list[Entrant]:
 
 def _key(run: Run) -> str:
     """What must be equal for runs to be seeds of one recipe: all but seed and words, and the text that was read."""
-    recipe = run.recipe.model_copy(update={"seed": 0, "name": "", "about": ""})
-    return f"{run.manifest.get('corpus_fingerprint')} {run.manifest.get('tokens_seen')} {recipe.to_yaml()}"
+    return f"{run.manifest.get('tokens_seen')} {recipe_fingerprint(run)}"
 
 
 def _own_name(group: Sequence[Run]) -> str:

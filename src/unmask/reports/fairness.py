@@ -11,6 +11,7 @@ from unmask.evaluation.windows import common_window
 from unmask.lines import shell
 from unmask.models.cost import parameter_count
 from unmask.reports.entrants import Entrant
+from unmask.training.ancestry import origin
 from unmask.training.run import Run
 
 Budget = Literal["tokens", "flops", "time"]
@@ -56,6 +57,8 @@ def uneven(entrants: Sequence[Entrant], budget: Budget) -> list[str]:
     if len({run.tokenizer.fingerprint for run in runs}) > 1:
         warnings.append("the tokenizers differ: equal training tokens are not equal bytes of text.")
     for run in runs:
+        if "init" in run.manifest:
+            warnings.append(f"{run.name} began with {origin(run.manifest['init'])}; its budgets here count these, too.")
         if run.manifest.get("status") != "finished":
             warnings.append(f"{run.name} did not finish its training (status: {run.manifest.get('status')}).")
     counts = {len(entrant.runs) for entrant in entrants}

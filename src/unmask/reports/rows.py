@@ -66,7 +66,8 @@ class Row:
         recipe: Its recipe's name.
         process: What hides text in its training.
         parameters: Trainable parameters.
-        tokens_seen: Tokens it was trained on.
+        tokens_seen: Tokens it was trained on. Like ``training_flops`` and ``train_seconds`` it counts the runs that
+            its weights come from (``training.init``), too.
         bits_per_byte: Of the held-out text.
         bound: What kind of number that is: ``exact``, ``upper bound``, ``exact for ...``.
         perplexity: The same number a token of the run's own tokenizer, e to the nats; comparable under one tokenizer.

@@ -27,6 +27,7 @@ from unmask.data.json_file import read_object
 from unmask.data.lock import LOCK
 from unmask.errors import Error
 from unmask.sweeps.train_recipe import train_recipe
+from unmask.training.ancestry import spent
 from unmask.training.monitor import read_metrics
 from unmask.training.recipe import load_recipe
 from unmask.training.run import MANIFEST, Run, write_json
@@ -165,9 +166,9 @@ def _train(task: Task, folder: Path) -> dict[str, Any]:
     manifest, row = run.manifest, read_row(folder)
     known = {
         "steps": manifest["steps"],
-        "tokens": manifest["tokens_seen"],
+        "tokens": spent(manifest, "tokens_seen"),
         "parameters": manifest["parameters"],
-        "training_flops": manifest.get("training_flops"),
+        "training_flops": spent(manifest, "training_flops"),
         "corpus_fingerprint": manifest["corpus_fingerprint"],
         "tokenizer_fingerprint": manifest["tokenizer_fingerprint"],
         "device": f"{manifest.get('device')}, {manifest.get('threads')} threads, {manifest.get('precision')}",

@@ -21,6 +21,7 @@ from unmask.training.plan import Plan
 from unmask.training.plan import plan as cost_of
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.values import read_value
+from unmask.training.warm_start import warm_start
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,8 @@ def row_id(recipe: Recipe, seconds: float | None = None) -> str:
 
 
 def _within_budget(recipe: Recipe, plan: SweepPlan) -> Plan:
-    cost, budget = cost_of(recipe), plan.budget
+    recipe, start = warm_start(recipe)
+    cost, budget = cost_of(recipe, start=start), plan.budget
     if budget is None or budget.time is not None:
         if recipe.training.epochs is not None:
             raise Error("training.epochs are counted when training starts, a sweep is planned before: set max_steps.")

@@ -23,7 +23,7 @@ import numpy as np
 from unmask.data.binary import raw
 from unmask.evaluation.intervals import interval, paired_interval
 from unmask.models.backbones import BACKBONES
-from unmask.models.stored import CONFIG, read_config
+from unmask.models.config_file import CONFIG, read_config
 from unmask.reports.fairness import shared_window
 from unmask.sweeps.advance import HELD_OUT, RUN, SCORE, Task, held_out_nats, read_kinds, read_row, score_key
 from unmask.sweeps.executors import Executor, Say, run_tasks

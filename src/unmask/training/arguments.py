@@ -25,7 +25,10 @@ def trainer_arguments(recipe: Recipe, folder: Path, bf16: bool | None = None) ->
     Raises:
         Error: a training section that the Trainer refuses.
     """
-    ours = {"valid_blocks", "ema", "precision", "save_total_limit", "plot_every", "epochs", "detect_anomaly", "threads"}
+    ours = {
+        *("valid_blocks", "ema", "precision", "save_total_limit", "plot_every", "epochs", "detect_anomaly", "threads"),
+        "init",
+    }
     given = {k: v for k, v in recipe.training.model_dump().items() if k not in ours | {"report_to"}}
     defaults = {
         "optim": "adamw_torch_fused",

@@ -17,10 +17,12 @@ from unmask.training.checkpoints import PARTIAL
 from unmask.training.entropy_run import entropy_run
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE
+from unmask.training.warm_start import START, warm_start
 
 CHECKPOINTS = "checkpoints"
 _BEFORE = {
-    *("tokenizer", RECIPE, "run.partial", "patcher.json", "patcher.safetensors", "entropy.json", "entropy.safetensors")
+    *("tokenizer", RECIPE, "run.partial", "patcher.json", "patcher.safetensors", "entropy.json", "entropy.safetensors"),
+    START,
 }
 """What a run's folder may hold before its manifest."""
 _BUSY, _FIX = "another training is at work in {}", "wait for it, or choose another --output"
@@ -91,6 +93,9 @@ def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
 
         make_tokenizer(tokenizer, (), 0)
     entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
+    _, start = warm_start(recipe)
+    if start is not None:
+        start.check_files()
 
 
 def _check_apart(folder: Path, source: str) -> None:

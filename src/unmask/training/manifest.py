@@ -42,6 +42,8 @@ def new_manifest(
     told = {} if evidence is None else {"evidence": evidence}
     if (epochs := begun.get("epochs", recipe.training.epochs)) is not None:
         told["epochs"] = epochs
+    if plan.start is not None or "init" in begun:
+        told["init"] = begun["init"] if plan.start is None else plan.start.told()
     return {
         "format": FORMAT,
         "status": "running",

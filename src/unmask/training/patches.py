@@ -57,13 +57,18 @@ def fit_patcher(config: BytesConfig, texts: Iterable[str], binary: bool = False)
 
 
 def give_patcher(
-    model: Denoiser, texts: Callable[[], Iterable[str]], folder: Path, fresh: bool, binary: bool = False
+    model: Denoiser,
+    texts: Callable[[], Iterable[str]],
+    folder: Path,
+    fresh: bool,
+    binary: bool = False,
+    other: Path | None = None,
 ) -> None:
-    """Give a byte network its patcher: fitted and stored in the run folder at first, read from there later."""
+    """Give a byte network its patcher: fitted, or another run's, and stored in the run folder at first; read later."""
     if not isinstance(model, Bytes) or model.patcher is not None:
         return
     if fresh:
-        model.patcher = fit_patcher(model.config, texts(), binary)
+        model.patcher = fit_patcher(model.config, texts(), binary) if other is None else load_cutter(other)
         save_cutter(model.patcher, folder)
     else:
         model.patcher = load_cutter(folder)

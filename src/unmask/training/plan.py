@@ -22,6 +22,7 @@ from unmask.training.combination import BYTES, make_process
 from unmask.training.epochs import with_steps
 from unmask.training.network import draw_network, network_config
 from unmask.training.recipe import Recipe
+from unmask.training.warm_start import WarmStart
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Plan:
         memory_bytes: Estimated peak memory of the training steps on one device, see
             :func:`unmask.models.cost.training_memory`.
         vocab_size: Token ids; an upper bound where a tokenizer is trained later.
+        start: The run whose weights it begins with; ``None``: it draws its own.
     """
 
     recipe: Recipe
@@ -50,6 +52,7 @@ class Plan:
     tokens: int | None
     memory_bytes: int
     vocab_size: int
+    start: WarmStart | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         whole = "" if self.tokens is None else counted(self.tokens, "token")
@@ -62,13 +65,16 @@ class Plan:
         return None if self.tokens is None else self.training_flops_per_token * self.tokens
 
     def network(self) -> Denoiser:
-        """Return the network with fresh weights: at each call another one with the same weights."""
-        return draw_network(self.recipe, self.config)
+        """Return the network with its first weights: at each call another one with the same weights."""
+        network = draw_network(self.recipe, self.config)
+        if self.start is not None:
+            self.start.fill(network)
+        return network
 
     def for_words(self, words: Vocabulary) -> Plan:
         """Return the plan for the vocabulary that the recipe's tokenizer turned out to have."""
         if words.size != self.vocab_size:
-            return plan(self.recipe, words)
+            return plan(self.recipe, words, self.start)
         return replace(self, process=make_process(self.recipe, words))
 
     def lasting(self, steps: int) -> Plan:
@@ -82,12 +88,13 @@ class Plan:
         return replace(self, recipe=recipe, tokens=steps * self.tokens_per_step)
 
 
-def plan(recipe: Recipe, words: Vocabulary | None = None) -> Plan:
+def plan(recipe: Recipe, words: Vocabulary | None = None, start: WarmStart | None = None) -> Plan:
     """Work out what a recipe trains and what it costs, without data (the network is built without memory).
 
     Args:
         recipe: The recipe.
         words: The vocabulary, once it is known.
+        start: The run whose weights it begins with, see :func:`unmask.training.warm_start.warm_start`.
 
     Raises:
         Error: a network, process or training section that cannot be.
@@ -130,4 +137,5 @@ def plan(recipe: Recipe, words: Vocabulary | None = None) -> Plan:
             heap=HEAP if arguments.use_cpu else 1.0,
         ),
         vocab_size=words.size,
+        start=start,
     )

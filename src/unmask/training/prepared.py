@@ -60,7 +60,9 @@ class Prepared:
         return BlockStream(self.blocks, total, seed, self.evidence)
 
 
-def prepare(recipe: Recipe, folder: Path, fresh: bool, begun: Mapping[str, Any]) -> Prepared:
+def prepare(
+    recipe: Recipe, folder: Path, fresh: bool, begun: Mapping[str, Any], tokenizer: Tokenizer | None = None
+) -> Prepared:
     """Read the text of a run and cut it into blocks.
 
     Args:
@@ -68,6 +70,7 @@ def prepare(recipe: Recipe, folder: Path, fresh: bool, begun: Mapping[str, Any])
         folder: The run's.
         fresh: The tokenizer is made and stored; else it is the one in the folder.
         begun: The manifest of the run that goes on, which knows where its text lies; empty for a new one.
+        tokenizer: The one that a new run takes; ``None``: the recipe's is made.
 
     Raises:
         Error: no such text, or one that is too short.
@@ -89,7 +92,7 @@ def prepare(recipe: Recipe, folder: Path, fresh: bool, begun: Mapping[str, Any])
     split = corpus.split(data.split)
     held_out = corpus.split("valid") if recipe.training.valid_blocks else None
     if fresh:
-        tokenizer = make_tokenizer(data.tokenizer, documents(split), data.vocab_size, data.binary)
+        tokenizer = tokenizer or make_tokenizer(data.tokenizer, documents(split), data.vocab_size, data.binary)
         tokenizer.save(folder / "tokenizer")
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")

@@ -201,6 +201,9 @@ _KINDS: dict[str, Any] = {
     "corpus_at": dict,
     "versions": dict,
     "evidence": dict,
+    "init": dict,
+    **dict.fromkeys(("total_tokens_seen", "total_training_flops", "total_train_seconds"), int | float | None),
+    **dict.fromkeys(("run", "at", "recipe_fingerprint"), str),
     **dict.fromkeys(("status", "recipe", "process", "corpus", "split", "tokenizer", "precision", "device"), str),
     **dict.fromkeys(("corpus_fingerprint", "tokenizer_fingerprint", "valid_bound"), str),
     **dict.fromkeys(("weights_fingerprint", "patcher_fingerprint"), str),
@@ -211,9 +214,14 @@ _KINDS: dict[str, Any] = {
 def _check_kinds(path: Path, manifest: Mapping[str, Any]) -> None:
     if "format" not in manifest:
         raise Error(f"{path / MANIFEST} has no format number; {_AGAIN}.")
+    _check_values(path, manifest)
+    _check_values(path, manifest.get("init", {}), "init.")
+
+
+def _check_values(path: Path, told: Mapping[str, Any], before: str = "") -> None:
     for key, kind in _KINDS.items():
-        if key in manifest and (not isinstance(manifest[key], kind) or isinstance(manifest[key], bool)):
-            raise Error(f"{path / MANIFEST}: {key} is {named(manifest[key])}, which it cannot be; {_AGAIN}.")
+        if key in told and (not isinstance(told[key], kind) or isinstance(told[key], bool)):
+            raise Error(f"{path / MANIFEST}: {before}{key} is {named(told[key])}, which it cannot be; {_AGAIN}.")
 
 
 def _from_hub(name: str) -> Path:

@@ -110,6 +110,8 @@ class TrainingSection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     max_steps: int = Field(1000, ge=1, le=MOST_STEPS)
+    init: str | None = Field(None, min_length=1, exclude_if=lambda value: value is None)
+    """``run:DIR``, or a run's name: begin with that run's weights and tokenizer, whatever its process was."""
     epochs: float | None = Field(None, gt=0, le=1e6, exclude_if=lambda value: value is None)
     """Passes over the corpus in place of ``max_steps``, which follow from them when training starts."""
     per_device_train_batch_size: int = Field(16, ge=1, le=2**24)

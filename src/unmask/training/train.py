@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from unmask.training.run import MANIFEST, RECIPE, WEIGHTS, Run, open_folder, wri
 from unmask.training.slowdown import Slowdown
 from unmask.training.trackers import make_trackers
 from unmask.training.trainer import ProcessTrainer
+from unmask.training.warm_start import START, keep_start, warm_start
 
 
 @dataclass(frozen=True)
@@ -108,16 +110,22 @@ def _trained(
     callbacks: Sequence[transformers.TrainerCallback],
     find: Finder | None,
 ) -> Run:
-    planned = plan(recipe)  # refuses impossible shapes before any data is touched
+    recipe, start = (recipe, None) if resume else warm_start(recipe)
+    planned = plan(recipe, start=start)  # refuses impossible shapes before any data is touched
     computed = precision(recipe, begun)
     arguments = trainer_arguments(recipe, folder, computed.bf16)
     fresh = leads() and not resume
     with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
-        text = prepare(recipe, folder, fresh, begun)
+        text = prepare(recipe, folder, fresh, begun, start and start.run.tokenizer)
     planned = planned.for_words(text.tokenizer.vocabulary)
     model = planned.network()
+    if start is not None:
+        for note in start.notes:
+            say(f"note: {note}")
+    with arguments.main_process_first(local=False, desc="weights"):
+        keep_start(model, folder, fresh and start is not None)
     with arguments.main_process_first(local=False, desc="patches"):
-        give_patcher(model, lambda: text.documents(recipe), folder, fresh, recipe.data.binary)
+        give_patcher(model, lambda: text.documents(recipe), folder, fresh, recipe.data.binary, start and start.run.path)
     if recipe.evidence is not None:
         with arguments.main_process_first(local=False, desc="evidence"):
             text = text.with_evidence(planned, begun, find)
@@ -198,6 +206,8 @@ def _train(
             per_byte = metrics.valid / math.log(2) * tokens_a_byte(text.valid, held_out, recipe.seed, text.tokenizer)
             manifest.update(valid_nats_per_token=metrics.valid, valid_bits_per_byte=per_byte, valid_bound=trainer.bound)
             ending.tell(trainer)
+    if manifest["status"] == "finished" and leads():
+        shutil.rmtree(folder / START, ignore_errors=True)
     return Run(folder, manifest, recipe)
 
 
