@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from guards.parts import IDS, VOCABULARY, make_requests
+from toys.network import ToyOptions
 from toys.tally import Counting, Tally
+from unmask.errors import Error
 from unmask.sampling import SAMPLERS, generate, rows, split, stack
 
 TESTS = Path(__file__).parent
@@ -64,3 +66,17 @@ def test_what_a_new_network_carries_goes_with_its_texts_by_its_own_file_alone(na
         which = which[::-1]
     for row, number in zip(split(state), which, strict=True):
         assert tuple(row.tokens[row.valid].tolist()) == alone[number].tokens
+
+
+@pytest.mark.parametrize(
+    "asked", [{"memory_width": 8}, {"thought": {"shape": [2, 3, 4]}}], ids=lambda asked: [*asked][0]
+)
+def test_a_new_network_that_says_nothing_of_memory_and_thoughts_is_not_given_them(asked):
+    with pytest.raises(Error, match="backbone toy does not take .*; leave it out, or set backbone=transformer"):
+        ToyOptions(**asked)
+
+
+def test_a_new_network_that_says_nothing_of_candidates_is_given_them_pooled_alone():
+    assert ToyOptions(candidate_input="pooled").candidate_input == "pooled"
+    with pytest.raises(Error, match="backbone toy takes candidates pooled, .* set backbone.candidate_input=pooled"):
+        ToyOptions(candidate_input="full")

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from unmask.cli.app import build_app
+from unmask.cli.app import GROUPS, VERBS, build_app
+from unmask.sampling.registry import SAMPLERS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -104,3 +105,29 @@ def test_every_relative_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+def test_every_sampler_and_every_verb_has_its_place_in_a_page():
+    pages = "\n".join(
+        page.read_text(encoding="utf-8") for page in PAGES if page.parent != ROOT or page.name == "README.md"
+    )
+    rows = re.findall(
+        r"^\| `([\w-]+)` \|", (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert [name for name in SAMPLERS if name not in rows] == [], "a row in docs/sampling.md is missing"
+    assert [verb for verb in (*VERBS, *GROUPS) if not re.search(rf"unmask {verb}\b", pages)] == [], "no page shows it"
+
+
+def test_the_lines_that_register_a_part_are_in_the_files_that_contributing_names():
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = re.findall(r"One line in \[[\w.]+\]\(([\w./]+)\)", told)
+    lines = [(ROOT / file).read_text(encoding="utf-8") for file in files]
+    assert (
+        len(files) == 3
+        and [
+            file
+            for file, text in zip(files, lines, strict=True)
+            if not re.search(r"^[A-Z]+\.(at|add)\(", text, re.MULTILINE)
+        ]
+        == []
+    )

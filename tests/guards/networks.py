@@ -32,7 +32,9 @@ def position_matters(model: Any, visibility: Visibility) -> None:
     swapped = tokens.clone()
     swapped[:, [2, 3]] = tokens[:, [3, 2]]
     before, after = (answers(model, State(x, visibility, t=t))[:, -1] for x in (tokens, swapped))
-    assert apart(before, after).all(), "two words changed places and a later prediction stayed the same"
+    assert apart(before, after).all(), (
+        f"two words changed places and a later prediction, {tokens.shape[1] - 4} words on, stayed the same"
+    )
 
     blank = torch.full((1, 12), VOCABULARY.mask if visibility == "bidirectional" else 7)
     blank[0, 0] = VOCABULARY.bos

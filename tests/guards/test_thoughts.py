@@ -17,6 +17,7 @@ from unmask.diffusion.state import State
 from unmask.diffusion.thought import Reading, Thought, ThoughtOptions
 from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
+from unmask.models.backbones import BACKBONES
 from unmask.sampling import SAMPLERS, drives
 
 PASSAGE = 5
@@ -34,6 +35,11 @@ CASES = [
     ("sparse", "transformer", SHAPED[0]),
     ("sparse", "eco", SHAPED[1]),
     ("causal", "transformer", SHAPED[0]),
+]
+CASES += [
+    ("masked", name, SHAPED[0])
+    for name in BACKBONES
+    if BACKBONES.get(name).keys.beside_text and name not in {backbone for _, backbone, _ in CASES}
 ]
 every_case = over("name, backbone, thought", CASES)
 

@@ -125,6 +125,18 @@ def test_the_cache_changes_nothing_but_the_time(model):
     assert any(s.ended for s in cached) or max(len(s.written) for s in cached) > 20
 
 
+def test_a_network_that_keeps_nothing_is_shown_the_whole_text_and_writes_the_same(model):
+    def keeps_nothing(state, at=None):
+        return model(state, at=at)
+
+    requests = [fill_request([5] * i, 9 + i, VOCABULARY, Settings(seed=i)) for i in range(1, 5)]
+    texts = [
+        [sample.tokens for sample in generate(network, Autoregressive(), requests, VOCABULARY, batch_size=3)]
+        for network in (model, keeps_nothing)
+    ]
+    assert texts[0] == texts[1]
+
+
 def test_the_stated_noise_level_falls_from_that_of_the_hole(model):
     class Spy:
         levels = []

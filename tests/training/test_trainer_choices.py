@@ -19,6 +19,7 @@ from transformers.training_args import OptimizerNames
 
 from unmask.api.train import resolve
 from unmask.errors import Error
+from unmask.training.arguments import trainer_arguments
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.sections import ALIASES, TrainingSection
 from unmask.training.train import train
@@ -318,3 +319,12 @@ def test_trackers_that_are_known_are_the_trainers() -> None:
     from transformers.integrations import get_reporting_integration_callbacks
 
     assert len(get_reporting_integration_callbacks(list(TRACKERS))) == len(TRACKERS)
+
+
+def test_a_new_key_of_ours_is_named_in_its_section_alone(tmp_path: Path) -> None:
+    class Wider(TrainingSection):
+        say_every: int = 5
+
+    recipe = load_recipe("nano-masked")
+    wider = recipe.model_copy(update={"training": Wider(**recipe.training.model_dump())})
+    assert trainer_arguments(wider, tmp_path).to_dict() == trainer_arguments(recipe, tmp_path).to_dict()

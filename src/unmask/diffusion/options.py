@@ -246,8 +246,6 @@ def check_evidence(process: Any, options: Any, config: Any) -> None:
     """Raise Error if a network with these options takes no memory, or the process shows no clean query."""
     if not getattr(config, "memory_width", 0):
         raise Error("evidence needs a network that takes it: set backbone.memory_width to the index's width.")
-    if config.model_type == "unmask-bytes":
-        raise Error("backbone bytes takes no retrieved memory; set backbone=eco or transformer, or no evidence.")
     if process.shows == "candidates":
         raise Error(
             f"process {process.name} shows no token as it is, so no query can be given; set process=sparse, or "

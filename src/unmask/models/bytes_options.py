@@ -157,14 +157,6 @@ def _check(config: BytesOptions) -> None:
         raise Error(
             f"backbone.utf8 speaks of {BYTES} bytes and vocab_size is {config.vocab_size}: set data.tokenizer=bytes."
         )
-    refused = {
-        "candidates as positions of their own (candidate_input: full)": config.candidate_input == "full",
-        "retrieved memory (memory_width)": bool(config.memory_width),
-        "thoughts": bool(config.thought),
-    }
-    for what, asked in refused.items():
-        if asked:
-            raise Error(f"backbone bytes does not take {what}; leave it out, or set backbone=transformer.")
     try:
         config.levels  # noqa: B018
     except ValidationError as error:

@@ -35,6 +35,7 @@ class EcoOptions(NetworkOptions):
 
     model_type: ClassVar[str] = "unmask-eco"
     visibilities: ClassVar[tuple[Visibility, ...]] = ("bidirectional",)
+    beside_text: ClassVar[bool] = True
     candidate_places: ClassVar[str] = "real"
 
     def __init__(
@@ -85,8 +86,6 @@ def _check(config: EcoOptions) -> None:
         raise Error("backbone eco needs num_hidden_layers of 2 or more: a block reads what the one before it wrote.")
     if config.memory_size % heads:
         raise Error(f"backbone.memory_size {config.memory_size} must be a multiple of num_attention_heads {heads}.")
-    if config.candidate_input == "full":
-        raise Error("backbone eco takes candidates pooled, not as positions of their own: set candidate_input=pooled.")
     if config.route_top_k > config.memory_slots + config.slow_slots:
         raise Error(f"backbone.route_top_k is {config.route_top_k}; there are fewer slots (memory_slots, slow_slots).")
     if config.slow_slots and config.slow_every >= layers:

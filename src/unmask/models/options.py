@@ -58,11 +58,15 @@ class NetworkOptions:
 
     Attributes:
         visibilities: What the network can be used for.
+        candidate_inputs: The ways in which candidates may enter it.
+        beside_text: Whether it takes what stands beside a text: retrieved memory and thoughts.
         model_type: Its name in ``config.json``.
     """
 
     model_type: ClassVar[str]
     visibilities: ClassVar[tuple[Visibility, ...]] = ("causal", "bidirectional")
+    candidate_inputs: ClassVar[tuple[str, ...]] = ("pooled",)
+    beside_text: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -130,6 +134,8 @@ class TransformerOptions(NetworkOptions):
     """
 
     model_type: ClassVar[str] = "unmask-transformer"
+    candidate_inputs: ClassVar[tuple[str, ...]] = ("pooled", "full")
+    beside_text: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -202,7 +208,16 @@ def _check(config: NetworkOptions) -> None:
         raise Error(f"backbone.memory_dropout is {config.memory_dropout}; it must be at least 0 and below 1.")
     if config.memory_dropout and not config.memory_width:
         raise Error("backbone.memory_dropout leaves out retrieved memory, and memory_width is 0; set that, too.")
+    name = config.model_type.removeprefix("unmask-")
+    for what, asked in (("retrieved memory (memory_width)", config.memory_width), ("thoughts", config.thought)):
+        if asked and not config.beside_text:
+            raise Error(f"backbone {name} does not take {what}; leave it out, or set backbone=transformer.")
     if config.candidate_input not in (None, "pooled", "full"):
         raise Error(f"backbone.candidate_input is {config.candidate_input!r}; choose pooled, full or null.")
+    if config.candidate_input == "full" and "full" not in config.candidate_inputs:
+        raise Error(
+            f"backbone {name} takes candidates pooled, not as positions of their own: set "
+            "backbone.candidate_input=pooled, or backbone=transformer."
+        )
     if config.output_shift not in (0, 1):
         raise Error(f"backbone.output_shift is {config.output_shift}; it must be 0 or 1.")

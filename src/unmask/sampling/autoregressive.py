@@ -30,8 +30,9 @@ class Autoregressive:
     """Draw the next token of each row.
 
     Attributes:
-        use_cache: Keep keys and values of what was read. Without it, for a model with thoughts or a text with
-            retrieved memory, each step reads the whole text again: same text, slower.
+        use_cache: Keep keys and values of what was read. Without it, for a model that keeps none (it has no
+            ``new_cache``) or has thoughts, or a text with retrieved memory, each step reads the whole text again: same
+            text, slower.
     """
 
     use_cache: bool = True
@@ -70,7 +71,7 @@ class Autoregressive:
             return state, frame(state, state)
         at = state.open & (state.open.long().cumsum(1) == 1)
         cache, answer = state.cache, None
-        if self.use_cache and not remembers(model) and state.memory is None:
+        if self.use_cache and hasattr(model, "new_cache") and not remembers(model) and state.memory is None:
             logits, cache = _read_new(model, state, at)
         else:  # a thought changes from step to step, and all that was read with it
             answer = _read_all(model, state, at)
@@ -98,8 +99,6 @@ def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Predi
 
 def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], Cache]:
     """Return logits at the asked positions from the tokens that the cache has not seen, and the cache after them."""
-    if not hasattr(model, "new_cache"):
-        raise Error(f"{type(model).__name__} has no key-value cache; use Autoregressive(use_cache=False).")
     old: Cache = state.cache or model.new_cache(*state.tokens.shape)
     cache = old.rewound(old.lengths.clone())  # the model advances the lengths of its cache
     active = at.any(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -25,11 +26,8 @@ def trainer_arguments(recipe: Recipe, folder: Path, bf16: bool | None = None) ->
     Raises:
         Error: a training section that the Trainer refuses.
     """
-    ours = {
-        *("valid_blocks", "ema", "precision", "save_total_limit", "plot_every", "epochs", "detect_anomaly", "threads"),
-        "init",
-    }
-    given = {k: v for k, v in recipe.training.model_dump().items() if k not in ours | {"report_to"}}
+    ours = type(recipe.training).model_fields.keys() - {field.name for field in fields(TrainingArguments)}
+    given = {k: v for k, v in recipe.training.model_dump().items() if k not in ours}
     defaults = {
         "optim": "adamw_torch_fused",
         "run_name": folder.name,
