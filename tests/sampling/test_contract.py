@@ -211,8 +211,8 @@ def test_a_model_of_the_wrong_process_and_a_canvas_too_long_are_refused(model, s
                 Error, match=f"the '{sampler.Settings.name}' sampler .* trained as {name}: .*; use the '"
             ):
                 generate(model, sampler, requests_for(), VOCABULARY, process=process)
-    with pytest.raises(Error, match="101 tokens does not fit into the model's context of 64"):
-        generate(model, sampler, [fill_request([], 100, VOCABULARY)], VOCABULARY)
+    with pytest.raises(Error, match="101 tokens with text behind what is written does not fit .* of 64"):
+        generate(model, sampler, [fill_request([], 99, VOCABULARY, suffix=[5])], VOCABULARY)
 
 
 def test_logits_that_are_not_numbers_are_refused(sampler, requests_for, tiny):

@@ -98,10 +98,13 @@ MISTAKES = [
     (["sample", "MASKED", "--max-tokens", "0"], "max_tokens is 0"),
     (["sample", "MASKED", "--batch-size", "0"], "batch_size is 0"),
     (
-        ["sample", "MASKED", "--max-tokens", "64"],
-        "a prompt of 0 tokens and 64 to write do not fit into the context",
+        ["sample", "MASKED", "--suffix", "x", "--max-tokens", "64"],
+        "a prompt of 0 tokens and a suffix of 1 and 64 to write do not fit into the context",
     ),
-    (["sample", "MASKED", "--prompt", "x" * 99], "a prompt of 99 tokens, and at least 1 to write, do not fit"),
+    (
+        ["sample", "MASKED", "--prompt", "x" * 99, "--suffix", "x"],
+        "a prompt of 99 tokens and a suffix of 1, and at least 1 to write, do not fit",
+    ),
     (["sample", "MASKED", "--sampler", "confidense"], "Did you mean 'confidence'"),
     (["sample", "MASKED", "--sampler", "autoregressive"], "'autoregressive' sampler writes left to right"),
     (["sample", "CAUSAL", "--sampler", "ancestral"], "trained as causal: it writes left to right"),

@@ -99,11 +99,10 @@ def mended(
 
 
 def _fitting(run: Run, before: str, count: int) -> tuple[str, int]:
-    """Return the end of a text, and how many tokens to write behind it, that fit into the run's context."""
+    """Return as much of a text's end as fits into the run's context with what is written behind it, or half of that."""
     context = run.recipe.data.length
-    count = min(count, context - 2)
     ids = run.tokenizer.encode(before)
-    room = context - 1 - count
+    room = context - 1 - count if count <= context - 2 else context // 2
     text, kept = before, room
     while len(ids) > room:  # a tail that begins within a word may need more tokens than it had
         text = run.tokenizer.decode_bytes(ids[len(ids) - kept :]).decode("utf-8", "ignore")

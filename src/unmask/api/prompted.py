@@ -13,6 +13,8 @@ from unmask.lines import counted
 from unmask.roots.index import Index
 from unmask.sampling import Request, Settings, Vocabulary, canvas
 from unmask.sampling.infill import hand_over_space
+from unmask.sampling.thought_steps import passages_of
+from unmask.sampling.windows import seen_of, shown_again
 from unmask.training.own_text import own_text
 from unmask.training.run import Run
 
@@ -27,6 +29,7 @@ class Prompted:
         prompt: Given text before, as the run's own.
         suffix: Given text behind.
         ahead: Tokens of the prompt, BOS among them.
+        seen: How many of these the first word is written with.
         behind: Tokens of the suffix.
         found: What an index had; ``None``: there was none.
         requests: One a text.
@@ -37,6 +40,7 @@ class Prompted:
     prompt: str
     suffix: str
     ahead: int
+    seen: int
     behind: int
     found: Gathered | None
     requests: list[Request]
@@ -66,7 +70,8 @@ def lay_out(
     """Lay a prompt out. Arguments: :func:`unmask.sample`.
 
     Raises:
-        Error: a prompt longer than the context; an index that does not fit the run, or no prompt to look up.
+        Error: a prompt, a suffix and what is between them longer than the context; an index that does not fit the run,
+            or no prompt to look up.
     """
     tokenizer, model = run.tokenizer, run.model()
     vocabulary = vocabulary_of(tokenizer, model)
@@ -75,17 +80,21 @@ def lay_out(
     prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
     context = model.config.max_position_embeddings
     room = context - 1 - len(prefix_ids) - len(suffix_ids)
-    wanted = room if max_tokens is None else max_tokens
-    if wanted < 1 <= room:
+    if max_tokens is not None and max_tokens < 1:
         raise Error(f"max_tokens is {max_tokens}; it must be at least 1.")
-    if wanted > room or room < 1:
-        given = f"a prompt of {counted(len(prefix_ids), 'token')}"
-        given += f" and a suffix of {len(suffix_ids)}" if suffix_ids else ""
-        fix = f"; ask for at most {room} (--max-tokens)." if room > 0 else "; shorten the prompt."
+    if suffix_ids and (room < 1 or max_tokens is not None and max_tokens > room):
+        given = f"a prompt of {counted(len(prefix_ids), 'token')} and a suffix of {len(suffix_ids)}"
         more = f" and {max_tokens} to write" if max_tokens is not None else ", and at least 1 to write,"
-        raise Error(f"{given}{more} do not fit into the context of {context} tokens (1 is BOS){fix}")
+        fix = f"ask for at most {room} (--max-tokens)" if room > 0 else "shorten them"
+        raise Error(
+            f"{given}{more} do not fit into the context of {context} tokens (1 is BOS); {fix}: text behind what is "
+            "written has to be in view."
+        )
+    # A text has no bound; where nothing is said it fills the context, or one window behind a prompt that does.
+    wanted = max_tokens or (room if room > 0 else context - sum(shown_again(settings, context)))
+    seen = 1 + len(prefix_ids) if passages_of(model) else seen_of(1 + len(prefix_ids), wanted, settings, context)
     tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
     found = None if index is None else gather(run, model, index, prefix_ids, evidence)
     memory = None if found is None else found.memory
     requests = [Request(tokens, settings, i, lead, memory=memory) for i in range(n)]
-    return Prompted(model, vocabulary, own, tail, 1 + len(prefix_ids), len(suffix_ids), found, requests)
+    return Prompted(model, vocabulary, own, tail, 1 + len(prefix_ids), seen, len(suffix_ids), found, requests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from unmask.api.prompted import check_asked, lay_out
 from unmask.api.writing import Setting, Watch, resolve, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt
+from unmask.reports.progress import Progress
 from unmask.result import Result
 from unmask.roots.index import Index
 from unmask.training.own_text import shown
@@ -39,6 +41,8 @@ class SampleResult(Result):
         rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
         query: The part of the prompt that evidence was looked up by; ``None``: there was no index.
         evidence: Texts that the network was given, best first; ``None``: there was no index.
+        prompt_tokens: Tokens of the prompt.
+        prompt_seen: How many of them the first word was written with; not all where they do not fit into the context.
         data: The whole texts as bytes, whatever they are; ``texts`` have U+FFFD where these are not UTF-8.
         binary: Whether the run models bytes; then JSON has ``data`` as ``base64``.
     """
@@ -57,6 +61,8 @@ class SampleResult(Result):
     rewritten: list[list[int]] | None = None
     query: str | None = None
     evidence: list[EvidenceText] | None = None
+    prompt_tokens: int = 0
+    prompt_seen: int = 0
     data: list[bytes] = field(default_factory=list)
     binary: bool = False
 
@@ -82,23 +88,26 @@ def sample(
     batch_size: int = 8,
     trace: str | Path | None = None,
     watch: Watch | None = None,
+    progress: Callable[[Progress], None] = lambda told: None,
     fallback: str | Path | Run | None = None,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
     **settings: Setting,
 ) -> SampleResult:
-    """Write ``n`` texts.
+    """Write ``n`` texts, of any length: see :mod:`unmask.sampling.windows`.
 
     Args:
         run: A run folder, an opened run, or a loaded one (:func:`unmask.load`).
         prompt: Text before what is written; of a run of bytes (``data.binary``) any bytes.
         suffix: Text behind it (masked runs).
-        max_tokens: Most tokens to write; default: what the context has room for.
+        max_tokens: Most tokens to write, more than the context holds where no suffix follows; default: what the context
+            has room for.
         n: How many texts; text i is the same whatever ``n`` is.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call; no text depends on it.
         trace: Also write a trace file.
         watch: Called at every step.
+        progress: Called at every step with how many tokens have been written, and how many at most will be.
         fallback: A causal run that writes those passages again that have collapsed (see ``unmask.api.fallback``).
         index: An index in which the prompt is looked up: what is found is the network's memory.
         evidence: How many texts are looked up; default: as many as the run was trained with.
@@ -106,7 +115,8 @@ def sample(
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
-            work, a prompt longer than the context; an index that does not fit the run, or no prompt to look up.
+            work, a suffix that does not fit into the context; an index that does not fit the run, or no prompt to look
+            up.
     """
     run, chosen, resolved = resolve(run, sampler, settings)
     check_asked(n, index, evidence)
@@ -116,7 +126,14 @@ def sample(
         raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
     asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
     own, tail, found = asked.prompt, asked.suffix, asked.found
-    samples = write(run, asked.model, chosen, asked.requests, asked.vocabulary, batch_size, trace, watch)
+    total, done = sum(request.tokens.count(asked.vocabulary.mask) for request in asked.requests), 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(Progress("writing", 1, 1, run.name, done, total, done / total, None))
+
+    samples = write(run, asked.model, chosen, asked.requests, asked.vocabulary, batch_size, trace, watch, tell)
     texts, rewritten = [tokenizer.decode(s.tokens) for s in samples], None
     data = [tokenizer.decode_bytes(s.tokens) for s in samples]
     if other is not None:
@@ -143,6 +160,8 @@ def sample(
         rewritten=rewritten,
         query=None if found is None else found.query,
         evidence=None if found is None else found.texts,
+        prompt_tokens=asked.ahead - 1,
+        prompt_seen=asked.seen - 1,
         data=data,
         binary=tokenizer.binary,
     )

@@ -66,7 +66,7 @@ def stream(
         run: A run folder, an opened run, or a loaded one.
         prompt: Text before what is written.
         suffix: Text behind it (masked runs).
-        max_tokens: Most tokens to write; default: what the context has room for.
+        max_tokens: Most tokens to write, as of :func:`unmask.sample`.
         n: How many texts.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
@@ -88,7 +88,7 @@ def _moments(run: Run, sampler: Sampler, asked: Prompted, batch_size: int) -> It
     texts = ticks(asked.model, sampler, asked.requests, asked.vocabulary, batch_size=batch_size, process=run.process)
     for tick in texts:
         frame = tick.frame
-        done, steps = tick.state.done.tolist(), frame.step.tolist()
+        done, steps = tick.window.done.tolist(), frame.step.tolist()
         for row, number in enumerate(tick.which):
             there = frame.valid[row]
             tokens = frame.tokens[row][there].tolist()

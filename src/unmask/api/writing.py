@@ -13,7 +13,7 @@ from unmask.api.settings import choose
 from unmask.data.tokenizers import Tokenizer
 from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, generate, ticks
 from unmask.sampling.infill import spaced_tokens
-from unmask.sampling.loop import collect
+from unmask.sampling.loop import collect, tell
 from unmask.sampling.trace import TraceWriter
 from unmask.training.run import Run
 
@@ -42,11 +42,15 @@ def write(
     batch_size: int,
     trace: str | Path | None,
     watch: Watch | None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Sample]:
-    """Run the sampler; tell the trace and the watcher of every frame."""
+    """Run the sampler; tell the trace and the watcher of every frame, and how many words more have been written."""
     if trace is None and watch is None:
-        return generate(model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process)
+        return generate(
+            model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process, progress=progress
+        )
     finished: dict[int, Sample] = {}
+    written: dict[int, int] = {}
     with ExitStack() as stack:
         writer = None
         if trace is not None:
@@ -58,4 +62,6 @@ def write(
                 writer.write(tick.which, tick.frame)
             if watch is not None:
                 watch(tick.which, tick.frame)
+            if progress is not None:
+                tell(tick, written, progress)
     return [finished[i] for i in range(len(requests))]

@@ -21,6 +21,7 @@ from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
     from unmask.api.prompt_evidence import EvidenceText
+    from unmask.reports.progress import Progress
 
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
@@ -72,7 +73,9 @@ def sample(
         Path | None, typer.Option(help="File whose bytes are the prompt; of a run of text it is UTF-8.")
     ] = None,
     suffix: Annotated[str, typer.Option(help="Text behind what is written (masked runs).")] = "",
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to write; default: what fits.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to write, of any number; default: what the context has room for.")
+    ] = None,
     n: Number = 1,
     how: How,
     batch_size: BatchSize = 8,
@@ -116,6 +119,12 @@ def sample(
     with ExitStack() as stack:
         drawn = Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]), speed) if watch else None
         canvas = stack.enter_context(drawn) if drawn else None
+        status = None if drawn else stack.enter_context(console.status("writing"))
+
+        def tell(told: Progress) -> None:
+            if status is not None:
+                status.update(f"writing: {told.done} of at most {told.total} tokens")
+
         result = write(
             opened,
             prompt if prompt_file is None else read_prompt(prompt_file),
@@ -125,11 +134,15 @@ def sample(
             batch_size=batch_size,
             trace=trace,
             watch=canvas.show if canvas else None,
+            progress=tell,
             fallback=fallback,
             index=index,
             evidence=evidence,
             **how,
         )
+    if result.prompt_seen < result.prompt_tokens:
+        whole, seen = counted(result.prompt_tokens, "token"), result.prompt_seen
+        note(f"note: the prompt has {whole}, more than the context holds: {seen} of them are in view, its end")
     if trace is not None:
         note(f"trace: {trace} (play it with: unmask sample --replay {shell(trace)})")
     for number, passages in enumerate(result.rewritten or [], 1):

@@ -185,6 +185,20 @@ class Transformer(Denoiser):
             config.num_hidden_layers, rows, config.num_key_value_heads, capacity, width, self.embed.weight
         )
 
+    def rolled(self, cache: KVCache, first: int, gone: int) -> KVCache:
+        """Return a cache without ``gone`` of its tokens, those behind the ``first``; what follows moves up.
+
+        Its keys are turned to their new places: R(p - n) = R(-n) R(p). Keys and values of layers above the lowest still
+        carry what they saw of the tokens that are gone.
+        """
+        by = self._rotary(torch.full((1, 1), -gone, device=cache.keys.device))
+        keys, values = torch.zeros_like(cache.keys), torch.zeros_like(cache.values)
+        until = cache.keys.shape[3] - gone
+        keys[..., :first, :], values[..., :first, :] = cache.keys[..., :first, :], cache.values[..., :first, :]
+        keys[..., first:until, :] = rotate(cache.keys[..., first + gone :, :], *by)
+        values[..., first:until, :] = cache.values[..., first + gone :, :]
+        return KVCache(keys, values, cache.lengths - gone)
+
     def forward(
         self,
         state: State | Reading,

@@ -20,7 +20,7 @@ from torch import Tensor
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought import Reading, ThoughtOptions
 from unmask.errors import Error
-from unmask.sampling.passages import Write, _index, cut
+from unmask.sampling.passages import Write, cut, part_index
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.thought_steps import fresh, options_of
 
@@ -148,7 +148,7 @@ def opening(
         return request
     key = Noise(settings.seed, torch.tensor([index])).fold(torch.tensor([number])).keys
     thought = fresh(options, key, kept.stack[None])
-    return replace(request, thought=thought, index=int(_index(request, number)))
+    return replace(request, thought=thought, index=part_index(request, number))
 
 
 def go_on(

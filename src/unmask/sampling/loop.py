@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,15 +22,42 @@ from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 from unmask.sampling.thought_steps import passages_of
+from unmask.sampling.windows import Past, Windows, whole_frame, whole_state
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A moment of a batch: which requests its rows are, their state, and the frame of the step just taken."""
+    """A moment of a batch.
+
+    Attributes:
+        which: The requests that its rows are.
+        window: Their state; of texts longer than the context that of the windows that are being written.
+        past: What lies before these.
+        step: The frame of the step just taken, of the windows that it was taken in.
+        before: What lay before those.
+    """
 
     which: tuple[int, ...]
-    state: SamplerState
-    frame: Frame
+    window: SamplerState
+    past: tuple[Past, ...]
+    step: Frame
+    before: tuple[Past, ...]
+
+    @cached_property
+    def state(self) -> SamplerState:
+        """The state of the whole texts, to be read."""
+        return whole_state(self.window, self.past)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The frame of the whole texts."""
+        return whole_frame(self.step, self.before, self.window.vocabulary.pad)
+
+    @property
+    def written(self) -> list[int]:
+        """Words that each text has got so far."""
+        mine = self.window.valid & ~self.window.open & ~self.window.fixed
+        return [len(p.tokens) - p.given + n for p, n in zip(self.past, mine.sum(1).tolist(), strict=True)]
 
 
 def ticks(
@@ -44,7 +72,8 @@ def ticks(
 ) -> Iterator[Tick]:
     """Yield every moment: the opening of each batch, then each step. The base of ``generate`` and ``frames``.
 
-    Requests of like length share a batch, so that little is padded; no result depends on it.
+    Requests of like length share a batch, so that little is padded; no result depends on it. A text longer than the
+    context is written window by window (:mod:`unmask.sampling.windows`), and each moment has the whole of it.
 
     Args:
         model: A network in eval mode. The state goes to its device.
@@ -56,16 +85,14 @@ def ticks(
         leave: Asked between steps, with the requests' numbers and their state, which rows leave unfinished.
 
     Raises:
-        Error: a sampler that cannot drive the model, a canvas longer than the context, unused settings.
+        Error: a sampler that cannot drive the model, unused settings, a canvas longer than the context with given words
+            behind open ones.
     """
     if batch_size < 1:
         raise Error(f"batch_size is {batch_size}; it must be at least 1.")
     if process is not None:
         check_drives(sampler.Settings, process)
-    context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     longest = max((len(r.tokens) for r in requests), default=0)
-    if context is not None and longest > context:
-        raise Error(f"a canvas of {longest} tokens does not fit into the model's context of {context}; shorten it.")
     options = passages_of(model)
     if options is not None and too_long(options, requests):
         raise Error(
@@ -75,20 +102,23 @@ def ticks(
     parameter = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
     device = "cpu" if parameter is None else parameter.device
 
+    windows = Windows(model, sampler, requests, vocabulary)
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].tokens))
     for first in range(0, len(order), batch_size):
         which = tuple(order[first : first + batch_size])
-        state = sampler.start([requests[i] for i in which], vocabulary).to(device)
-        yield Tick(which, state, frame(state))
+        state, past = windows.start(which, device)
+        yield Tick(which, state, past, frame(state), past)
         while True:
-            gone = state.done if leave is None else state.done | leave(which, state)
+            gone = state.done if leave is None else state.done | leave(which, whole_state(state, past))
             if bool(gone.all()):
                 break
             if bool(gone.any()):
                 stay = (~gone).nonzero()[:, 0]
-                state, which = rows(state, stay), tuple(which[i] for i in stay.tolist())
-            state, now = sampler.step(model, state)
-            yield Tick(which, state, now)
+                state = rows(state, stay)
+                which, past = (tuple(each[i] for i in stay.tolist()) for each in (which, past))
+            (state, now), before = sampler.step(model, state), past
+            state, past = windows.on(which, state, past)
+            yield Tick(which, state, past, now, before)
 
 
 def generate(
@@ -99,22 +129,34 @@ def generate(
     *,
     batch_size: int = 8,
     process: Any = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Sample]:
     """Return the finished texts in the order of the requests. Arguments and errors: :func:`ticks`.
 
-    A model with passages writes a longer text passage by passage.
+    A model with passages writes a longer text passage by passage. ``progress`` is called after each step with how many
+    words more have been written; fewer than none where some were taken back.
     """
     options = passages_of(model)
     if options is not None and too_long(options, requests):
 
         def write(part: list[Request]) -> list[Sample]:
-            return generate(model, sampler, part, vocabulary, batch_size=batch_size, process=process)
+            return generate(model, sampler, part, vocabulary, batch_size=batch_size, process=process, progress=progress)
 
         return write_passages(model, options, requests, vocabulary, write)
     finished: dict[int, Sample] = {}
+    written: dict[int, int] = {}
     for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size, process=process):
         collect(tick, finished)
+        if progress is not None:
+            tell(tick, written, progress)
     return [finished[i] for i in range(len(requests))]
+
+
+def tell(tick: Tick, written: dict[int, int], progress: Callable[[int], None]) -> None:
+    """Tell how many words more than in ``written``, by request number, a moment's texts have."""
+    now = dict(zip(tick.which, tick.written, strict=True))
+    progress(sum(count - written.get(number, 0) for number, count in now.items()))
+    written.update(now)
 
 
 def frames(
@@ -138,7 +180,7 @@ def too_long(options: ThoughtOptions, requests: Sequence[Request]) -> bool:
 
 def collect(tick: Tick, finished: dict[int, Sample]) -> None:
     """Add the rows that are done at this moment to ``finished``, by request number."""
-    for row in tick.state.done.nonzero()[:, 0].tolist():
+    for row in tick.window.done.nonzero()[:, 0].tolist():
         finished[tick.which[row]] = _sample(tick.state, row)
 
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought import Read, Reading, ThoughtOptions
@@ -93,17 +92,17 @@ def write_passages(
             if stack is not None:
                 key = Noise(own.settings.seed, torch.tensor([own.index])).fold(torch.tensor([number])).keys
                 thought = fresh(options, key, stack[place : place + 1].cpu())
-            index = own.index if number == 0 else int(_index(own, number))
+            index = own.index if number == 0 else part_index(own, number)
             asked.append(replace(own, tokens=canvases[i][number], lead=lead, thought=thought, index=index))
         for i, sample in zip(live, write(asked), strict=True):
             parts[i].append(sample)
     return [_joined(found) for found in parts]
 
 
-def _index(request: Request, number: int) -> Tensor:
-    """Return a number that gives each passage of each text noise of its own."""
+def part_index(request: Request, number: int) -> int:
+    """Return a number that gives each passage or window of each text noise of its own."""
     keys = Noise(request.settings.seed, torch.tensor([request.index])).fold(torch.tensor([number])).keys
-    return keys[0] >> 2
+    return int(keys[0] >> 2)
 
 
 def _joined(parts: Sequence[Sample]) -> Sample:

@@ -43,6 +43,13 @@ class Settings(BaseModel):
     )
     seed: int = Field(0, ge=-BITS, lt=BITS, description="same seed, same text")
     ignore_eos: bool = Field(False, description="never end the text before its canvas is full")
+    overlap: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="where a text is longer than the context: share of the context that is shown again of its end, "
+        "each time the context is full",
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -115,6 +122,11 @@ class AutoregressiveSettings(Settings):
         1.0,
         gt=0,
         description="divides positive logits of tokens that stand in the text, multiplies negative ones; 1: none",
+    )
+    beyond: Literal["reread", "sinks", "stretch"] = Field(
+        "reread",
+        description="how a text goes on when the context is full: its end is read anew; keys and values of its first "
+        "tokens and of its end stay, turned to their new places; or positions go on beyond those of training",
     )
 
     @property

@@ -1,0 +1,279 @@
+"""Text of any length: window after window, each as long as the context and opened by the end of the text before it.
+
+A window is a canvas of its own for the sampler: BOS, the last ``overlap`` of the context as given words, and open
+positions for the rest. Its steps and settings are those of any canvas, its noise is its own (the first one's is that of
+a text that fits), and an end of text inside it ends the text. A causal model may go on in other ways (``beyond``):
+
+    reread   the window is read anew: what its words see reaches back to the window's own beginning, as in training
+    sinks    keys and values stay, those behind the first few go, and the others are turned back to their new places:
+             they still carry what they once saw (Xiao et al. 2023, arXiv 2309.17453)
+    stretch  one window of any length: positions go on beyond those of training
+
+Rows of a batch are in different windows. What is told of them, states and frames alike, is the whole text so far.
+
+Letters: B rows, T positions of a window, N positions of a whole text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from unmask.diffusion.carried import Notes
+from unmask.errors import Error
+from unmask.sampling.passages import part_index
+from unmask.sampling.request import Request, Vocabulary
+from unmask.sampling.sampler import Sampler
+from unmask.sampling.settings import Settings
+from unmask.sampling.state import Frame, SamplerState, rows, stack
+from unmask.sampling.thought_steps import remembers
+
+SINKS = 4
+"""First tokens of a text, BOS among them, whose keys and values stay (``beyond: sinks``)."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What lies before the open positions of a row's window; nothing in a text's first window.
+
+    Attributes:
+        tokens: The text so far, BOS first.
+        confidence: The model's probability of each of its tokens when it was chosen; 1 for given ones.
+        given: How many of them the user gave.
+        own: Positions of the window that show some of them again.
+        number: Windows before this one.
+        steps: Steps that they took.
+        forwards: Network calls that they took.
+    """
+
+    tokens: tuple[int, ...] = ()
+    confidence: tuple[float, ...] = ()
+    given: int = 0
+    own: int = 0
+    number: int = 0
+    steps: int = 0
+    forwards: int = 0
+
+
+def context_of(model: Any) -> int | None:
+    """Return the longest canvas of a model; ``None``: it has no bound."""
+    context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    return None if context is None else int(context)
+
+
+def shown_again(settings: Settings, context: int) -> tuple[int, int]:
+    """Return how many of a text's first tokens stand at a later window's beginning, and how many of its last."""
+    first = min(SINKS if _beyond(settings) == "sinks" else 1, context - 1)
+    return first, min(int(settings.overlap * context), context - 1 - first)
+
+
+def seen_of(given: int, wanted: int, settings: Settings, context: int) -> int:
+    """Return how many of a prompt's tokens, BOS among them, the first word is written with.
+
+    Args:
+        given: Tokens of the prompt, BOS among them.
+        wanted: Most tokens to write.
+        settings: How to write.
+        context: Longest canvas.
+    """
+    whole = given < context or given + wanted <= context or _beyond(settings) == "stretch"
+    return given if whole else sum(shown_again(settings, context))
+
+
+class Windows:
+    """The windows of some texts.
+
+    Args:
+        model: The network.
+        sampler: What writes a window.
+        requests: Canvases of any length.
+        vocabulary: The special tokens.
+
+    Raises:
+        Error: a canvas longer than the context with given words behind open ones, or a way to go on that the model does
+            not have.
+    """
+
+    def __init__(self, model: Any, sampler: Sampler, requests: Sequence[Request], vocabulary: Vocabulary) -> None:
+        self._model, self._sampler, self._vocabulary = model, sampler, vocabulary
+        self._requests, self._context = requests, context_of(model)
+        self._given = [_before(request, vocabulary.mask) for request in requests]
+        for request, given in zip(requests, self._given, strict=True):
+            if self._fits(request):
+                continue
+            if any(token != vocabulary.mask for token in request.tokens[given:]):
+                raise Error(
+                    f"a canvas of {len(request.tokens)} tokens with text behind what is written does not fit into the "
+                    f"model's context of {self._context}; shorten it."
+                )
+            if _beyond(request.settings) == "sinks":
+                _check_cache(model, sampler, request)
+
+    def start(self, which: Sequence[int], device: torch.device | str) -> tuple[SamplerState, tuple[Past, ...]]:
+        """Return the opening state of some texts, and what lies before it: the beginning of a long prompt."""
+        opened = [self._opening(number) for number in which]
+        state = self._sampler.start([request for request, _ in opened], self._vocabulary).to(device)
+        return state, tuple(past for _, past in opened)
+
+    def on(
+        self, which: Sequence[int], state: SamplerState, past: tuple[Past, ...]
+    ) -> tuple[SamplerState, tuple[Past, ...]]:
+        """Return the state whose rows with a finished window, and more to write, are at the next window's opening."""
+        done = state.done.tolist()
+        ready = {row for row, number in enumerate(which) if done[row] and self._goes_on(number, state, past[row], row)}
+        if not ready:
+            return state, past
+        states, pasts = [], list(past)
+        for row, number in enumerate(which):
+            if row in ready:
+                opened, pasts[row] = self._next(number, state, past[row], row)
+                states.append(opened)
+            else:
+                states.append(rows(state, [row]))
+        return stack(states), tuple(pasts)
+
+    def _fits(self, request: Request) -> bool:
+        whole = self._context is None or len(request.tokens) <= self._context
+        return whole or _beyond(request.settings) == "stretch" and self._sampler.Settings.visibility == "causal"
+
+    def _opening(self, number: int) -> tuple[Request, Past]:
+        request, given = self._requests[number], self._given[number]
+        if self._context is None or self._fits(request):
+            return request, Past()
+        if given < self._context:
+            return replace(request, tokens=request.tokens[: self._context]), Past()
+        first, last = shown_again(request.settings, self._context)
+        tokens = request.tokens[:given]
+        past = Past(tokens, (1.0,) * given, given, first + last)
+        lead = frozenset(place - given + past.own for place in request.lead)
+        return replace(request, tokens=self._canvas(request, past), lead=lead), past
+
+    def _canvas(self, request: Request, past: Past) -> tuple[int, ...]:
+        assert self._context is not None
+        first, last = shown_again(request.settings, self._context)
+        room = min(self._context - past.own, len(request.tokens) - len(past.tokens))
+        shown = past.tokens[:first] + past.tokens[len(past.tokens) - last :]
+        return shown + (self._vocabulary.mask,) * room
+
+    def _goes_on(self, number: int, state: SamplerState, past: Past, row: int) -> bool:
+        written = int(state.valid[row].sum())
+        reached = len(past.tokens) + written - past.own
+        last = int(state.tokens[row, written - 1])
+        return reached < len(self._requests[number].tokens) and last != self._vocabulary.eos
+
+    def _next(self, number: int, state: SamplerState, past: Past, row: int) -> tuple[SamplerState, Past]:
+        assert self._context is not None
+        asked = self._requests[number]
+        first, last = shown_again(asked.settings, self._context)
+        after = Past(
+            tokens=past.tokens + tuple(state.tokens[row, past.own : self._context].tolist()),
+            confidence=past.confidence + tuple(state.confidence[row, past.own : self._context].tolist()),
+            given=past.given or self._given[number],
+            own=first + last,
+            number=past.number + 1,
+            steps=past.steps + int(state.step[row]),
+            forwards=past.forwards + int(state.forwards[row]),
+        )
+        index = part_index(asked, after.number)
+        request = replace(asked, tokens=self._canvas(asked, after), lead=frozenset(), index=index)
+        opened = self._sampler.start([request], self._vocabulary).to(state.tokens.device)
+        if _beyond(asked.settings) == "sinks" and state.cache is not None:
+            cache = self._model.rolled(state.cache.rows(torch.tensor([row])), first, self._context - first - last)
+            opened = replace(opened, cache=cache)
+        return opened, after
+
+
+def whole_state(state: SamplerState, past: Sequence[Past]) -> SamplerState:
+    """Return a state of whole texts [B, N] from that of their windows; it is there to be read, not to be stepped."""
+    if not any(one.own for one in past):
+        return state
+    given = [torch.arange(len(one.tokens)) < one.given for one in past]
+    none = [torch.zeros(len(one.tokens), dtype=torch.bool) for one in past]
+    steps, forwards = (torch.tensor([getattr(one, name) for one in past]) for name in ("steps", "forwards"))
+    device = state.tokens.device
+    return replace(
+        state,
+        tokens=_behind(state.tokens, past, _words(past), state.vocabulary.pad),
+        open=_behind(state.open, past, none),
+        fixed=_behind(state.fixed, past, given),
+        lead=_behind(state.lead, past, none),
+        valid=_behind(state.valid, past, [~one for one in none]),
+        confidence=_behind(state.confidence, past, _trust(past)),
+        reopened=_behind(state.reopened, past, none),
+        step=state.step + steps.to(device),
+        settles=state.settles + steps.to(device),
+        forwards=state.forwards + forwards.to(device),
+        cache=None,
+        candidates=None,
+        notes=Notes(),
+    )
+
+
+def whole_frame(frame: Frame, past: Sequence[Past], pad: int) -> Frame:
+    """Return a frame of whole texts [B, N] from that of their windows."""
+    if not any(one.own for one in past):
+        return frame
+    none = [torch.zeros(len(one.tokens), dtype=torch.bool) for one in past]
+    candidates = frame.candidates
+    if candidates is not None:
+        size = candidates.tokens.shape[2]
+        blank = [torch.zeros(len(one.tokens), size) for one in past]
+        candidates = replace(
+            candidates,
+            tokens=_behind(candidates.tokens, past, [one.long() for one in blank]),
+            mass=_behind(candidates.mass, past, blank),
+        )
+    return replace(
+        frame,
+        step=frame.step + torch.tensor([one.steps for one in past]).to(frame.step),
+        tokens=_behind(frame.tokens, past, _words(past), pad),
+        committed=_behind(frame.committed, past, [~one for one in none]),
+        changed=_behind(frame.changed, past, none),
+        valid=_behind(frame.valid, past, [~one for one in none]),
+        confidence=_behind(frame.confidence, past, _trust(past)),
+        candidates=candidates,
+    )
+
+
+def _words(past: Sequence[Past]) -> list[Tensor]:
+    return [torch.tensor(one.tokens, dtype=torch.int64) for one in past]
+
+
+def _trust(past: Sequence[Past]) -> list[Tensor]:
+    return [torch.tensor(one.confidence) for one in past]
+
+
+def _behind(
+    field: Shaped[Tensor, "B T ..."], past: Sequence[Past], before: Sequence[Tensor], fill: float = 0
+) -> Shaped[Tensor, "B N ..."]:
+    """Return a field of windows behind that of the texts before them, which the windows show again."""
+    parts = [
+        torch.cat([old.to(field), field[row, one.own :]])
+        for row, (one, old) in enumerate(zip(past, before, strict=True))
+    ]
+    return pad_sequence(parts, batch_first=True, padding_value=fill)
+
+
+def _beyond(settings: Settings) -> str:
+    return str(getattr(settings, "beyond", "reread"))
+
+
+def _before(request: Request, mask: int) -> int:
+    """Return how many given tokens stand before the first open position."""
+    return next((place for place, token in enumerate(request.tokens) if token == mask), len(request.tokens))
+
+
+def _check_cache(model: Any, sampler: Any, request: Request) -> None:
+    """Raise Error where a text is written without keys and values that can be turned."""
+    plain = getattr(sampler, "use_cache", False) and not remembers(model) and request.memory is None
+    if not hasattr(model, "rolled") or not plain:
+        raise Error(
+            f"beyond is sinks, and {type(model).__name__} keeps no keys and values here that can be turned to other "
+            "places; use reread."
+        )
