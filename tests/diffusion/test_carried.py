@@ -21,6 +21,7 @@ from unmask.models.byte_cache import ByteCache
 from unmask.models.cache import KVCache
 from unmask.models.latent import Hidden
 from unmask.models.wubu_past import WubuPast
+from unmask.sampling.span import Span
 
 
 def kv(rows, length):
@@ -58,6 +59,7 @@ MADE = {
     "Thought": thought,
     "Hidden": lambda rows, length: Hidden(torch.randn(rows, length, 4)),
     "Notes": lambda rows, length: Notes((Hidden(torch.randn(rows, length, 4)), tally(rows, length))),
+    "Span": lambda rows, length: Span(*(torch.arange(n, n + rows) for n in range(1, 5))),
     "KVCache": kv,
     "WubuPast": past,
     "ByteCache": bytes_read,

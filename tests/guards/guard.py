@@ -101,7 +101,9 @@ class Uniform:
     def __call__(self, state: State, at: Tensor | None = None) -> Prediction:
         """Answer with equal logits."""
         asked = state.tokens.numel() if at is None else int(at.sum())
-        return Prediction(torch.zeros(asked, self.vocabulary, requires_grad=True))
+        also = 0 if state.clean_at is None else int(state.clean_at.sum())
+        even = torch.zeros(asked + also, self.vocabulary, requires_grad=True)
+        return Prediction(even[also:], clean=even[:also])
 
 
 def leaves(state: Any, within: str = "") -> dict[str, tuple[str, Any]]:
@@ -145,6 +147,12 @@ def shown(process: Any, model: Any, clean: Batch, seed: int = 1, progress: float
     if progress == 1.0:
         likelihood(process, watched, clean, seed=seed)
     return watched.calls
+
+
+def laid(process: Any, clean: Batch) -> Batch:
+    """Return a batch whose places are those that a process works on: one that lays texts out anew has the last word."""
+    made: Batch = process.laid_out(clean).batch if hasattr(process, "laid_out") else clean
+    return made
 
 
 def part(clean: Batch, rows: slice) -> Batch:

@@ -47,7 +47,7 @@ class Words:
 class Listener(torch.nn.Module):
     """A network that makes the most of what it is told: at each place the tokens of all texts of the row's length.
 
-    Left to right it is told nothing, and answers with the tokens of all texts at that place.
+    Left to right it is told nothing, and answers with the tokens of all texts at that place; in a block, too.
     """
 
     device = torch.device("cpu")
@@ -55,18 +55,24 @@ class Listener(torch.nn.Module):
 
     def __init__(self, rows: list[list[int]]) -> None:
         super().__init__()
-        table = torch.zeros(CONTEXT + 1, CONTEXT, IDS)
+        table = torch.zeros(CONTEXT + 1, 2 * CONTEXT, IDS)
         for row in rows:
             for place, token in enumerate(row):
                 table[len(row), place, token] += 1
         self.told = (table + 1e-9).log()
         self.untold = (table.sum(0) + 1e-9).log()
+        for row in rows:  # behind an end of text there are more of them, where blocks are filled
+            if row[-1] == VOCABULARY.eos:
+                table[len(row), len(row) :, VOCABULARY.eos] += 1
+        self.filled = (table.sum(0) + 1e-9).log()
 
     def forward(self, state: State, at: Tensor) -> Prediction:
         """Answer from the tables."""
         width = state.tokens.shape[1]
         if state.visibility == "causal":
             return Prediction(self.untold[:width].expand(len(at), -1, -1)[at])
+        if state.visibility == "block":
+            return Prediction(self.filled[:width].expand(len(at), -1, -1)[at])
         there = state.valid if state.segments is None else state.segments > 0
         lengths = torch.full((len(at),), width) if there is None else there.sum(1)
         return Prediction(self.told[lengths, :width][at])

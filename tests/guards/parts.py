@@ -57,6 +57,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"curriculum_start": 0.3, "causal_warmup": 0.2},
         {"weighting": "elbo", "times": "bell", "schedule": "polynomial:2"},
     ],
+    "block": [
+        {"block_size": (2, 4)},
+        {"block_size": 1, "causal_weight": 0.0},
+        {"block_size": 3, "weighting": "elbo", "schedule": "cosine"},
+        {"block_size": 4, "curriculum_start": 0.3, "causal_warmup": 0.2},
+    ],
     "sparse": [{"candidate_passes": 2, "candidates": 3}],
     "sparse_flatten": [
         {"positions": "lost", "jitter": 0.0, "candidates": 3},
@@ -195,7 +201,7 @@ DRIVEN = [
     (sampler, name, options)
     for sampler in SAMPLERS
     for name, options in CASES
-    if drives(SAMPLERS.facts(sampler), PROCESSES.get(name))
+    if drives(SAMPLERS.facts(sampler), make_process(name, **options))
 ]
 """(sampler, process, options): every sampler with every process whose models it can drive."""
 
@@ -284,6 +290,9 @@ def any_settings(sampler: Any, number: int) -> Settings:
     generator = random.Random(f"{sampler.Settings.name} {number}")
     while True:
         drawn = {key: generator.choice(values(sampler.Settings, key)) for key in sampler.Settings.model_fields}
+        if "rule" in drawn:  # it brings settings of its own
+            known = sampler.Settings(rule=drawn["rule"]).known
+            drawn = {key: value for key, value in drawn.items() if key in known}
         try:
             return sampler.Settings(**drawn)
         except Error:  # a hold that needs other times

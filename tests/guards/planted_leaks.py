@@ -12,10 +12,12 @@ from guards.processes import (
     documents_stay_apart,
     hidden_truth_stays_hidden,
 )
+from unmask.diffusion.block import Block, BlockOptions
 from unmask.diffusion.likelihood import Likelihood, row_sums, token_nats, without
 from unmask.diffusion.masked import Masked, MaskedOptions
 from unmask.diffusion.sparse import Sparse, SparseOptions
 from unmask.diffusion.state import State
+from unmask.models.transformer import Transformer
 
 
 class Planted(Masked):
@@ -87,6 +89,23 @@ class TruthInACandidate(Sparse):
         return replace(given, tokens=tokens)
 
 
+class OwnCleanText(Block):
+    """Each block sees the first word of its own clean text."""
+
+    def _state(self, laid, start, tokens):
+        made = super()._state(laid, start, tokens)
+        return replace(made, block=made.block + (made.block > 0))
+
+
+class LaterText(Transformer):
+    """A network that reads the clean text one word ahead, so that a block sees words of its own, and later ones."""
+
+    def forward(self, state, at=None, cache=None, return_hidden=False):
+        if state.clean is not None:
+            state = replace(state, clean=state.clean.roll(-1, 1))
+        return super().forward(state, at, cache, return_hidden)
+
+
 class NoBorders(Planted):
     def spoil(self, state, hidden, truth):
         return replace(state, segments=None, valid=None if state.segments is None else state.segments > 0)
@@ -134,6 +153,20 @@ def truth_shown_in_the_likelihood_alone():
 @defect(hidden_truth_stays_hidden, r"shows in state\.candidates\.tokens")
 def truth_in_the_first_candidate():
     _hidden_truth(TruthInACandidate(SparseOptions(), VOCABULARY), candidate_input="pooled")
+
+
+@defect(hidden_truth_stays_hidden, r"shows in state\.clean|shows in the weights|shows in which|changes its own")
+def a_block_that_sees_its_own_clean_text():
+    process = OwnCleanText(BlockOptions(block_size=4), VOCABULARY)
+    hidden_truth_stays_hidden(process, network("transformer"), make_batch(3, 9, ragged=True))
+
+
+@defect(hidden_truth_stays_hidden, "changes its own prediction")
+def a_noisy_block_that_sees_later_clean_text():
+    model = network("transformer")
+    later = LaterText(model.config).eval()
+    later.load_state_dict(model.state_dict())
+    hidden_truth_stays_hidden(make_process("block", block_size=4), later, make_batch(3, 9, ragged=True))
 
 
 @defect(hidden_truth_stays_hidden, "changes its own prediction")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guards.guard import Call, Uniform, close, guard, in_a_world_of, leaves, likelihood, part, shown
+from guards.guard import Call, Uniform, close, guard, in_a_world_of, laid, leaves, likelihood, part, shown
 from guards.parts import IDS, VOCABULARY
 from unmask.certificates.worlds import HMM
 from unmask.data.batch import Batch
@@ -24,14 +24,18 @@ def hidden_truth_stays_hidden(process: Any, model: Any, clean: Batch, progress: 
     """Another true token at an asked position, an end of text included, changes nothing that its prediction sees.
 
     What a network of another kind would read is compared too: every field of the state, the asked positions, the
-    weights. Under causal visibility tokens count only up to the asked position. Where an open position shows a word
-    that may be wrong, it may be the true one: only where it was drawn anew, so that another truth shows the same word,
-    must nothing else tell.
+    weights. Under causal visibility tokens count only up to the asked position, under block visibility those of the
+    block and the clean ones before it. That a text ends is no truth of its last word where it was cut off. Where an
+    open position shows a word that may be wrong, it may be the true one: only where it was drawn anew, so that another
+    truth shows the same word, must nothing else tell.
     """
+    clean = laid(process, clean)
     before = shown(process, model, clean, progress=progress)
     assert any(bool(call.at.any()) for call in before), "nothing is asked, so nothing can be checked"
     other = 4 + (clean.tokens + 3) % (IDS - 4)
-    other[::3] = VOCABULARY.eos
+    inside = torch.zeros_like(clean.valid)
+    inside[:, :-1] = clean.segments[:, :-1] == clean.segments[:, 1:]
+    other[::3] = torch.where(inside, VOCABULARY.eos, other)[::3]
     checked = process.shows != "token"
     for column in range(clean.tokens.shape[1]):
         here = torch.zeros_like(clean.valid)
@@ -52,8 +56,11 @@ def _same_sight(a: Call, b: Call, rows: Tensor, column: int) -> None:
     """Assert that the predictions of one column of some rows were made from the same."""
     if not bool(rows.any()):
         return
-    assert torch.equal(a.at[rows], b.at[rows]), f"the truth of position {column} shows in which positions are asked"
-    assert a.weights is None or torch.equal(a.weights[rows], b.weights[rows]), (
+    own, past = _sight(a.state, column)
+    assert torch.equal((a.at & own)[rows], (b.at & own)[rows]), (
+        f"the truth of position {column} shows in which positions are asked"
+    )
+    assert a.weights is None or torch.equal((a.weights * own)[rows], (b.weights * own)[rows]), (
         f"the truth of position {column} shows in the weights"
     )
     other = leaves(b.state)
@@ -61,6 +68,9 @@ def _same_sight(a: Call, b: Call, rows: Tensor, column: int) -> None:
         y = other.get(name, ("", None))[1]
         if name == "tokens" and a.state.visibility == "causal":
             x, y = x[:, :column], y[:, :column]
+        elif name in ("tokens", "clean", "clean_at") and x is not None and y is not None:
+            seen = own if name == "tokens" else past
+            x, y = x * seen, y * seen
         if isinstance(x, Tensor) and isinstance(y, Tensor) and len(x) == len(y) == len(rows):
             x, y = x[rows], y[rows]
         same = torch.equal(x, y) if isinstance(x, Tensor) and isinstance(y, Tensor) else x is y or x == y
@@ -70,9 +80,19 @@ def _same_sight(a: Call, b: Call, rows: Tensor, column: int) -> None:
     )
 
 
+def _sight(state: State, column: int) -> tuple[Tensor, Tensor]:
+    """Return the noisy positions that the prediction of a column may depend on, and the clean ones [B, T]."""
+    if state.visibility != "block":
+        return torch.ones_like(state.tokens, dtype=torch.bool), torch.zeros_like(state.tokens, dtype=torch.bool)
+    assert state.block is not None
+    start = state.block[:, column : column + 1]
+    return state.block == start, torch.arange(state.tokens.shape[1]) < start
+
+
 @guard("no prediction crosses a document's border")
 def documents_stay_apart(process: Any, model: Any, clean: Batch) -> None:
     """Other words in a neighbouring document of the block change no prediction in this one."""
+    clean = laid(process, clean)
     before = shown(process, model, clean)
     for piece in (1, 2):
         elsewhere = clean.predictable & (clean.segments != piece)
@@ -80,8 +100,8 @@ def documents_stay_apart(process: Any, model: Any, clean: Batch) -> None:
         for a, b in zip(before, shown(process, model, changed), strict=True):
             if len(a.at) != len(clean.tokens):  # some of the rows: what it answers shows in a later call
                 continue
-            inside = a.at & (clean.segments == piece)
-            assert bool(inside.any()) and torch.equal(a.at, b.at), "the documents do not ask the same positions"
+            inside, same = a.at & (clean.segments == piece), b.at & (clean.segments == piece)
+            assert bool(inside.any()) and torch.equal(inside, same), "the documents do not ask the same positions"
             assert torch.equal(a.logits[inside], b.logits[inside]), f"document {piece} reads its neighbour"
 
 
@@ -131,6 +151,7 @@ def _noised(process: Any, clean: Batch, seed: int) -> list[Tensor]:
 @guard("rows of a process's batch do not mix, and padding is not seen")
 def process_rows_stay_apart(process: Any, model: Any, clean: Batch) -> None:
     """A text is corrupted and scored in the same way alone, among others, and before more padding."""
+    clean = laid(process, clean)
     longer = [torch.nn.functional.pad(x, (0, 3), value=0) for x in (clean.tokens, clean.segments)]
     padded = replace(clean, tokens=longer[0], segments=longer[1])
     views = [("alone", slice(i, i + 1), part(clean, slice(i, i + 1))) for i in range(len(clean.tokens))]
@@ -170,7 +191,7 @@ def a_uniform_model_scores_ln_v(process: Any, clean: Batch) -> None:
         return
     nats = found.nats.detach()
     assert VOCABULARY.mask in process.never, "the mask is predicted"
-    expected = clean.predictable.sum(1).double() * math.log(IDS - len(process.never))
+    expected = laid(process, clean).predictable.sum(1).double() * math.log(IDS - len(process.never))
     times = float(nats.sum() / expected.sum())
     assert torch.allclose(nats, expected, atol=1e-3, rtol=1e-5), f"{times:.3f} times as many nats"
 

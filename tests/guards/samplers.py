@@ -149,7 +149,8 @@ def states_were_trained(process: Any, sampler: Any) -> None:
     sampler = without_cache(sampler)
     trained = _trained(process)
     assert ("the stated noise level is the share of masks", False) not in trained, "training mis-states its noise level"
-    for settings in ({}, {"ignore_eos": True}, *sampler.variants):
+    own = [{name: value for name, value in each.items() if name != "block_size"} for each in sampler.variants]
+    for settings in ({}, {"ignore_eos": True}, *own):  # blocks as large as the model was trained with
         watched = Watched(Uneven(**process.options.network()))
         generate(watched, sampler, _visits(sampler, settings), VOCABULARY, batch_size=48)
         new = sorted(set().union(*map(features, watched.calls)) - trained, key=str)
@@ -168,8 +169,37 @@ def _trained(process: Any) -> set[Feature]:
         with torch.no_grad():
             for clean in (make_batch(2000, 9), make_batch(2000, 12, order=2000, ragged=True)):
                 process.loss(training, clean, seed=0, progress=1.0)
-        _TRAINED[key] = set().union(*map(features, training.calls))
+        calls = [one for call in training.calls for one in _apart(call)]
+        _TRAINED[key] = set().union(*map(features, calls))
     return _TRAINED[key]
+
+
+def _apart(call: Call) -> list[Call]:
+    """Return a call whose text is read clean and in noisy blocks at once as calls that show a writer's states.
+
+    The clean copy, where it is asked, is a text left to right; each noisy block stands behind the clean text before it.
+    """
+    state = call.state
+    if state.clean is None:
+        return [call]
+    found, column = [], torch.arange(state.tokens.shape[1])
+    given = {"segments": state.segments}
+    if state.clean_at is not None:
+        found.append(Call(State(state.clean, "causal", **given), state.clean_at, call.logits))
+    assert state.block is not None
+    for start in range(1, state.tokens.shape[1]):
+        rows = (state.block == start).any(1)
+        own = state.block == start
+        until = (own * (column + 1)).amax(1, keepdim=True)
+        if bool(rows.any()):
+            tokens = torch.where(own, state.tokens, state.clean)[rows]
+            piece = torch.ones_like(state.tokens) if state.segments is None else state.segments
+            shown = replace(
+                State(tokens, "block", block=torch.where(own, start, column.expand(own.shape))[rows]),
+                segments=(piece * (piece == piece[:, start : start + 1]) * (column < until))[rows],
+            )
+            found.append(Call(shown, (call.at & own)[rows], call.logits))
+    return found
 
 
 class Uneven:
@@ -188,7 +218,7 @@ class Uneven:
 def _visits(sampler: Any, settings: dict[str, Any]) -> list[Request]:
     """Requests from an empty canvas, behind a prompt, and where possible before a suffix; texts end anywhere."""
     suffixes = [(), (7, 9)] if sampler.Settings.visibility == "bidirectional" else [()]
-    steps = [{"steps": n} for n in (1, 12)] if "steps" in sampler.Settings.model_fields else [{}]
+    steps = [{"steps": n} for n in (1, 12)] if "steps" in sampler.Settings(**settings).known else [{}]
     return [
         fill_request(prefix, hole, VOCABULARY, sampler.Settings(**(dict(settings) | s)), suffix=suffix, index=index)
         for prefix, hole in (((), 8), ((5, 6, 7), 5))
@@ -233,7 +263,7 @@ def skipped_calls_change_nothing(model: Any, sampler: Any) -> None:
 
     Steps are many more than positions, so that most of them decide nothing.
     """
-    often = {"steps": 40, "remask_strength": 0.1}
+    often = {"steps": 40, "remask_strength": 0.1, "rule": "remasking"}
     settings = sampler.Settings(**{key: value for key, value in often.items() if key in sampler.Settings.model_fields})
     requests = [replace(r, settings=settings.but(seed=i)) for i, r in enumerate(make_requests(sampler, 4))]
     few, all_calls = (generate(model, replace(sampler, skip=skip), requests, VOCABULARY) for skip in (True, False))

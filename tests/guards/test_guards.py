@@ -167,7 +167,7 @@ def test_calls_that_a_sampler_leaves_out_change_no_text(pair, sampler):
 
 def test_every_setting_is_varied_by_row():
     for name in SAMPLERS:
-        drawn = [any_settings(SAMPLERS.get(name), number) for number in range(6)]
+        drawn = [any_settings(SAMPLERS.get(name), number) for number in range(200)]
         for setting in SAMPLERS.facts(name).model_fields:
             assert len({getattr(own, setting) for own in drawn}) > 1, f"{name}: all rows have one {setting}"
 

@@ -61,6 +61,26 @@ def test_a_place_shows_what_the_trace_says_and_no_letter_is_split_between_two(tr
     assert first.places[2].moments[-1].confidence == 0.6  # the least of its tokens'
 
 
+def test_what_a_later_block_writes_waits_for_it(tmp_path):
+    strings = {"1": "", "8": " a", "10": "b"}
+    path = trace_of(
+        tmp_path,
+        [
+            {"rows": [row(0, (0, 1, 1.0), length=3, block=[0, 0])], "strings": strings},
+            {"rows": [row(1, (1, 8, 0.5), length=3, block=[1, 2])]},
+            {"rows": [row(2, length=3, block=[2, 3])]},
+            {"rows": [row(3, (2, 10, 0.9), length=3, block=[2, 3])]},
+        ],
+        lengths=(3,),
+    )
+    assert told(path) == [
+        [(0, "waiting", ""), (1, "word", "a")],
+        [(0, "waiting", ""), (2, "open", ""), (3, "word", "b")],
+    ]
+    page, picture = (unmask.draw_trace(path, output=tmp_path / f"x.{kind}") for kind in ("html", "svg"))
+    assert "in a later block" in page.path.read_text() and 'height="2"' in picture.path.read_text()
+
+
 def test_candidates_line_feeds_and_the_end_of_a_text_are_places(tmp_path):
     strings = {"1": "", "2": "", "8": " a", "9": "\n\n  ", "10": "b"}
     path = trace_of(

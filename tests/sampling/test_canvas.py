@@ -3,6 +3,7 @@ import io
 import pytest
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from unmask.cli.canvas import Canvas, check_speed, render
 from unmask.cli.wrapped import lines
@@ -43,6 +44,18 @@ def test_characters_spread_over_tokens_are_put_together_and_open_positions_are_b
     assert plain([1, 5, 6, 7, 8], [True] * 5) == "नन cat"
     assert plain([1, 6, 3, 8], [True, True, False, True]) == "\ufffd\u2591 cat"
     assert plain([6, 8, 9, 6], [True] * 4) == "\ufffd cat\ufffd\ufffd"
+
+
+def test_what_a_later_block_writes_is_a_dot_and_the_legend_says_so():
+    file, known = io.StringIO(), torch.tensor([[True, False, False, False]])
+    tokens, nothing = torch.tensor([[8, 3, 3, 3]]), torch.zeros_like(known)
+    told = Frame(torch.tensor([1]), tokens, known, nothing, ~nothing, known.float(), block=torch.tensor([[1, 3]]))
+    with Canvas(Console(file=file, force_terminal=True, width=120), BYTES.__getitem__, speed=0) as canvas:
+        canvas.show([0], told)
+    assert (
+        " cat\u2591\u2591\u00b7" in Text.from_ansi(file.getvalue()).plain
+        and "\u00b7 in a later block" in file.getvalue()
+    )
 
 
 def test_a_vowel_sign_is_drawn_with_its_letter_and_alone_on_a_dotted_circle():

@@ -4,8 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch.nn.functional import pad
 
-from guards.parts import VOCABULARY, any_settings, values
+from guards.parts import VOCABULARY, any_settings, values, without_cache
 from unmask.diffusion.registry import PROCESSES
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
@@ -24,7 +25,7 @@ def same(a, b) -> bool:
         if isinstance(x, torch.Tensor):
             if x.shape != y.shape or not torch.equal(x, y):
                 return False
-        elif f.name == "candidates":
+        elif f.name in ("candidates", "span"):
             if (x is None) != (y is None) or (x is not None and not same(x, y)):
                 return False
         elif f.name != "cache" and x != y:
@@ -82,6 +83,7 @@ def test_open_positions_only_close_and_frames_tell_what_changed(model, sampler, 
     before, reopened = None, 0
     shows_words = sampler.Settings.shows == "token"  # from the first step on, and every one of them may change
     often = {"remask_strength": 0.5, "steps": 12} if "remask" in sampler.Settings.model_fields else {}
+    often |= {"rule": "remasking"} if "rule" in sampler.Settings.model_fields else {}
     for tick in ticks(model, sampler, requests_for(1, **often), VOCABULARY):
         state, frame = tick.state, tick.frame
         assert torch.equal(frame.committed, state.valid & ~state.open)
@@ -120,7 +122,7 @@ class EndsAt:
 
 
 def plain(sampler):
-    return type(sampler)(use_cache=False) if sampler.Settings.name == "autoregressive" else sampler
+    return without_cache(sampler)
 
 
 def test_text_ends_at_the_end_of_text_and_nothing_behind_it_is_seen(sampler):
@@ -128,13 +130,27 @@ def test_text_ends_at_the_end_of_text_and_nothing_behind_it_is_seen(sampler):
     requests = [replace(fill_request([6], 10, VOCABULARY), index=i) for i in range(6)]
     for sample in generate(model, plain(sampler), requests, VOCABULARY):
         assert sample.tokens == (1, 6, 5, 5, 2) and sample.ended and sample.written == (5, 5)
-    assert not model.seen_after or sampler.Settings.shows == "token", "words that may be wrong may be ends"
+    # Words that may be wrong may be ends; a block is filled with more of them.
+    assert not model.seen_after or sampler.Settings.shows == "token" or sampler.Settings.visibility == "block"
 
 
 def test_ignore_eos_fills_the_canvas(sampler):
     request = fill_request([6], 5, VOCABULARY, Settings(ignore_eos=True))
     (sample,) = generate(EndsAt(4), plain(sampler), [request], VOCABULARY)
     assert len(sample.tokens) == 7 and not sample.ended and VOCABULARY.eos not in sample.tokens
+
+
+def grown(values, block):
+    """Return what is said of a canvas, and nothing of the places by which a block reaches beyond it."""
+    return values if block is None else pad(values, (0, max(0, int(block[0, 1]) - values.shape[1])))
+
+
+def in_its_block(state, block):
+    """Return one row as the network sees it while a block is written: the text up to its end."""
+    begin, until = block[0].tolist()
+    tokens = pad(state.tokens, (0, max(0, until - state.tokens.shape[1])), value=VOCABULARY.mask)
+    column = torch.arange(tokens.shape[1])
+    return State(tokens, "block", valid=(column < until)[None], block=column.clamp(max=begin)[None])
 
 
 def test_temperature_zero_takes_the_most_probable_word(tiny, sampler):
@@ -146,18 +162,18 @@ def test_temperature_zero_takes_the_most_probable_word(tiny, sampler):
             after, frame = sampler.step(model, before)
             view = State(before.tokens, sampler.Settings.visibility, valid=before.valid)
             written = frame.changed & after.valid & ~after.open
-            if (
-                sampler.Settings.shows == "token"
-            ):  # the step's own noise level is told; what closes is drawn at the last step
+            if frame.block is not None:
+                view, written = in_its_block(before, frame.block), grown(written, frame.block)
+            if sampler.Settings.shows == "token":  # the step's own level is told; what closes is drawn at the last step
                 steps = before.settings[0].steps
                 view = replace(view, level=before.open * (1 - before.step / steps)[:, None].float())
                 written = before.open & ~after.open & after.valid
             logits = model(view, at=written).logits.clone()
             logits[:, [0, 1, 3]] = -torch.inf
-            logits[before.reopened[written], VOCABULARY.eos] = -torch.inf
-            assert torch.equal(after.tokens[written], logits.argmax(-1))
+            logits[grown(before.reopened, frame.block)[written], VOCABULARY.eos] = -torch.inf
+            assert torch.equal(grown(after.tokens, frame.block)[written], logits.argmax(-1))
     # In the others, which positions are open when is random whatever the temperature.
-    if sampler.Settings.name not in ("ancestral", "remasking", "uniform"):
+    if sampler.Settings.name not in ("ancestral", "remasking", "uniform", "block"):
         assert len({s.tokens for s in generate(model, sampler, requests, VOCABULARY)}) == 1
 
 
@@ -192,9 +208,9 @@ def test_settings_that_mean_nothing_to_the_sampler_are_refused_by_name(sampler):
             value = next(one for one in values(kind, name) if one != kind.model_fields[name].default)
             try:
                 request = fill_request([5], 4, VOCABULARY, kind(**{name: value}))
-            except Error:  # a hold needs other times
+            except Error:  # a hold needs other times, and a setting of a rule the rule
                 continue
-            if name in sampler.Settings.model_fields:
+            if name in sampler.Settings().known:
                 sampler.start([request], VOCABULARY)
             else:
                 with pytest.raises(

@@ -37,7 +37,7 @@ def test_the_recipe_says_how_to_sample_and_the_user_overrides_it(run_folder):
     assert result.sampler == "ancestral" and result.settings["steps"] == 5 and result.settings["temperature"] == 0.5
     assert sample(run, max_tokens=6, steps=7).settings["steps"] == 7
     assert sample(run, max_tokens=6, sampler="confidence").settings["temperature"] == 0.5
-    with pytest.raises(Error, match="sampler.reveal. It is an option of sampler confidence"):
+    with pytest.raises(Error, match="sampler.reveal. It is an option of sampler block, confidence"):
         run_folder("masked", name="ancestral", reveal="linear")
 
 

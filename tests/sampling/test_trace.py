@@ -41,6 +41,7 @@ def test_a_trace_gives_back_every_frame(tmp_path, tiny, tokenizer, name, sampler
         for field in ("step", "tokens", "committed", "changed", "valid"):
             assert torch.equal(getattr(frame, field), getattr(was, field)), field
         assert torch.allclose(frame.confidence, was.confidence, atol=1e-5)
+        assert (frame.block is None) == (was.block is None) and torch.equal(frame.waiting, was.waiting)
     last = {n: f.tokens[i] for which, f in seen for i, n in enumerate(which)}
     assert trace.texts() == [tokenizer.decode(last[n].tolist()) for n in sorted(last)]
     assert all(text.startswith("नम") for text in trace.texts())

@@ -15,7 +15,7 @@ def decode(ids: list[int]) -> str:
 
 def settings(name: str, seed: int) -> Settings:
     uses = SAMPLERS.facts(name).model_fields
-    wanted = {"ignore_eos": True, "steps": 8, "remask_strength": 0.5}
+    wanted = {"ignore_eos": True, "steps": 8, "remask_strength": 0.5, "rule": "remasking"}
     return SAMPLERS.facts(name)(seed=seed, **{k: v for k, v in wanted.items() if k in uses})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,7 @@ class EvaluateResult(Result):
         split: The part of it.
         corpus_fingerprint: Of that text.
         notes: What to know about the text.
+        left_to_right: Exact bits per byte of the same weights left to right, where they write so, too; else ``None``.
     """
 
     run: str
@@ -56,6 +58,7 @@ class EvaluateResult(Result):
     split: str
     corpus_fingerprint: str
     notes: tuple[str, ...]
+    left_to_right: float | None = None
 
     def _facts(self) -> tuple[str, ...]:
         return (f"{self.name}: {scored(self.bits_per_byte, self.bound, counted(self.documents, 'document'))}",)
@@ -98,16 +101,26 @@ def evaluate(
     text = held_out([opened], source, documents, seed)
     model = opened.model()
     window = common_window(text.texts, [opened.tokenizer], [int(model.config.max_position_embeddings)])
-    score = bits_per_byte(
-        model,
-        opened.process,
-        opened.tokenizer,
-        text.texts,
-        window=window,
-        draws=draws,
-        seed=seed,
-        likelihood=likelihood,
-        progress=lambda done, total: progress(Progress("scoring", 1, 1, opened.name, done, total, done / total, None)),
+    kinds: list[Literal["default", "duel", "causal"]] = [likelihood]
+    if "causal" in opened.process.likelihoods:
+        kinds.append("causal")
+
+    def told(number: int, done: int, total: int) -> None:
+        progress(Progress("scoring", number, len(kinds), opened.name, done, total, done / total, None))
+
+    score, *beside = (
+        bits_per_byte(
+            model,
+            opened.process,
+            opened.tokenizer,
+            text.texts,
+            window=window,
+            draws=draws,
+            seed=seed,
+            likelihood=kind,
+            progress=partial(told, number),
+        )
+        for number, kind in enumerate(kinds, 1)
     )
     return EvaluateResult(
         run=str(opened.path),
@@ -127,4 +140,5 @@ def evaluate(
         split=text.split,
         corpus_fingerprint=text.fingerprint,
         notes=tuple(text.notes),
+        left_to_right=beside[0].value if beside else None,
     )

@@ -33,7 +33,7 @@ def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) ->
     """
     chosen = {key: value for key, value in given.items() if value is not None}
     if name is not None:
-        SAMPLERS.facts(name)(**chosen)  # a setting that cannot work is refused before anything is loaded
+        SAMPLERS.facts(name).check(chosen)  # a setting that cannot work is refused before anything is loaded
     run = run if isinstance(run, Run) else Run.open(run)
     settings = run.recipe.sampler_settings(name)
     check_drives(settings, PROCESSES.facts(run.recipe.process.name))

@@ -178,7 +178,7 @@ def certify(
     changed = settings.model_dump(exclude_defaults=True, exclude={"steps", "seed", "ignore_eos"})
     promise = sampler.promise(settings)
     cells = []
-    for number, count in enumerate(sorted(set(steps)) if "steps" in sampler.Settings.model_fields else [None]):
+    for number, count in enumerate(sorted(set(steps)) if "steps" in settings.known else [None]):
         own = settings.but(ignore_eos=True, seed=seed, **({} if count is None else {"steps": count}))
         seen, forwards = write_texts(sampler, own, ground, samples, first=number * samples)
         law = _promised(sampler, own, ground)
@@ -211,7 +211,7 @@ def _bits(seen: Int[Tensor, " n"]) -> float:
 def _promised(sampler: Sampler, settings: Any, ground: Ground) -> Float[Tensor, " K"] | None:
     """Return the law that a sampler promises under settings, if it does."""
     promise = sampler.promise(settings)
-    steps = getattr(settings, "steps", None)
+    steps = settings.steps if "steps" in settings.known else None
     if promise == "exact" or (promise == "limit" and (steps is None or steps >= DEEP * ground.length)):
         return ground.truth
     if promise not in ("reverse", "process") or steps is None:

@@ -24,6 +24,7 @@ from unmask.data.batch import Batch
 from unmask.diffusion.state import Prediction, State
 from unmask.errors import Error
 from unmask.models.cache import KVCache
+from unmask.models.visibility import blocks_of
 from unmask.registry import Registry
 from unmask.sampling.request import Vocabulary
 
@@ -134,9 +135,10 @@ class HMM:
     def __call__(self, state: State, at: Bool[Tensor, "B T"] | None = None, cache: KVCache | None = None) -> Prediction:
         """Answer with the exact distribution of each asked token.
 
-        Bidirectional: given every visible token of the row; causal: given those before. Positions that are not valid
-        tell nothing, and neither do masks; special tokens have no probability. Where tokens may be wrong
-        (``state.level``): given what is shown at all other positions, as the uniform process asks.
+        Bidirectional: given every visible token of the row; causal: given those before; block: given the clean ones
+        before the block and the visible ones in it. Positions that are not valid tell nothing, and neither do masks;
+        special tokens have no probability. Where tokens may be wrong (``state.level``): given what is shown at all
+        other positions, as the uniform process asks.
 
         Args:
             state: Rows that start with BOS.
@@ -144,35 +146,50 @@ class HMM:
             cache: As for :class:`unmask.models.transformer.Transformer`: new tokens only, logits of the next token.
 
         Raises:
-            Error: several documents in a row, or a visibility that it does not know.
+            Error: several documents in a row.
         """
         if state.segments is not None and bool((state.segments != state.segments[:, :1])[_valid(state)].any()):
             raise Error("a world answers one document a row; do not pack them.")
         if cache is not None:
-            return self._read(state, cache)
-        if state.visibility not in ("causal", "bidirectional"):
-            raise Error(f"a world has no answer under {state.visibility!r} visibility.")
+            return self._read(state, cache, at)
         evidence = self._evidence(state.tokens, _valid(state), state.level)[:, 1:]
         rows, length = evidence.shape[:2]
-        ahead = [self.start.expand(rows, -1)]
+        clean, begins = evidence, evidence.new_zeros(rows, length, dtype=torch.bool)
+        if state.visibility == "block":
+            block = blocks_of(state)
+            begins = (block == torch.arange(length + 1))[:, 1:]
+            if state.clean is not None:
+                clean = self._evidence(state.clean, _valid(state))[:, 1:]
+        ahead = before = self.start.expand(rows, -1)
+        beliefs = [ahead]
         for p in range(length - 1):
-            ahead.append(_normal(ahead[-1] * evidence[:, p]) @ self.transition)
-        belief = torch.stack(ahead[:length], 1)
-        if state.visibility == "bidirectional":
-            behind = [torch.ones_like(belief[:, 0])]
-            for p in range(length - 1, 0, -1):
-                behind.append(_normal((evidence[:, p] * behind[-1]) @ self.transition.T))
-            belief = belief * torch.stack(behind[::-1], 1)
+            before = _normal(before * clean[:, p]) @ self.transition
+            ahead = _normal(ahead * evidence[:, p]) @ self.transition
+            ahead = torch.where(begins[:, p + 1, None], before, ahead)
+            beliefs.append(ahead)
+        belief = torch.stack(beliefs[:length], 1)
+        if state.visibility != "causal":
+            belief = belief * self._told_from_behind(evidence, begins)
             if state.level is None:
                 belief = belief * evidence
         logits = self._logits(belief)
-        if state.visibility == "bidirectional":  # a visible word is certain
+        if state.visibility != "causal":  # a visible word is certain
             seen = self._seen(state.tokens, _valid(state))
             seen = seen if state.level is None else seen & (state.level == 0)
             certain = torch.full_like(logits, -torch.inf).scatter(2, state.tokens[:, 1:, None], 0.0)
             logits = torch.where(seen[:, 1:, None], certain, logits)
         logits = torch.cat([torch.zeros_like(logits[:, :1]), logits], 1)
         return Prediction(logits[at] if at is not None else logits.flatten(0, 1))
+
+    def _told_from_behind(
+        self, evidence: Float[Tensor, "B T S"], begins: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T S"]:
+        """Return what the positions behind each one tell of its state, up to where the next block begins."""
+        behind = [torch.ones_like(evidence[:, 0])]
+        for p in range(evidence.shape[1] - 1, 0, -1):
+            told = _normal((evidence[:, p] * behind[-1]) @ self.transition.T)
+            behind.append(told.masked_fill(begins[:, p, None], 1.0))
+        return torch.stack(behind[::-1], 1)
 
     def _logits(self, belief: Float[Tensor, "*B S"]) -> Float[Tensor, "*B V"]:
         """Turn the belief about a state into logits of its word."""
@@ -195,18 +212,24 @@ class HMM:
         doubtful = (1 - r) * self.emission.T[word].masked_fill(~seen, 0.0) + r / self.vocabulary.words
         return torch.where((r > 0) & valid[..., None], doubtful, sure)
 
-    def _read(self, state: State, cache: KVCache) -> Prediction:
-        """Read new tokens on top of a cache and answer for the token after the last one."""
+    def _read(self, state: State, cache: KVCache, at: Bool[Tensor, "B T"] | None) -> Prediction:
+        """Read new tokens on top of a cache; answer for those asked of their block, or the token after the last one."""
         valid = _valid(state)
         evidence = self._evidence(state.tokens, valid)
         rows = torch.arange(len(valid))
+        places = cache.lengths[:, None] + torch.arange(valid.shape[1])
+        ahead = []
         for p in range(valid.shape[1]):
             fed = valid[:, p] & (cache.lengths < cache.keys.shape[3])
             before = cache.keys[0, rows, 0, (cache.lengths - 1).clamp(min=0)]
+            ahead.append(before)
             after = _normal(before * evidence[:, p]) @ self.transition
             after = torch.where((cache.lengths == 0)[:, None], self.start, after)  # after BOS
             cache.keys[0, rows[fed], 0, cache.lengths[fed]] = after[fed]
             cache.lengths = cache.lengths + fed
+        if at is not None:
+            belief = torch.stack(ahead, 1) * self._told_from_behind(evidence, places == state.block) * evidence
+            return Prediction(self._logits(belief[at]), cache=cache)
         belief = cache.keys[0, rows, 0, (cache.lengths - 1).clamp(min=0)]
         return Prediction(self._logits(belief), cache=cache)
 

@@ -1,7 +1,8 @@
 """Denoising in the terminal: open positions are dim blocks, fresh words stand out, doubtful ones are shaded.
 
-An open position's likeliest candidate, or the word there that may be wrong, is dim and slanted; one whose word was
-taken back just now is underlined. A legend stands below, and the last picture stays.
+Where a text is written in blocks, what a later block writes is a dot. An open position's likeliest candidate, or the
+word there that may be wrong, is dim and slanted; one whose word was taken back just now is underlined. A legend stands
+below, and the last picture stays.
 
 The shades run from blue to yellow like cividis (Nunez et al. 2018), which people with colour-blindness tell apart.
 """
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from unmask.sampling.state import Frame
 
 BLOCK = "\u2591"
+WAITING = "\u00b7"
+"""An open position of a block that was not begun yet."""
 SHADES = ((0.2, "#5b7fd9"), (0.5, "#8f9bb3"), (0.8, "#c9b866"), (1.01, "#ffe945"))
 """Colour of a word whose confidence is below this."""
 SPEED = 6.0
@@ -43,6 +46,7 @@ def render(
     confidence: Sequence[float],
     text_of: Callable[[int], bytes],
     guesses: Sequence[int | None] | None = None,
+    waiting: Sequence[bool] | None = None,
 ) -> Parts:
     """Return one text of a frame, up to its end.
 
@@ -53,6 +57,7 @@ def render(
         confidence: Probability of each; 1 has no shade (given words).
         text_of: Bytes of a token; a character may be spread over several, and special tokens have none.
         guesses: The likeliest candidate of each open position, ``None`` where there is none.
+        waiting: Which open positions are those of a block that was not begun yet.
     """
     parts: Parts = []
     for piece in pieces(tokens, committed, text_of):
@@ -60,7 +65,8 @@ def render(
         if piece.text is None:
             guess = guesses[piece.start] if guesses is not None else None
             word = "" if guess is None else words(text_of(guess))
-            parts.append((word or BLOCK, "dim italic" if word else "dim underline" if fresh else "dim"))
+            sign = WAITING if waiting is not None and waiting[piece.start] else BLOCK
+            parts.append((word or sign, "dim italic" if word else "dim underline" if fresh else "dim"))
             continue
         trust = min(confidence[piece.start : piece.end])
         shade = "" if trust >= 1 else next(colour for limit, colour in SHADES if trust < limit)
@@ -105,7 +111,7 @@ class Canvas:
         self._console, self._text_of = console, text_of
         self._pause, self._shown_at = 1 / speed if speed else 0.0, -math.inf
         self._rows: dict[int, tuple[int, Parts]] = {}
-        self._guessing = False
+        self._guessing = self._in_blocks = False
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def show(self, which: Sequence[int], frame: Frame) -> None:
@@ -117,7 +123,9 @@ class Canvas:
             )
             guesses = _guesses(frame, row, keep)
             self._guessing |= guesses is not None
-            parts = render(tokens, committed, changed, confidence, self._text_of, guesses)
+            waiting = None if frame.block is None else frame.waiting[row][keep].tolist()
+            self._in_blocks |= waiting is not None
+            parts = render(tokens, committed, changed, confidence, self._text_of, guesses, waiting)
             self._rows[number] = (int(frame.step[row]), parts)
         if self._live is None:
             for number in which:
@@ -148,17 +156,18 @@ class Canvas:
             for number, (step, parts) in sorted(self._rows.items())
             for line in lines([(f"[{number + 1}] step {step}  ", "dim"), *parts], width)
         ]
-        legend = lines(_legend(self._guessing), width)
+        legend = lines(_legend(self._guessing, self._in_blocks), width)
         if height is not None:
             shown = shown[-max(1, height - len(legend)) :]
         return Group(*shown, *legend)
 
 
-def _legend(guessing: bool) -> Parts:
+def _legend(guessing: bool, in_blocks: bool) -> Parts:
     """Return what the signs mean."""
     limits = [limit for limit, _ in SHADES[:-1]]
     spans = [f"below {limits[0]:g}", *(f"below {limit:g}" for limit in limits[1:]), "above"]
     parts = [("decided just now", "bold underline"), (f"   {BLOCK} open", "dim")]
+    parts += [(f"   {WAITING} in a later block", "dim")] if in_blocks else []
     parts += [("   ", ""), ("candidate", "dim italic")] if guessing else []
     parts += [("   confidence ", "dim")]
     for (_, colour), span in zip(SHADES, spans, strict=True):

@@ -54,6 +54,8 @@ def evaluate(
     sign = "at most " if result.bound == "upper bound" else ""
     kind = f"upper bound, {counted(result.draws, 'draw')}" if result.bound == "upper bound" else result.bound
     say(f"{result.name}: {sign}{result.bits_per_byte:.4f} bits per byte ({kind})")
+    if result.left_to_right is not None:
+        say(f"left to right, the same weights: {result.left_to_right:.4f} bits per byte (exact)")
     if result.bits_per_character is not None:
         say(f"{sign}{result.bits_per_character:.4f} bits per character")
     if result.length_nats:

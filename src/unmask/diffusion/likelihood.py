@@ -17,6 +17,7 @@ about -log p(part | rest). For the chain rule "the rest" is what stands to the l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ def row_sums(values: Float[Tensor, " n"], at: Bool[Tensor, "B T"]) -> Float[Tens
     return full.sum(1)
 
 
+_SQUARE_ROOT_OF_2 = math.sqrt(2)
+
 Dress = Callable[[State, Bool[Tensor, "B T"], Int[Tensor, "B T"], Int[Tensor, " B"], Int[Tensor, " B"]], State]
 """(masked state, hidden positions, random rank of each position, hidden count, count of all) -> what the network sees.
 
@@ -108,8 +111,12 @@ def masked_bound(
     seed: int,
     scored: Bool[Tensor, "B T"] | None = None,
     dress: Dress | None = None,
+    block: Int[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, " B"]:
     """Return an unbiased estimate of an upper bound on the nats of each row, from K network calls.
+
+    With ``block``, the number of each position's block, below T, it is the sum of the bounds of all blocks: each hides
+    a count of its own. ``dress`` has to see to it that a block sees of the text what stands before it.
 
     ``dress`` may show the state in another way, such as with candidates computed from what the trajectory showed
     earlier. It must not read the tokens of hidden positions.
@@ -120,16 +127,21 @@ def masked_bound(
     if draws < 1:
         raise Error(f"draws is {draws}; a bound needs at least 1.")
     predictable = askable(batch, scored)
-    count = predictable.sum(1)
     whole = batch.predictable.sum(1).clamp(min=1)
     noise = Noise(seed, batch.order)
-    start = noise.uniform("bound-offset", 1)[:, 0]
+    start = noise.uniform("bound-offset", 1)
+    own = torch.zeros_like(batch.tokens) if block is None else block
+    if block is not None:  # evenly spread along a text, too
+        start = start + torch.arange(block.shape[1], dtype=torch.float64, device=block.device) * _SQUARE_ROOT_OF_2
+    counts = predictable.new_zeros(start.shape, dtype=torch.int64).scatter_add(1, own, predictable.long())
+    count = counts.sum(1)
     total = torch.zeros(len(count), dtype=torch.float64, device=count.device)
     for draw in range(draws):
         share = torch.remainder(start + draw / draws, 1.0)
-        hidden = (torch.floor(share * count).long() + 1).clamp(max=count.clamp(min=1))
-        rank = _random_ranks(noise.fold(torch.full_like(count, draw)), predictable)
-        at = rank < hidden[:, None]
+        hidings = (torch.floor(share * counts).long() + 1).clamp(max=counts.clamp(min=1))
+        rank = _random_ranks(noise.fold(torch.full_like(count, draw)), predictable, block)
+        at = rank < hidings.gather(1, own)
+        hidden = hidings[:, 0] if block is None else at.sum(1)
         state = State(
             batch.tokens.masked_fill(at, mask_id),
             "bidirectional",
@@ -139,18 +151,28 @@ def masked_bound(
         )
         if dress is not None:
             state = dress(state, at, rank, hidden, count)
-        nats = row_sums(token_nats(model(state, at=at).logits, batch.tokens[at], mask_id), at)
-        total += nats * count / hidden
+        nats = token_nats(model(state, at=at).logits, batch.tokens[at], mask_id)
+        if block is None:
+            total += row_sums(nats, at) * count / hidden
+        else:
+            total += row_sums(nats * (counts.double() / hidings).gather(1, own)[at], at)
     return total / draws
 
 
-def _random_ranks(noise: Noise, among: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+def _random_ranks(
+    noise: Noise, among: Bool[Tensor, "B T"], block: Int[Tensor, "B T"] | None = None
+) -> Int[Tensor, "B T"]:
     """Return the allowed positions of each row in uniformly random order, 0 first; the others rank behind any count.
 
-    Those that rank below n are a uniformly random n-subset, and the subsets of one draw are nested.
+    Those that rank below n are a uniformly random n-subset, and the subsets of one draw are nested. With blocks each
+    has an order of its own.
     """
     keys = noise.uniform("subset", among.shape[1]).masked_fill(~among, 2.0)
-    return keys.argsort(1).argsort(1).masked_fill(~among, among.shape[1])
+    if block is None:
+        return keys.argsort(1).argsort(1).masked_fill(~among, among.shape[1])
+    size = torch.zeros_like(block).scatter_add(1, block, torch.ones_like(block))
+    rank = (keys + 3.0 * block).argsort(1).argsort(1) - (size.cumsum(1) - size).gather(1, block)
+    return rank.masked_fill(~among, among.shape[1])
 
 
 Order = Callable[[Float[Tensor, "n V"], Int[Tensor, " n"]], Float[Tensor, " n"]]

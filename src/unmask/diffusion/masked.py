@@ -94,8 +94,11 @@ class Masked:
 
     def rates(self, batch: Batch, seed: int, progress: float) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
         """Return the noise level r of each row, float64, and its weight: 1, or w of the bound (see ``times``)."""
+        return self.rates_at(spread(seed, batch.order), progress)
+
+    def rates_at(self, place: Float[Tensor, "*B"], progress: float) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
+        """Return the noise level and the weight that belong to evenly spread numbers in [0, 1)."""
         times = replace(self.times, upper=self.upper(progress))
-        place = spread(seed, batch.order)
         if self.options.weighting == "elbo":
             return times.weighted(self.schedule, place)
         rate = self.schedule(times.draw(place))
@@ -129,8 +132,12 @@ class Masked:
         at = corrupted.weights > 0
         nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
-        expected = self.expected_rate(self.upper(progress)) if self.options.weighting == "ce" else 1.0
-        return {"loss": (nats * corrupted.weights[at]).sum() / (rows * (length - 1) * expected)}
+        nats = nats * corrupted.weights[at]
+        return {"loss": nats.sum() / (rows * (length - 1) * self.expected_share(progress))}
+
+    def expected_share(self, progress: float) -> float:
+        """Return the constant that makes the weighted nats a mean: over hidden tokens (``ce``), or over all tokens."""
+        return self.expected_rate(self.upper(progress)) if self.options.weighting == "ce" else 1.0
 
     def _expected_rate(self, upper: float) -> float:
         """Return the expected share of hidden tokens, the constant that makes plain CE a mean over hidden tokens."""

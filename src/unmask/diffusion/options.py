@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from unmask.diffusion.registry import check_schedule
 from unmask.errors import Error
 
-Visibility = Literal["causal", "bidirectional"]
+Visibility = Literal["causal", "bidirectional", "block"]
+"""What a position may see: what is to its left, all, or what stands before its block and the whole of its block."""
 
 Shows = Literal["nothing", "mask", "token", "candidates"]
 """What an open position shows a network: nothing (it lies to the right and is not seen), the mask, a token that may be
@@ -28,6 +29,7 @@ class ProcessOptions(BaseModel):
         shows: What an open position shows it.
         sampler: Name of the sampler that its runs use by default.
         about: What its models are, in a sentence's middle: for model cards.
+        also: Other ways in which the finished model may be driven, each (visibility, what an open position shows).
     """
 
     name: ClassVar[str]
@@ -35,6 +37,7 @@ class ProcessOptions(BaseModel):
     shows: ClassVar[Shows]
     sampler: ClassVar[str]
     about: ClassVar[str] = "a language model"
+    also: ClassVar[tuple[tuple[Visibility, Shows], ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,6 +119,67 @@ class MaskedOptions(ProcessOptions):
             )
         if self.causal_warmup and config.output_shift != 1:
             raise Error("process.causal_warmup needs backbone.output_shift=1; set it, or causal_warmup=0.")
+
+
+_NO_BLOCKS = {
+    "unmask-eco": "the convolutions and slow memory of backbone eco mix all places of a text",
+    "unmask-bytes": "patches of backbone bytes do not end where blocks do",
+}
+
+
+class BlockOptions(MaskedOptions):
+    """Options of the block process: those of ``masked`` within a block, and how a text is cut into blocks."""
+
+    name: ClassVar[str] = "block"
+    visibility: ClassVar[Visibility] = "block"
+    sampler: ClassVar[str] = "block"
+    about: ClassVar[str] = (
+        "a block-diffusion language model: it writes blocks of words one after another, the words of a block in any "
+        "order, and one word after another, too"
+    )
+    also: ClassVar[tuple[tuple[Visibility, Shows], ...]] = (("causal", "nothing"),)
+
+    block_size: int | tuple[int, ...] = 8
+    """Words of a block (n), or some sizes, of which each training example draws one. The likelihood and the sampler
+    take the largest unless they are told."""
+    causal_weight: float = Field(0.5, ge=0, lt=float("inf"))
+    """Weight of the left-to-right loss of the clean text, which is read in the same pass; 0: it is not asked."""
+
+    def network(self) -> dict[str, Any]:
+        """Return the largest block, which samplers write where they are told none."""
+        return {"block_size": self.sizes[-1]}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The block sizes, ascending."""
+        return (self.block_size,) if isinstance(self.block_size, int) else tuple(sorted(self.block_size))
+
+    @field_validator("block_size")
+    @classmethod
+    def _whole(cls, size: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        sizes = (size,) if isinstance(size, int) else size
+        if not sizes or min(sizes) < 1 or any(max(sizes) % one for one in sizes):
+            raise ValueError(f"block_size {size} must be numbers from 1 up that divide the largest, such as [2, 4, 8]")
+        return size
+
+    def check(self, config: Any) -> None:
+        """Raise Error if the network cannot read a text twice in one pass, or predicts a word from its own place."""
+        if "block" not in config.visibilities:
+            why = _NO_BLOCKS.get(config.model_type, "this network cannot")
+            raise Error(
+                f"process block reads noisy blocks beside the text before them, and {why}: set backbone=transformer."
+            )
+        if config.output_shift != 1:
+            raise Error("process block needs backbone.output_shift=1: the text before a block predicts its first word.")
+        for key, what in (("candidate_input", "candidates"), ("memory_width", "retrieved memory")):
+            if getattr(config, key):
+                raise Error(f"process block takes no {what}; leave backbone.{key} out.")
+        if config.thought:
+            raise Error("process block takes no thoughts; leave the section thought out.")
+        if config.time_input:
+            raise Error(
+                "process block hides another share in every block and tells none: set backbone.time_input=false."
+            )
 
 
 class UniformOptions(MaskedOptions):

@@ -52,9 +52,12 @@ class Process(Protocol):
         name: Its name in recipes.
         visibility: What its finished model may see.
         shows: What an open position shows it; a sampler drives the models of a process that shows the same.
+        also: Other ways in which its finished model may be driven, each (visibility, shows). May be left out.
+        copies: How often a training step reads each text in one pass. May be left out: once.
         never: Ids that it never predicts.
-        likelihoods: The likelihoods that it has: ``default``, its own, and ``duel`` where positions can be decided one
-            by one in a deterministic order (``duel(model, batch, order, per_step, scored)``).
+        likelihoods: The likelihoods that it has: ``default``, its own; ``duel`` where positions can be decided one
+            by one in a deterministic order (``duel(model, batch, order, per_step, scored)``); ``causal`` where the same
+            model writes left to right, too (``causal(model, batch, scored)``).
         told_length: Whether its network sees how many tokens a text has before it predicts any. The likelihood of a
             text is then that of a text of so many tokens, and who scores texts codes the number, too.
         sampler: Name of the sampler that its runs use by default.

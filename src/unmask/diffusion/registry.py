@@ -18,6 +18,7 @@ PROCESSES: Registry[Any] = Registry("process", facts=lambda process: process.Opt
 """Name -> class with an ``Options`` model and a constructor ``(options, vocabulary)``."""
 PROCESSES.at("causal", "unmask.diffusion.causal:Causal", "unmask.diffusion.options:CausalOptions")
 PROCESSES.at("masked", "unmask.diffusion.masked:Masked", "unmask.diffusion.options:MaskedOptions")
+PROCESSES.at("block", "unmask.diffusion.block:Block", "unmask.diffusion.options:BlockOptions")
 PROCESSES.at("uniform", "unmask.diffusion.uniform:Uniform", "unmask.diffusion.options:UniformOptions")
 PROCESSES.at("sparse", "unmask.diffusion.sparse:Sparse", "unmask.diffusion.options:SparseOptions")
 PROCESSES.at("sparse_flatten", "unmask.diffusion.flatten:Flatten", "unmask.diffusion.options:FlattenOptions")

@@ -1,7 +1,7 @@
 """The contract between processes, networks and samplers: what a network sees, and what it answers.
 
 Letters: B batch, T tokens, K candidates, D width, V vocabulary, n asked positions, M vectors of memory, E their width,
-S slow memory slots, C cells of a thought, E its channels.
+m asked positions of the clean text, S slow memory slots, C cells of a thought, E its channels.
 """
 
 from __future__ import annotations
@@ -79,6 +79,12 @@ class State:
         level: Noise level of each position, where an open position shows a token that may be wrong: the probability
             with which it was drawn anew; 0 where the token is given. ``None``: what is shown is right. A network with
             a time input reads it in the place of ``t``.
+        block: First position of the block that each position is in (visibility ``block``): a position sees what stands
+            before its block, and the whole of its block. Text that is read left to right is in blocks of one.
+            ``None``: all behind the first position is one block.
+        clean: The text as it is, read left to right beside ``tokens``: what stands before a block is then seen here,
+            so that every block of ``tokens`` may be noisy. ``None``: it is seen in ``tokens``.
+        clean_at: Positions of the clean text whose tokens are asked, too (``Prediction.clean``); ``None``: none is.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -93,6 +99,9 @@ class State:
     thought: Thought | None = None
     notes: Notes = Notes()
     level: Float[Tensor, "B T"] | None = None
+    block: Int[Tensor, "B T"] | None = None
+    clean: Int[Tensor, "B T"] | None = None
+    clean_at: Bool[Tensor, "B T"] | None = None
 
     def opened(self, mask: int) -> Bool[Tensor, "B T"]:
         """Return the positions that are not decided: those that show the mask, or a word that may be wrong."""
@@ -124,6 +133,7 @@ class Prediction:
         notes: What it leaves for its next answer to the same rows; a network that does so says so in ``leaves_notes``.
         read: The thoughts of passages that it was given to read; see :class:`unmask.diffusion.thought.Reading`.
         metrics: What it tells of itself while it trains, by name: numbers or vectors.
+        clean: Logits [m, V] at the positions that ``State.clean_at`` asks, left to right; ``None``: none was asked.
     """
 
     logits: Float[Tensor, "n V"]
@@ -135,3 +145,4 @@ class Prediction:
     read: Read | None = None
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    clean: Float[Tensor, "m V"] | None = None

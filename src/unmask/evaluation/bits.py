@@ -73,7 +73,7 @@ def bits_per_byte(
     draws: int = 8,
     seed: int = 0,
     batch_size: int | None = None,
-    likelihood: Literal["default", "duel"] = "default",
+    likelihood: Literal["default", "duel", "causal"] = "default",
     end: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> BitsPerByte:
@@ -88,7 +88,8 @@ def bits_per_byte(
         draws: Network calls a window for a bound (K).
         seed: Of the bound's noise.
         batch_size: Windows a batch; by default as many as keep the logits near 128 MB.
-        likelihood: ``default``, what the process says; ``duel``, exact for deterministic unmasking (a call a token).
+        likelihood: ``default``, what the process says; ``duel``, exact for deterministic unmasking (a call a token);
+            ``causal``, exact left to right, of a model that writes so, too.
         end: Whether end-of-text is scored. Texts that were cut off at a token budget have none.
         progress: Called with (windows done, windows in all).
 
@@ -146,9 +147,11 @@ def scorer(process: Any, likelihood: str, draws: int, seed: int) -> Callable[...
     """
     if likelihood == "default":
         return partial(process.likelihood, draws=draws, seed=seed)
-    if likelihood != "duel":
+    if likelihood not in ("duel", "causal"):
         raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
     if likelihood not in process.likelihoods:
-        raise Error(f"process {process.name} has no duel likelihood (its own is what it is); use --likelihood default.")
-    duel: Callable[..., Likelihood] = process.duel
-    return duel
+        raise Error(
+            f"process {process.name} has no {likelihood} likelihood (its own is what it is); use --likelihood default."
+        )
+    found: Callable[..., Likelihood] = getattr(process, likelihood)
+    return found

@@ -153,7 +153,7 @@ def score_continuations(
     refuse_not_finite(nats, "continuations", model)
     if not left_to_right:
         firm: dict[str, Any] = {"temperature": 0.0, "temperature_end": None, "ignore_eos": True}
-        settings = settings.but(**{key: value for key, value in firm.items() if key in type(settings).model_fields})
+        settings = settings.but(**{key: value for key, value in firm.items() if key in settings.known})
         greedy = writes_exactly(model, sampler, settings, vocabulary, pairs, size)
     return [Scored(float(n), bool(g)) for n, g in zip(nats, greedy, strict=True)]
 

@@ -196,6 +196,7 @@ class Bytes(Denoiser):
         for what, given in (("memory", state.memory), ("thoughts", state.thought), ("slots", state.slots)):
             if given is not None:
                 raise Error(f"backbone bytes takes no {what}; set backbone=transformer.")
+        self._check_visibility(state)
         if state.visibility != "causal" and not self._cutter().ignores_content:
             raise Error(
                 f"the patcher {self.config.patcher!r} reads words, and some are hidden: set backbone.patcher=none, or "

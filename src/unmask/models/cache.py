@@ -25,8 +25,17 @@ class Cache(Carried, Protocol):
         """Tokens read in each row."""
         ...
 
+    @property
+    def capacity(self) -> int:
+        """Most tokens of a row."""
+        ...
+
     def rewound(self, lengths: Int[Tensor, " B"]) -> Self:
         """Return it with other lengths, none above its own."""
+        ...
+
+    def put(self, index: Int[Tensor, " b"], part: Self) -> Self:
+        """Return it with what some rows have read since they were taken out; the storage is shared."""
         ...
 
 
@@ -66,13 +75,24 @@ class KVCache(Carried):
         self.keys[layer][row, :, at[row, column]] = keys.transpose(1, 2)[row, column].to(self.keys.dtype)
         self.values[layer][row, :, at[row, column]] = values.transpose(1, 2)[row, column].to(self.values.dtype)
 
-    def visible(self, at: Int[Tensor, "B n"], upto: int) -> Bool[Tensor, "B 1 n T"]:
-        """Return which of the first ``upto`` cached positions each new token may attend to: itself and the past."""
-        return (torch.arange(upto, device=at.device)[None, None, :] <= at[:, :, None])[:, None]
+    def visible(self, last: Int[Tensor, "B n"], upto: int) -> Bool[Tensor, "B 1 n T"]:
+        """Return which of the first ``upto`` cached positions each new token may attend to: those up to ``last``."""
+        return (torch.arange(upto, device=last.device)[None, None, :] <= last[:, :, None])[:, None]
 
     def rewound(self, lengths: Int[Tensor, " B"]) -> KVCache:
         """Return the cache with other lengths, none above its own; the storage is shared."""
         return KVCache(self.keys, self.values, lengths)
+
+    @property
+    def capacity(self) -> int:
+        """Most tokens of a row."""
+        return self.keys.shape[3]
+
+    def put(self, index: Int[Tensor, " b"], part: KVCache) -> KVCache:
+        """Return the cache with what some rows have read since they were taken out; the storage is shared."""
+        self.keys[:, index] = part.keys
+        self.values[:, index] = part.values
+        return self.rewound(self.lengths.index_copy(0, index, part.lengths))
 
     def blank(self, texts: Texts) -> KVCache:
         """Return a cache of the same network without tokens."""

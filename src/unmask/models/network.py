@@ -146,6 +146,14 @@ class Denoiser(StoredNetwork):
             raise Error("this network reads no thoughts; train it with thought.shape set.")
         return self.thoughts.read(self.embed, reading, self.training)
 
+    def _check_visibility(self, state: State) -> None:
+        """Raise Error if the network cannot see as a state asks."""
+        if state.visibility not in self.config.visibilities:
+            raise Error(
+                f"this network was given a text under {state.visibility!r} visibility, and its own are "
+                f"{', '.join(self.config.visibilities)}."
+            )
+
     def _predictors(self, at: Bool[Tensor, "B T"] | None, batch: int, length: int, device: torch.device) -> Positions:
         """Return where the hidden states lie that predict the asked positions."""
         if at is not None:

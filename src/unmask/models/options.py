@@ -130,21 +130,25 @@ class TransformerOptions(NetworkOptions):
             ``flattened``: at position * slots + slot, so that the slot's number shows; ``lost``: the first position at
             0, all others at 1. The last two are defects of the original, kept for process
             ``sparse_flatten`` to measure.
+        block_size: Words of the largest block that the network was trained with (process ``block``); 0: of none.
         **shared: The keys of :class:`NetworkOptions`.
     """
 
     model_type: ClassVar[str] = "unmask-transformer"
     candidate_inputs: ClassVar[tuple[str, ...]] = ("pooled", "full")
     beside_text: ClassVar[bool] = True
+    visibilities: ClassVar[tuple[Visibility, ...]] = ("causal", "bidirectional", "block")
 
     def __init__(
         self,
         num_key_value_heads: int | None = None,
         candidate_places: str = "real",
+        block_size: int = 0,
         **kwargs: Any,
     ) -> None:
         self.num_key_value_heads = num_key_value_heads
         self.candidate_places = candidate_places
+        self.block_size = block_size
         super().__init__(**kwargs)
         if num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
@@ -152,6 +156,7 @@ class TransformerOptions(NetworkOptions):
 
     def _check_own(self) -> None:
         check_counts(self, ("num_key_value_heads",))
+        check_counts(self, ("block_size",), least=0)
         heads, kv = self.num_attention_heads, self.num_key_value_heads
         if heads % kv:
             raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")

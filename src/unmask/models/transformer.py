@@ -29,7 +29,7 @@ from unmask.models.side_vectors import Memories
 from unmask.models.thought_cost import beside, reader_flops
 from unmask.models.time import TimeEmbedding
 from unmask.models.token_places import Positions
-from unmask.models.visibility import attention_mask, mask_beside
+from unmask.models.visibility import attention_mask, blocks_of, last_seen, mask_beside
 
 Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
 
@@ -212,9 +212,10 @@ class Transformer(Denoiser):
             state: What the network sees. With a cache: only the *new* tokens of each row, right-padded (``valid``). Or
                 passages, whose thoughts are read.
             at: Positions whose logits are wanted, ``None``: all. Logits at p predict token p.
-            cache: A key-value cache (causal use, ``output_shift`` 1): it is advanced in place, and the answer is one
-                row
-                of logits [B, V] per text, for the token *after* its last new one.
+            cache: A key-value cache (causal or block use, ``output_shift`` 1): it is advanced in place by all that is
+                new, and without ``at`` the answer is one row of logits [B, V] per text, for the token *after* its last
+                new one. The places of ``state.block`` are those of the whole text. A block that is not decided yet has
+                to be taken back (``cache.rewound``).
             return_hidden: Also return the final hidden states (a network with a latent pathway always does).
 
         Returns:
@@ -233,7 +234,7 @@ class Transformer(Denoiser):
         if cache is not None:
             positions = cache.lengths[:, None] + torch.arange(length, device=tokens.device)
             upto = min(int(cache.lengths.max()) + length, cache.keys.shape[3])
-            mask = cache.visible(positions, upto)
+            mask = cache.visible(last_seen(state, positions), upto)
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
             mask = attention_mask(state)
@@ -243,13 +244,20 @@ class Transformer(Denoiser):
         if given is not None and isinstance(self.candidates, FullCandidates):
             return self._all_slots(state, at, positions, mask, return_hidden)
         x = self._embedded(state)
-        by = self._rotary(positions)
+        recited = 0
         if cache is not None:
             fed = torch.full_like(cache.lengths, length) if state.valid is None else state.valid.sum(1)
             cache.lengths = cache.lengths + fed
             asked = torch.arange(batch, device=tokens.device), fed - 1
+            if at is not None:
+                asked = self._predictors(at, batch, length, tokens.device)
+        elif state.clean is not None:
+            x = torch.cat([self.embed(state.clean), x], 1)
+            positions = positions.repeat(1, 2)
+            asked, recited = self._beside_clean(state, at)
         else:
             asked = self._predictors(at, batch, length, tokens.device)
+        by = self._rotary(positions)
         if beside is not None:
             return self._with_memory(state, asked, x, positions, mask, beside, return_hidden)
         for block in self.blocks[:-1]:
@@ -257,8 +265,30 @@ class Transformer(Denoiser):
         # What follows the last attention is needed where something is asked, and nowhere else.
         x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
         x = self.norm(x)
-        hidden = x if return_hidden else None
-        return Prediction(self.head(x[asked] if return_hidden else x), hidden, cache, notes=self._notes(hidden))
+        logits = self.head(x[asked] if return_hidden else x)
+        hidden = x[:, -length:] if return_hidden else None
+        if state.clean_at is None:
+            return Prediction(logits, hidden, cache, notes=self._notes(hidden))
+        return Prediction(logits[recited:], hidden, clean=logits[:recited])
+
+    def _beside_clean(self, state: State, at: Bool[Tensor, "B T"] | None) -> tuple[Positions, int]:
+        """Return where the hidden states lie that predict what is asked of the clean text and of the noisy one.
+
+        The clean text's places come first. With ``output_shift`` 1 they predict the first word of each block.
+
+        Returns:
+            Rows and columns, those of the clean text first, and the count of these.
+        """
+        asked = torch.ones_like(state.tokens, dtype=torch.bool) if at is None else at
+        noisy = self._predictors(asked, *asked.shape, asked.device)
+        beyond = (blocks_of(state) < torch.arange(asked.shape[1], device=asked.device))[asked]
+        if not self.config.output_shift:
+            beyond = torch.ones_like(beyond)
+        columns = noisy[1] + asked.shape[1] * beyond
+        if state.clean_at is None:
+            return (noisy[0], columns), 0
+        clean = self._predictors(state.clean_at, *asked.shape, asked.device)
+        return (torch.cat([clean[0], noisy[0]]), torch.cat([clean[1], columns])), len(clean[0])
 
     def _with_memory(
         self,

@@ -1,35 +1,65 @@
 """Who may attend to whom: visibility, borders of documents, padding, and vectors that stand before the text.
 
-Letters: B batch, T tokens, M vectors.
+Letters: B batch, T tokens, S places of a text that stands there once or twice, n new tokens, M vectors.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from unmask.diffusion.state import State
 from unmask.models.side_vectors import Memories
 
 
-def attention_mask(state: State) -> Bool[Tensor, "B 1 T T"] | None:
+def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
     """Return who may attend to whom, or ``None`` where visibility alone says it.
 
-    A padded position attends to itself, so that no softmax is empty.
+    A padded position attends to itself, so that no softmax is empty. Where there is a clean text beside the noisy one,
+    its places come first.
     """
-    if state.segments is None and state.valid is None:
+    if state.segments is None and state.valid is None and state.visibility != "block":
         return None
     length = state.tokens.shape[1]
     device = state.tokens.device
     allowed = torch.ones(1, length, length, dtype=torch.bool, device=device)
+    segments, valid = state.segments, state.valid
     if state.visibility == "causal":
         allowed = allowed.tril()
-    if state.segments is not None:
-        allowed = allowed & (state.segments[:, :, None] == state.segments[:, None, :])
-    if state.valid is not None:
-        allowed = (allowed & state.valid[:, None, :]) | torch.eye(length, dtype=torch.bool, device=device)
+    if state.visibility == "block":
+        start = blocks_of(state)
+        before = torch.arange(length, device=device) < start[:, :, None]
+        own = start[:, :, None] == start[:, None, :]
+        if state.clean is None:
+            allowed = before | own
+        else:
+            clean = torch.cat([allowed.tril(), ~allowed], 2).expand(len(own), -1, -1)
+            allowed = torch.cat([clean, torch.cat([before, own], 2)], 1)
+            segments, valid = (None if x is None else x.repeat(1, 2) for x in (segments, valid))
+    if segments is not None:
+        allowed = allowed & (segments[:, :, None] == segments[:, None, :])
+    if valid is not None:
+        allowed = (allowed & valid[:, None, :]) | torch.eye(allowed.shape[1], dtype=torch.bool, device=device)
     return allowed[:, None]
+
+
+def blocks_of(state: State) -> Int[Tensor, "B T"]:
+    """Return the first position of each position's block."""
+    if state.block is not None:
+        return state.block
+    column = torch.arange(state.tokens.shape[1], device=state.tokens.device)
+    return column.clamp(max=1).expand(state.tokens.shape)
+
+
+def last_seen(state: State, positions: Int[Tensor, "B n"]) -> Int[Tensor, "B n"]:
+    """Return the last position that each new token sees behind a cache: its own, or the last of its block."""
+    if state.block is None:
+        return positions
+    own = state.block[:, :, None] == state.block[:, None, :]
+    if state.valid is not None:
+        own = own & state.valid[:, None, :]
+    return torch.where(own, positions[:, None, :], positions[:, :1, None]).amax(2)
 
 
 def mask_beside(

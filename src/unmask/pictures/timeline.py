@@ -17,7 +17,7 @@ from unmask.sampling.trace import Trace
 
 FEED = "\u21b5"
 """Stands for a line feed."""
-Kind = Literal["open", "guess", "word", "given", "gone"]
+Kind = Literal["open", "waiting", "guess", "word", "given", "gone"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Moment:
 
     Attributes:
         frame: Number of the frame, from 0.
-        kind: ``open``; ``guess``: open, with its likeliest candidate; ``word``: decided; ``given``: there from the
-            start; ``gone``: behind the text's end, or nothing to see.
+        kind: ``open``; ``waiting``: open, in a block that was not begun yet; ``guess``: open, with its likeliest
+            candidate; ``word``: decided; ``given``: there from the start; ``gone``: behind the text's end, or nothing
+            to see.
         text: The word, without the spaces before it and the line feeds around it.
         confidence: The least of its positions', 0 to 1.
     """
@@ -94,6 +95,7 @@ class _Row:
     committed: list[bool]
     confidence: list[float]
     guesses: list[int | None]
+    waiting: list[bool]
 
 
 def _timeline(number: int, frames: list[tuple[Frame, int]], text_of: Callable[[int], bytes]) -> Timeline:
@@ -112,13 +114,15 @@ def _timeline(number: int, frames: list[tuple[Frame, int]], text_of: Callable[[i
 
 def _row(frame: Frame, row: int) -> _Row:
     keep = frame.valid[row]
-    tokens, committed, confidence = (x[row][keep].tolist() for x in (frame.tokens, frame.committed, frame.confidence))
+    tokens, committed, confidence, waiting = (
+        x[row][keep].tolist() for x in (frame.tokens, frame.committed, frame.confidence, frame.waiting)
+    )
     guesses: list[int | None] = list(tokens) if frame.doubtful else [None] * len(tokens)
     if frame.candidates is not None:
         best = frame.candidates.mass[row][keep].max(-1)
         likeliest = frame.candidates.tokens[row][keep].gather(-1, best.indices[:, None])[:, 0].tolist()
         guesses = [token if mass > 0 else None for token, mass in zip(likeliest, best.values.tolist(), strict=True)]
-    return _Row(tokens, committed, confidence, guesses)
+    return _Row(tokens, committed, confidence, guesses, waiting)
 
 
 def _place(span: tuple[int, int], rows: list[_Row], text_of: Callable[[int], bytes]) -> Place:
@@ -160,7 +164,8 @@ def _moment(number: int, start: int, end: int, row: _Row, text: str) -> Moment:
     if end > len(row.tokens):
         return Moment(number, "gone", "", 0.0)
     if not all(row.committed[start:end]):
-        return Moment(number, "guess" if text.strip() else "open", text.strip(" "), 0.0)
+        kind: Kind = "guess" if text.strip() else "waiting" if row.waiting[start] else "open"
+        return Moment(number, kind, text.strip(" "), 0.0)
     if not text:
         return Moment(number, "gone", "", 0.0)
     trust = min(row.confidence[start:end])

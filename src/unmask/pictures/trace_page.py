@@ -56,6 +56,7 @@ def _content(texts: list[Timeline], longest: Timeline, speed: int) -> dict[str, 
         "frames": len(longest.steps),
         "steps": longest.steps,
         "guesses": any(moment.kind == "guess" for place in places for moment in place.moments),
+        "blocks": any(moment.kind == "waiting" for place in places for moment in place.moments),
         "texts": [
             {
                 "number": text.number,

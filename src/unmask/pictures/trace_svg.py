@@ -120,9 +120,10 @@ def _drawn(spot: _Spot, frames: int, spans: set[tuple[int, int]]) -> list[str]:
         if moment.kind == "gone":
             continue
         seen = _seen(moment.frame, end, frames, spans)
-        if moment.kind == "open":
-            size = f'width="{spot.place.width * CELL - 2:g}" height="12" rx="3"'
-            drawn.append(f'<rect class="o{seen}" x="{spot.x + 1:g}" y="{spot.y + 5:g}" {size}/>')
+        if moment.kind in ("open", "waiting"):  # what a later block writes is a line
+            high, y = (12, spot.y + 5) if moment.kind == "open" else (2, spot.y + 10)
+            size = f'width="{spot.place.width * CELL - 2:g}" height="{high}" rx="{min(3, high // 2)}"'
+            drawn.append(f'<rect class="o{seen}" x="{spot.x + 1:g}" y="{y:g}" {size}/>')
             continue
         drawn += _word(spot, moment, end, frames, seen, spans)
     return drawn

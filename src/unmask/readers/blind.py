@@ -168,7 +168,7 @@ def _write(
     words = replace(tokenizer.vocabulary, spaced=spaced)
     shared = {"temperature": temperature, "temperature_end": None, "top_k": 0, "top_p": 1.0, "seed": seed}
     own = run.recipe.sampler_settings()
-    settings = own.but(**{key: value for key, value in shared.items() if key in type(own).model_fields})
+    settings = own.but(**{key: value for key, value in shared.items() if key in own.known})
     sampler = SAMPLERS.get(own.name)()
     context = int(model.config.max_position_embeddings)
     requests = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from unmask.evaluation.latency import Latency, take_turns, timing
 from unmask.sampling import SAMPLERS, Vocabulary, drives, fill_request, generate
-from unmask.sampling.settings import Settings, SteppedSettings
+from unmask.sampling.settings import Settings
 from unmask.training.run import Run
 
 
@@ -26,7 +26,7 @@ class Way:
     @property
     def steps(self) -> int | None:
         """Steps, ``None`` where the sampler has none."""
-        return getattr(self.settings, "steps", None)
+        return self.settings.steps if "steps" in self.settings.known else None
 
     @property
     def label(self) -> str:
@@ -44,7 +44,7 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     """
     own = run.recipe.sampler_settings()
     counts = sorted({min(count, length) for count in steps})
-    swept = [own.but(steps=count) for count in counts] if isinstance(own, SteppedSettings) else [own]
+    swept = [own.but(steps=count) for count in counts] if "steps" in own.known else [own]
     kinds = [SAMPLERS.facts(name) for name in SAMPLERS]
     rivals = [kind for kind in kinds if kind.name != own.name and drives(kind, run.process)]
     alike = {"steps": counts[-1], "temperature": own.temperature}

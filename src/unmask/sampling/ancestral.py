@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from unmask.sampling.carry import carried_on, carries, most_candidates, seen
+from unmask.sampling.carry import answered, carried_on, carries, most_candidates
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
@@ -76,10 +76,9 @@ def decided(model: Any, state: SamplerState, chosen: Bool[Tensor, "B T"], asked:
     index = asked.nonzero()[:, 0]
     part = state if every else rows(state, index)
     at = chosen if every else chosen[index]
-    view = seen(model, part)
     # Candidates come from the answer at every open position; without them only the decided ones are asked.
     ask = part.open if most_candidates(model, part) else at
-    answer = model(view, at=ask[:, : view.tokens.shape[1]])
+    answer = answered(model, part, ask)
     logits = answer.logits
     drawn = propose(part, at, logits if ask is at else logits[at[ask]])
     tokens = state.tokens.masked_scatter(chosen, drawn.token)

@@ -21,6 +21,7 @@ from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
 from unmask.sampling.sampler import masked_view
+from unmask.sampling.span import answered_in_block
 from unmask.sampling.state import SamplerState
 from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 
@@ -28,6 +29,15 @@ from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 def seen(model: Any, state: SamplerState) -> State:
     """Return what a bidirectional model sees of a state: the canvas, and all that is carried."""
     return in_mind(model, state, masked_view(state))
+
+
+def answered(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:
+    """Return what a model that sees both sides says of some positions: of the whole canvas, or of each row's block."""
+    if state.span is not None:
+        return answered_in_block(model, state, at)
+    view = seen(model, state)
+    answer: Prediction = model(view, at=at[:, : view.tokens.shape[1]])
+    return answer
 
 
 def carried_on(
@@ -39,7 +49,7 @@ def carried_on(
     at: Bool[Tensor, "B T"],
     answer: Prediction,
 ) -> SamplerState:
-    """Return the state after a step with what goes on to the next one: candidates, thoughts, notes.
+    """Return the state after a step with what goes on to the next one: candidates, thoughts, notes, a cache.
 
     Args:
         model: The network.
@@ -52,6 +62,9 @@ def carried_on(
     """
     given = new_candidates(model, part, at, answer.logits)
     after = replace(after, candidates=carried(after, before.candidates, given, index))
+    if before.cache is not None:
+        every = len(index) == len(before.tokens)
+        after = replace(after, cache=answer.cache if every else before.cache.put(index, answer.cache))
     return thought_on(model, before, after, answer, index)
 
 
@@ -60,7 +73,9 @@ def carries(model: Any, state: SamplerState) -> Bool[Tensor, " B"]:
 
     For them an answer that decides no word is not for nothing, and leaving it out writes another text.
     """
-    return torch.tensor([remembers(model) or count > 0 for count in _counts(model, state)], device=state.tokens.device)
+    if remembers(model):
+        return torch.ones_like(state.done)
+    return torch.tensor([count > 0 for count in _counts(model, state)], device=state.tokens.device)
 
 
 def most_candidates(model: Any, state: SamplerState) -> int:

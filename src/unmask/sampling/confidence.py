@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.sampling.carry import carried_on, seen
+from unmask.sampling.carry import answered, carried_on
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import peak_of
 from unmask.sampling.request import Request, Vocabulary
@@ -60,8 +60,7 @@ class Confidence:
             return state, frame(state, state)
         index = active.nonzero()[:, 0]
         part = state if bool(active.all()) else rows(state, index)
-        view = seen(model, part)
-        answer = model(view, at=part.open[:, : view.tokens.shape[1]])
+        answer = answered(model, part, part.open)
         logits = answer.logits
         blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
         sure = blank.masked_scatter(part.open, peak_of(part, part.open, logits))

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from unmask.sampling.carry import carried_on, seen
+from unmask.sampling.carry import answered, carried_on
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import doubt_of
 from unmask.sampling.request import Request, Vocabulary
@@ -61,8 +61,7 @@ class EntropyBound:
             return state, frame(state, state)
         index = active.nonzero()[:, 0]
         part = state if bool(active.all()) else rows(state, index)
-        view = seen(model, part)
-        answer = model(view, at=part.open[:, : view.tokens.shape[1]])
+        answer = answered(model, part, part.open)
         logits = answer.logits
         doubt = doubt_of(part, part.open, logits)
         blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)

@@ -22,7 +22,8 @@ from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 from unmask.sampling.thought_steps import passages_of
-from unmask.sampling.windows import Past, Windows, whole_frame, whole_state
+from unmask.sampling.whole import Past, whole_frame, whole_state
+from unmask.sampling.windows import Windows
 
 
 @dataclass(frozen=True)

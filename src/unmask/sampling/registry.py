@@ -25,6 +25,7 @@ SAMPLERS.at(
     "entropy-bound", "unmask.sampling.entropy_bound:EntropyBound", "unmask.sampling.settings:EntropyBoundSettings"
 )
 SAMPLERS.at("remasking", "unmask.sampling.remasking:Remasking", "unmask.sampling.settings:RemaskingSettings")
+SAMPLERS.at("block", "unmask.sampling.block:Blocks", "unmask.sampling.block_settings:BlockSettings")
 SAMPLERS.at("flatten", "unmask.sampling.flatten:Flatten", "unmask.sampling.settings:FlattenSettings")
 SAMPLERS.at("uniform", "unmask.sampling.uniform:UniformReverse", "unmask.sampling.settings:UniformSettings")
 
@@ -37,8 +38,9 @@ _SHOWN = {
 
 
 def drives(sampler: Any, process: Any) -> bool:
-    """Tell whether a sampler shows a process's models what they were trained on, by the facts of both."""
-    return bool(sampler.visibility == process.visibility and sampler.shows == process.shows)
+    """Tell whether a sampler shows a process's models what they were trained on (classes, instances or facts)."""
+    ways = ((process.visibility, process.shows), *getattr(process, "also", ()))
+    return (sampler.visibility, sampler.shows) in ways
 
 
 def check_drives(sampler: Any, process: Any) -> None:

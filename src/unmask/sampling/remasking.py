@@ -88,7 +88,7 @@ class Remasking:
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state."""
         state = started(self.Settings, requests, vocabulary)
-        return replace(state, settles=torch.tensor([_settles(own) for own in state.settings]))
+        return replace(state, settles=torch.tensor([settling_step(own) for own in state.settings]))
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
@@ -155,7 +155,7 @@ def _table(settings: RemaskingSettings) -> tuple[Float[Tensor, " M"], Float[Tens
     return level, torch.where(within, sigma, 0.0)
 
 
-def _settles(settings: RemaskingSettings) -> int:
+def settling_step(settings: RemaskingSettings) -> int:
     """Return the number of the step from which on nothing is reopened."""
     at = _table(settings)[1].nonzero()
     return int(at[-1]) + 1 if len(at) else 0

@@ -7,6 +7,7 @@ their ranges and their help. Whatever names settings reads them here: Python's k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -78,6 +79,20 @@ class Settings(BaseModel):
             Error: one that this sampler does not have, or that cannot work.
         """
         return type(self)(**{**self.model_dump(exclude_unset=True), **changes})
+
+    @classmethod
+    def check(cls, given: Mapping[str, Any]) -> None:
+        """Refuse settings that cannot work, whatever the others are over which they will be laid.
+
+        Raises:
+            Error: which, and what it takes.
+        """
+        cls(**given)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The settings that mean something to the sampler, given those that say how it works."""
+        return tuple(type(self).model_fields)
 
     @property
     def draws_as_told(self) -> bool:

@@ -12,6 +12,7 @@ from unmask.sampling.registry import SAMPLERS
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from unmask.sampling.block_settings import BlockSettings
     from unmask.sampling.settings import Settings
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -57,6 +58,15 @@ def unknown_setting(settings: type[Settings], key: str) -> str:
         return f"{told} {key} is a setting of {', '.join(owners)}."
     hint = nearest(key, known) or nearest(key, all_settings())
     return f"unknown setting {key!r}.{hint} The {settings.name!r} sampler uses: {', '.join(known)}."
+
+
+def not_of_the_rule(settings: BlockSettings, key: str) -> str:
+    """Say that the rule within blocks has no such setting, and which other sampler's it is."""
+    owners = [name for name in SAMPLERS if name != settings.name and key in SAMPLERS.facts(name).model_fields]
+    return (
+        f"the {settings.name!r} sampler with rule {settings.rule!r} does not use {key}; leave it out. It uses: "
+        f"{', '.join(settings.known)}. {key} is a setting of {', '.join(owners)}."
+    )
 
 
 def all_settings() -> dict[str, Any]:

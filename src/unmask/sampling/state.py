@@ -25,6 +25,7 @@ from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.request import Request, Settings, Vocabulary
+from unmask.sampling.span import Span
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class SamplerState:
             the request gave one, and for models without.
         notes: What the model's last answer left for its next one.
         memory: Vectors of retrieved texts; ``None``: no row has any.
+        span: The block that each row writes in; ``None``: they are not written in blocks.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -74,6 +76,7 @@ class SamplerState:
     thought: Thought | None = None
     notes: Notes = Notes()
     memory: Memory | None = None
+    span: Span | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -135,6 +138,7 @@ class Frame:
         candidates: Weighted candidates of open positions; ``None``: there are none.
         thought: The clean thought that the model believes in; ``None``: it has none, or was not asked yet.
         doubtful: Whether open positions show words, which may be wrong.
+        block: First position of each row's block and the one behind its last; ``None``: it is not written in blocks.
     """
 
     step: Int[Tensor, " B"]
@@ -146,6 +150,15 @@ class Frame:
     candidates: SparseState | None = None
     thought: Float[Tensor, "B C E"] | None = None
     doubtful: bool = False
+    block: Int[Tensor, "B 2"] | None = None
+
+    @property
+    def waiting(self) -> Bool[Tensor, "B T"]:
+        """Open positions of blocks that were not begun yet."""
+        if self.block is None:
+            return torch.zeros_like(self.valid)
+        column = torch.arange(self.valid.shape[1], device=self.valid.device)
+        return self.valid & ~self.committed & (column >= self.block[:, 1:])
 
 
 def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
@@ -195,7 +208,8 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
 def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> SamplerState:
     """Return some rows, copied, in the order of ``index``; a row may be taken twice (hypotheses)."""
     at = torch.as_tensor(index, dtype=torch.int64, device=state.tokens.device)
-    return replace(picked(state, at), settings=tuple(state.settings[i] for i in at.tolist()))
+    chosen = tuple(state.settings[i] for i in at.tolist())
+    return replace(picked(replace(state, settings=()), at), settings=chosen)
 
 
 def split(state: SamplerState) -> list[SamplerState]:
@@ -226,6 +240,14 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
     changed = torch.zeros_like(state.open)
     if before is not None:
         changed = (state.tokens != before.tokens) | (state.open != before.open) | (state.valid != before.valid)
-    known = state.valid & ~state.open
-    believed = None if state.thought is None else state.thought.believed
-    return Frame(state.step, state.tokens, known, changed, state.valid, state.confidence, state.candidates, believed)
+    return Frame(
+        step=state.step,
+        tokens=state.tokens,
+        committed=state.valid & ~state.open,
+        changed=changed,
+        valid=state.valid,
+        confidence=state.confidence,
+        candidates=state.candidates,
+        thought=None if state.thought is None else state.thought.believed,
+        block=None if state.span is None else torch.stack([state.span.begin, state.span.until], 1),
+    )

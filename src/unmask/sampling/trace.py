@@ -3,14 +3,16 @@
     {"format": 1 or 2, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
      "requests": [{"length", "index", "settings"}], "created"}
     {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "open": [position, ...],
-               "candidates": [[position, [[token, mass], ...]], ...]}], "strings": {token: text}}
+               "candidates": [[position, [[token, mass], ...]], ...], "block": [first, behind the last]}],
+     "strings": {token: text}}
     ...
     {"end": number of frames}
 
 Frames hold what changed since the request's last frame; a position that opens again is set to the mask id. The first
 frame of a request holds its given words. Format 2 has ``open``: the open positions that show a word which may change,
 in traces of samplers that show such. ``candidates`` are there for models that carry them: those of all open
-positions, masses to four digits. ``strings`` brings the tokens seen for the first time: their text, or their
+positions, masses to four digits. ``block`` is there where a text is written in blocks: the places of the one that it
+writes in. ``strings`` brings the tokens seen for the first time: their text, or their
 bytes as a list of numbers where they are not UTF-8 by themselves.
 """
 
@@ -117,6 +119,8 @@ class TraceWriter:
                 for token in {token for _, given in entry["candidates"] for token, _ in given} - self._told:
                     self._told.add(token)
                     strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
+            if frame.block is not None:
+                entry["block"] = frame.block[row].tolist()
             rows.append(entry)
         self._frames += 1
         self._line({"rows": rows, "strings": strings} if strings else {"rows": rows})
@@ -310,7 +314,10 @@ def _frame(
     for i, row in enumerate(rows):
         committed[i, sorted(set(row.get("open", [])))] = False
     candidates, doubtful = _candidates(rows, size), any(row.get("open") for row in rows)
-    return which, Frame(steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful)
+    block = torch.tensor([row["block"] for row in rows]).view(-1, 2) if all("block" in row for row in rows) else None
+    return which, Frame(
+        steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful, block=block
+    )
 
 
 def _candidates(rows: list[dict[str, Any]], size: int) -> SparseState | None:

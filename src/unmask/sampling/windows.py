@@ -9,56 +9,28 @@ a text that fits), and an end of text inside it ends the text. A causal model ma
              they still carry what they once saw (Xiao et al. 2023, arXiv 2309.17453)
     stretch  one window of any length: positions go on beyond those of training
 
-Rows of a batch are in different windows. What is told of them, states and frames alike, is the whole text so far.
-
-Letters: B rows, T positions of a window, N positions of a whole text.
+Rows of a batch are in different windows. What is told of them is the whole text so far (:mod:`unmask.sampling.whole`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Shaped
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from unmask.diffusion.carried import Notes
 from unmask.errors import Error
 from unmask.sampling.passages import part_index
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler
 from unmask.sampling.settings import Settings
-from unmask.sampling.state import Frame, SamplerState, rows, stack
+from unmask.sampling.state import SamplerState, rows, stack
 from unmask.sampling.thought_steps import remembers
+from unmask.sampling.whole import Past
 
 SINKS = 4
 """First tokens of a text, BOS among them, whose keys and values stay (``beyond: sinks``)."""
-
-
-@dataclass(frozen=True)
-class Past:
-    """What lies before the open positions of a row's window; nothing in a text's first window.
-
-    Attributes:
-        tokens: The text so far, BOS first.
-        confidence: The model's probability of each of its tokens when it was chosen; 1 for given ones.
-        given: How many of them the user gave.
-        own: Positions of the window that show some of them again.
-        number: Windows before this one.
-        steps: Steps that they took.
-        forwards: Network calls that they took.
-    """
-
-    tokens: tuple[int, ...] = ()
-    confidence: tuple[float, ...] = ()
-    given: int = 0
-    own: int = 0
-    number: int = 0
-    steps: int = 0
-    forwards: int = 0
 
 
 def context_of(model: Any) -> int | None:
@@ -187,77 +159,6 @@ class Windows:
             cache = self._model.rolled(state.cache.rows(torch.tensor([row])), first, self._context - first - last)
             opened = replace(opened, cache=cache)
         return opened, after
-
-
-def whole_state(state: SamplerState, past: Sequence[Past]) -> SamplerState:
-    """Return a state of whole texts [B, N] from that of their windows; it is there to be read, not to be stepped."""
-    if not any(one.own for one in past):
-        return state
-    given = [torch.arange(len(one.tokens)) < one.given for one in past]
-    none = [torch.zeros(len(one.tokens), dtype=torch.bool) for one in past]
-    steps, forwards = (torch.tensor([getattr(one, name) for one in past]) for name in ("steps", "forwards"))
-    device = state.tokens.device
-    return replace(
-        state,
-        tokens=_behind(state.tokens, past, _words(past), state.vocabulary.pad),
-        open=_behind(state.open, past, none),
-        fixed=_behind(state.fixed, past, given),
-        lead=_behind(state.lead, past, none),
-        valid=_behind(state.valid, past, [~one for one in none]),
-        confidence=_behind(state.confidence, past, _trust(past)),
-        reopened=_behind(state.reopened, past, none),
-        step=state.step + steps.to(device),
-        settles=state.settles + steps.to(device),
-        forwards=state.forwards + forwards.to(device),
-        cache=None,
-        candidates=None,
-        notes=Notes(),
-    )
-
-
-def whole_frame(frame: Frame, past: Sequence[Past], pad: int) -> Frame:
-    """Return a frame of whole texts [B, N] from that of their windows."""
-    if not any(one.own for one in past):
-        return frame
-    none = [torch.zeros(len(one.tokens), dtype=torch.bool) for one in past]
-    candidates = frame.candidates
-    if candidates is not None:
-        size = candidates.tokens.shape[2]
-        blank = [torch.zeros(len(one.tokens), size) for one in past]
-        candidates = replace(
-            candidates,
-            tokens=_behind(candidates.tokens, past, [one.long() for one in blank]),
-            mass=_behind(candidates.mass, past, blank),
-        )
-    return replace(
-        frame,
-        step=frame.step + torch.tensor([one.steps for one in past]).to(frame.step),
-        tokens=_behind(frame.tokens, past, _words(past), pad),
-        committed=_behind(frame.committed, past, [~one for one in none]),
-        changed=_behind(frame.changed, past, none),
-        valid=_behind(frame.valid, past, [~one for one in none]),
-        confidence=_behind(frame.confidence, past, _trust(past)),
-        candidates=candidates,
-    )
-
-
-def _words(past: Sequence[Past]) -> list[Tensor]:
-    return [torch.tensor(one.tokens, dtype=torch.int64) for one in past]
-
-
-def _trust(past: Sequence[Past]) -> list[Tensor]:
-    return [torch.tensor(one.confidence) for one in past]
-
-
-def _behind(
-    field: Shaped[Tensor, "B T ..."], past: Sequence[Past], before: Sequence[Tensor], fill: float = 0
-) -> Shaped[Tensor, "B N ..."]:
-    """Return a field of windows behind that of the texts before them, which the windows show again."""
-    parts = [
-        torch.cat([old.to(field), field[row, one.own :]])
-        for row, (one, old) in enumerate(zip(past, before, strict=True))
-    ]
-    return pad_sequence(parts, batch_first=True, padding_value=fill)
 
 
 def _beyond(settings: Settings) -> str:

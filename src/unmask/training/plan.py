@@ -110,12 +110,13 @@ def plan(recipe: Recipe, words: Vocabulary | None = None, start: WarmStart | Non
     process.check(config)
     training = recipe.training
     length = recipe.data.length if recipe.thought is None else recipe.thought.passage + 1
-    kept = model.kept(length) * (1 + beside(config)[1] / length)
+    copies = getattr(process, "copies", 1)
+    kept = model.kept(length) * (copies + beside(config)[1] / length)
     extra = training.model_extra or {}
     if extra.get("gradient_checkpointing") or extra.get("activation_checkpointing"):
         # inputs of the blocks, and one block at a time
         layers = config.num_hidden_layers
-        kept = kept / layers + layers * config.hidden_size * (1 + beside(config)[1] / length)
+        kept = kept / layers + layers * config.hidden_size * (copies + beside(config)[1] / length)
     rows = training.per_device_train_batch_size
     parameters = parameter_count(model)
     return Plan(

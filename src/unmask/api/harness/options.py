@@ -26,7 +26,7 @@ def settings_among(given: dict[str, Any], own: Settings) -> dict[str, Any]:
     Raises:
         Error: an option that would be ignored.
     """
-    settings: dict[str, Any] = {"temperature_end": None} if "temperature_end" in type(own).model_fields else {}
+    settings: dict[str, Any] = {"temperature_end": None} if "temperature_end" in own.known else {}
     for name, value in given.items():
         if name in ("temperature", "top_p", "top_k"):
             settings[name] = value

@@ -52,7 +52,7 @@ function show(frame) {
     box.className = ["place", kind, shade(moment, steps, colour), fresh ? "now" : ""].filter(Boolean).join(" ");
     if (now.textContent !== moment[2]) now.textContent = moment[2];
     box.title = kind === "word" ? "step " + steps[Math.min(moment[0], steps.length - 1)] + ", confidence " + moment[3] : kind;
-    if (kind === "open" || kind === "guess") open++;
+    if (kind === "open" || kind === "waiting" || kind === "guess") open++;
     else if (kind === "word") decided++;
   }
   const step = content.steps[at];

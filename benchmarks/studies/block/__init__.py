@@ -1,0 +1,1 @@
+"""Behind docs/block.md."""
