@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,9 +194,22 @@ def test_pages_that_cannot_be_made_are_refused(
     assert not (tmp_path / "new" / "blind.html").exists()
 
 
+def test_the_indic_prompts_are_in_the_scripts_that_they_say_and_no_letter_of_theirs_is_damaged() -> None:
+    text = (importlib.resources.files("unmask.packaged.prompts") / "indic.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    scripts = {"hindi": (True, False), "hinglish": (False, True), "mixed": (True, True)}
+    counts = Counter(row["kind"] for row in rows)
+    styles = ("everyday", "story", "technical", "question")
+    assert counts == {f"{kind}, {style}": 15 for kind in scripts for style in styles}
+    for row in rows:
+        prompt, kind = row["prompt"], row["kind"].partition(",")[0]
+        found = bool(re.search("[\u0900-\u097f]", prompt)), bool(re.search("[A-Za-z]", prompt))
+        assert found == scripts[kind] and unicodedata.normalize("NFC", prompt) == prompt and row["keeps"], prompt
+
+
 def test_the_packaged_prompts_are_whole_and_a_file_may_have_either_form(tmp_path: Path) -> None:
-    assert prompt_sets() == ["reasoning", "stories"]
-    for name, least in (("reasoning", 40), ("stories", 30)):
+    assert prompt_sets() == ["indic", "reasoning", "stories"]
+    for name, least in (("indic", 180), ("reasoning", 40), ("stories", 30)):
         found = load_prompts(name)
         assert len(found) >= least and all(p == p.strip() and len(p) < 160 for p in found)
         assert sum(bool(re.search("[\u0900-\u097f]", p)) for p in found) >= 3

@@ -34,7 +34,8 @@ def blind(
         run_a: A run folder, a Hub name or an opened run.
         run_b: The other one.
         output: Folder for ``blind.html``, which readers get, and ``key.json``, which they must not see.
-        prompts: ``reasoning``, ``stories``, or a file: one prompt a line, or JSON lines with a field ``prompt``.
+        prompts: ``indic``, ``reasoning``, ``stories``, or a file: one prompt a line, or JSON lines with a field
+            ``prompt``.
         rubric: A YAML file of criteria; default coherence, grammar, follows the prompt.
         pairs: How many pairs; default one a prompt.
         length: Most tokens of a text.

@@ -93,7 +93,8 @@ def compare(
         bool, typer.Option("--blind-results", help="Instead, count what people chose on such a page.")
     ] = False,
     prompts: Annotated[
-        str | None, typer.Option("--prompts", help="Of --blind: stories (default), reasoning, or a file of prompts.")
+        str | None,
+        typer.Option("--prompts", help="Of --blind: stories (default), reasoning, indic, or a file."),
     ] = None,
     rubric: Annotated[Path | None, typer.Option("--rubric", help="Of --blind: criteria (YAML).")] = None,
     pairs: Annotated[
