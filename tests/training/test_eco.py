@@ -91,7 +91,7 @@ def test_the_slow_bank_is_trained_at_its_own_rate(eco: Tiny, tmp_path: Path, mon
         ),
         ("nano-eco", "process=causal", "process causal needs a backbone that can hide what is to the right"),
         ("nano-eco", "backbone.num_key_value_heads=2", "unknown recipe key backbone.num_key_value_heads"),
-        ("nano-eco", "backbone.candidate_input=full", "set candidate_input=pooled"),
+        ("nano-eco", "backbone.candidate_input=full", "set backbone.candidate_input=pooled"),
     ],
 )
 def test_what_a_network_that_sees_both_sides_cannot_do_is_refused(recipe: str, override: str, message: str) -> None:

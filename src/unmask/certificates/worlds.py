@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unmask.data.batch import Batch
-from unmask.diffusion.state import Prediction, State
+from unmask.diffusion.state import Prediction, State, Visibility
 from unmask.errors import Error
 from unmask.models.cache import KVCache
 from unmask.models.visibility import blocks_of
@@ -146,12 +147,14 @@ class HMM:
             cache: As for :class:`unmask.models.transformer.Transformer`: new tokens only, logits of the next token.
 
         Raises:
-            Error: several documents in a row.
+            Error: several documents in a row, or a visibility that it does not know.
         """
         if state.segments is not None and bool((state.segments != state.segments[:, :1])[_valid(state)].any()):
             raise Error("a world answers one document a row; do not pack them.")
         if cache is not None:
             return self._read(state, cache, at)
+        if state.visibility not in get_args(Visibility):
+            raise Error(f"a world has no answer under {state.visibility!r} visibility.")
         evidence = self._evidence(state.tokens, _valid(state), state.level)[:, 1:]
         rows, length = evidence.shape[:2]
         clean, begins = evidence, evidence.new_zeros(rows, length, dtype=torch.bool)

@@ -123,7 +123,7 @@ def sample(
 
         def tell(told: Progress) -> None:
             if status is not None:
-                status.update(f"writing: {told.done} of at most {told.total} tokens")
+                status.update(f"writing: {told.done} of at most {counted(told.total, 'token')}")
 
         result = write(
             opened,

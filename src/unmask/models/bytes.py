@@ -196,12 +196,12 @@ class Bytes(Denoiser):
         for what, given in (("memory", state.memory), ("thoughts", state.thought), ("slots", state.slots)):
             if given is not None:
                 raise Error(f"backbone bytes takes no {what}; set backbone=transformer.")
-        self._check_visibility(state)
         if state.visibility != "causal" and not self._cutter().ignores_content:
             raise Error(
                 f"the patcher {self.config.patcher!r} reads words, and some are hidden: set backbone.patcher=none, or "
                 "fixed with patcher_options.whole_characters=false, or process=causal."
             )
+        self._check_visibility(state)
 
     def _cutter(self) -> Patcher:
         if self.patcher is None:

@@ -36,7 +36,8 @@ class Blocks:
     """Write block after block, each by a rule of masked diffusion.
 
     Attributes:
-        use_cache: Keep keys and values of finished text. Without it each step reads the whole text again: same text.
+        use_cache: Keep keys and values of finished text. Without it, and for a model that keeps none, each step
+            reads the whole text again: same text.
         skip: Ask the network only for rows that decide something in this step, where the rule can tell: same text.
     """
 
@@ -79,14 +80,12 @@ class Blocks:
         """Take the rule's next step in the block of each row; where it is finished, in the next one.
 
         Raises:
-            Error: a network without a key-value cache, or given words behind the first block, which it cannot see.
+            Error: given words behind the first block, which it cannot see.
         """
         if bool(state.done.all()):
             return state, frame(state, state)
-        if self.use_cache and not hasattr(model, "new_cache"):
-            raise Error(f"{type(model).__name__} has no key-value cache; use Blocks(use_cache=False).")
         before = _moved(model, state)
-        if self.use_cache:
+        if self.use_cache and hasattr(model, "new_cache"):
             before = replace(before, cache=roomy(model, before))
         names = [own.rule for own in state.settings]
         if len(set(names)) == 1:
