@@ -117,10 +117,9 @@ def _bf16() -> Check:
 
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         return Check("bf16", "ok", f"training.precision=auto means {(found := automatic(0))}: {found.why}")
-    threads = torch.get_num_threads()
-    ratios = {width: faster(width, threads) for width in WIDTHS}
+    ratios = {width: faster(width) for width in WIDTHS}
     told = ", ".join(f"{ratio:.2g}x at width {width}" for width, ratio in ratios.items())
-    detail = f"a block trains at {told} the speed of float32 with {counted(threads, 'thread')}"
+    detail = f"a block trains at {told} the speed of float32"
     if pinned := os.environ.get(PINNED):
         return Check("bf16", "ok", f"{detail}; {PINNED}={pinned} decides")
     if any(ratio < MARGIN for ratio in ratios.values()):
