@@ -13,7 +13,7 @@ module = importlib.import_module("unmask.api.doctor")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("unmask.training.precision.faster", lambda width, threads: 3.0)
+    monkeypatch.setattr("unmask.training.precision.faster", lambda width: 3.0)
     monkeypatch.setattr(module, "_step_seconds", lambda threads: 1.0)
 
 
@@ -56,7 +56,7 @@ def test_what_auto_means_is_said_with_what_was_measured(monkeypatch):
     check = find("bf16")
     assert "3x at width 128" in check.detail and "UNMASK_PRECISION=fp32 decides" in check.detail
     monkeypatch.delenv("UNMASK_PRECISION")
-    monkeypatch.setattr("unmask.training.precision.faster", lambda width, threads: 0.04)
+    monkeypatch.setattr("unmask.training.precision.faster", lambda width: 0.04)
     assert "0.04x at width 512" in find("bf16").detail and "bf16 from 1.2x up" in find("bf16").detail
 
 
