@@ -127,6 +127,11 @@ WRITING = [
     ("sample masked --steps 0", "steps is 0; it must be at least 1."),
     ("sample masked --temperature -1", "temperature is -1.0; it must be 0 or more."),
     ("sample masked --top-p 2", "top_p is 2.0; it must be above 0 and at most 1."),
+    ("sample masked -s overlap=1", "overlap is 1; it must be at least 0 and below 1."),
+    (
+        "train nano-block -o process.block_size=0",
+        "process.block_size is 0: block_size 0 must be numbers from 1 up that divide",
+    ),
     ("sample masked -n 0", "n is 0; ask for at least 1 text."),
     ("sample masked --batch-size 0", "batch_size is 0; it must be at least 1."),
     ("sample masked --suffix x --max-tokens 500", "ask for at most 46 (--max-tokens): text behind what is written has"),

@@ -541,7 +541,7 @@ def test_single_keys_can_be_overridden_and_another_name_takes_none_of_them() -> 
         ("qcontroller={name: original, q_learning_rate: .nan}", "recipe key qcontroller.q_learning_rate is nan"),
         (
             "qcontroller={name: original, q_epsilon: 0.01}",
-            "recipe key qcontroller.q_min_epsilon is 0.05: Value error, it is above q_epsilon 0.01; lower it",
+            "recipe key qcontroller.q_min_epsilon is 0.05: it is above q_epsilon 0.01; lower it",
         ),
     ],
 )

@@ -99,6 +99,8 @@ def _range(field: FieldInfo) -> str:
             return f"between {low} and {high}"
         case {"gt": low, "le": high}:
             return f"above {low} and at most {high}"
+        case {"ge": low, "lt": high}:
+            return f"at least {low} and below {high}"
         case {"gt": low, "lt": high}:
             return f"above {low} and below {high}"
         case {"gt": low}:

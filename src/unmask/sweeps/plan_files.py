@@ -105,7 +105,7 @@ def _explain(error: ValidationError) -> str:
         return (
             f"grid axis {loc[1] if len(loc) > 1 else ''!r} of the plan must be a list of values, or named sets of keys."
         )
-    return f"plan key {place} is {first['input']!r}: {first['msg']}."
+    return f"plan key {place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."
 
 
 def _model(annotation: Any) -> type[BaseModel]:

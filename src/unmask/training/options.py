@@ -105,4 +105,4 @@ def explain(error: ValidationError, *outer: str, top: Iterable[str] = ()) -> str
     if first["type"] == "model_type":
         return f"recipe key {place} is {first['input']!r}; it must be a section of keys and values."
     hint = " In YAML, no and off stand for false; put the word in quotes." if first["input"] is False else ""
-    return f"recipe key {place} is {first['input']!r}: {first['msg']}.{hint}"
+    return f"recipe key {place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}.{hint}"
