@@ -51,6 +51,15 @@ def test_weights_go_from_causal_to_masked_and_back_bit_for_bit(tiny, causal, mas
     assert _same(_first(tiny("nano-causal", f"training.init=run:{masked.path}")), masked.model("cpu").state_dict())
 
 
+def test_a_block_run_begins_with_a_causal_or_masked_one_and_they_with_it(tiny, causal, masked, tmp_path):
+    for run in (causal, masked):
+        first = _first(tiny("nano-block", f"training.init={run.path}"))
+        assert _same(first, run.model("cpu").state_dict())
+    block = train(tiny("nano-block", f"training.init={causal.path}", "seed=2"), tmp_path / "block")
+    for recipe in ("nano-causal", "nano-masked"):
+        assert _same(_first(tiny(recipe, f"training.init={block.path}")), block.model("cpu").state_dict())
+
+
 def test_a_causal_run_goes_on_where_the_causal_run_ended(tiny, causal, tmp_path):
     told = [f"training.init=run:{causal.path}", "training.eval_on_start=true", "training.ema=null", "seed=0"]
     rows = train(tiny("nano-causal", *told), tmp_path / "on").metrics()

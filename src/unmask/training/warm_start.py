@@ -36,7 +36,7 @@ START = "init"
 """Folder of a run that is not finished: the weights that it began with."""
 _FREE = {
     *("vocab_size", "max_position_embeddings", "dropout", "memory_dropout", "initializer_range"),
-    *("candidates", "candidate_places"),
+    *("candidates", "candidate_places", "block_size"),
 }
 """Options of a network that no weight hangs on, and its vocabulary, which is the tokenizer's."""
 _PARTS = ("time_input", "candidate_input", "memory_width", "thought")
