@@ -18,11 +18,12 @@ PIP := --quiet --no-compile
 PYTHON ?=
 WORKERS ?= 2
 
-.PHONY: help install demo test lint test-slow test-strangers test-rounding test-browser bench bench-gpu docs clean
+.PHONY: help install demo test coverage lint test-slow test-strangers test-rounding test-browser bench bench-gpu docs clean
 
 help:
 	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (about nine minutes on one core, offline)'
-	@echo 'make test          lint and the fast tests, with coverage'
+	@echo 'make test          lint and the fast tests'
+	@echo 'make coverage      the fast tests with coverage, which takes half as long again'
 	@echo 'make lint          ruff, mypy, layers, spelling'
 	@echo 'make test-slow     the tests that take minutes'
 	@echo 'make test-strangers odd files and habits of strangers (docs/strangers.md), a part of make test'
@@ -63,9 +64,12 @@ lint: $(READY)
 	$(BIN)/codespell
 
 # Two workers on two cores: one thread each.
-test test-slow test-strangers test-rounding test-browser docs: export OMP_NUM_THREADS ?= 1
+test coverage test-slow test-strangers test-rounding test-browser docs: export OMP_NUM_THREADS ?= 1
 
 test: lint
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+coverage: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY)

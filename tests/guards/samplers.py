@@ -62,12 +62,13 @@ def _learn_by_heart(process: Any, model: Any, rows: int = 16) -> None:
     last = most
     while len(losses) < last:
         order = len(losses) * rows + torch.arange(rows)
-        loss = process.loss(model, Batch(tokens, torch.ones_like(tokens), order, VOCABULARY.bos), seed=0)["loss"]
+        parts = process.loss(model, Batch(tokens, torch.ones_like(tokens), order, VOCABULARY.bos), seed=0)
+        loss = parts["loss"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(float(parts.get("block", loss).detach()))
         if last == most and len(losses) >= 20 and sum(losses[-20:]) < 20 * enough:
             last = len(losses) + more
             optimizer.param_groups[0]["lr"] = slower

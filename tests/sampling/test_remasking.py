@@ -328,7 +328,7 @@ def test_a_trace_and_the_terminal_show_what_was_taken_back(tmp_path, tiny):
     assert "\x1b[2;4m\u2591" in out.getvalue(), "a block that was a word a moment ago is underlined"
 
 
-@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("name", ["markov", "hmm"])
 def test_with_a_perfect_network_texts_go_to_the_truth_unless_reopening_stops_before_the_end(name):
     ground = Ground(name, WORLDS.get(name)(), 4)
 
@@ -369,8 +369,10 @@ def test_the_law_that_samplers_are_held_to_is_that_of_ancestral_where_nothing_is
         for cut in range(10):
             part = replace(grid, alpha=grid.alpha[: cut + 1], sigma=grid.sigma[:cut])
             law = ground.remasked.states(part)
-            held = torch.cartesian_prod(*[torch.arange(4)] * 4)
-            assert float(law @ (held == 3).double().mean(1)) == pytest.approx(1 - float(grid.alpha[cut]))
+            held = torch.cartesian_prod(*[torch.arange(ground.world.words + 1)] * 4)
+            assert float(law @ (held == ground.world.words).double().mean(1)) == pytest.approx(
+                1 - float(grid.alpha[cut])
+            )
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,12 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "block 8": ("nano-block", []),
     "block 16": ("nano-block", ["process.block_size=16"]),
     "masked": ("nano-masked", []),
-    "block 8, causal_weight 0": ("nano-block", ["process.causal_weight=0"]),
-    "block 8, causal_weight 0.2": ("nano-block", ["process.causal_weight=0.2"]),
-    "block 8, causal_weight 1": ("nano-block", ["process.causal_weight=1"]),
-    "block 8, no causal warm start": ("nano-block", ["process.causal_warmup=0"]),
     "blocks of 2 to 16 in turn": ("nano-block", ["process.block_size=[2,4,8,16]"]),
+    "block 8, no causal warm start": ("nano-block", ["process.causal_warmup=0"]),
+    **{
+        f"block 8, causal_weight {weight}": ("nano-block", [f"process.causal_weight={weight}"])
+        for weight in (0, 0.2, 0.5, 1, 4)
+    },
 }
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.sampling.equal_calls [--quick]
 
-In ``hmm`` and ``markov`` (see ``docs/certify.md``) no word is ever nearly certain; in ``phrases``, four words that come
-in three fixed phrases of three, most are once their phrase is known. Laws are computed where they are known and small
+In ``hmm`` and ``markov`` (see ``docs/certify.md``) no word is ever nearly certain; in ``phrases`` most are
+once their phrase is known. Laws are computed where they are known and small
 enough, else 200,000 texts are counted, which adds about the noise floor to the distance.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.lib.places import RESULTS
 from benchmarks.studies.sampling.ordered_law import ordered_law
 from unmask.certificates.ground import Ground, write_texts
 from unmask.certificates.total_variation import noise_floor, total_variation
-from unmask.certificates.worlds import HMM, WORLDS
+from unmask.certificates.worlds import WORLDS
 from unmask.sampling import Ancestral, Confidence, EntropyBound, Remasking
 from unmask.sampling.sampler import Sampler
 
@@ -29,18 +29,6 @@ RESULT = RESULTS / "equal_calls.json"
 COUNTED = 200_000
 CALLS = 4_000
 """Texts whose network calls are counted where the law is known."""
-
-
-def phrases(stray: float = 0.03) -> HMM:
-    """Return the world of phrases: 0 1 2, 0 3 1 and 2 3 3, equally often; a little of everything else."""
-    words = torch.tensor([[0, 1, 2], [0, 3, 1], [2, 3, 3]])
-    states = words.numel()
-    starts = torch.tensor([1.0, 0.0, 0.0] * 3, dtype=torch.float64) / 3
-    onward = torch.zeros(states, states, dtype=torch.float64)
-    for state in range(states):
-        onward[state] = starts if state % 3 == 2 else torch.eye(states, dtype=torch.float64)[state + 1]
-    mixed = [(1 - stray) * table + stray / states for table in (starts, onward)]
-    return HMM(mixed[0], mixed[1], torch.eye(4, dtype=torch.float64)[words.flatten()])
 
 
 def ways() -> Iterator[tuple[Sampler, dict[str, Any]]]:
@@ -88,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     quick = parser.parse_args(arguments).quick
     torch.set_num_threads(1)
     counted, calls = (400, 50) if quick else (COUNTED, CALLS)
-    worlds = {name: (WORLDS.get(name)(), 5) for name in WORLDS} | {"phrases": (phrases(), 6)}
+    worlds = {name: (WORLDS.get(name)(), 6 if name == "phrases" else 5) for name in WORLDS}
     kept = {}
     for name, (world, length) in worlds.items():
         ground = Ground(name, world, 3 if quick else length)

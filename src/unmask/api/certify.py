@@ -75,7 +75,7 @@ def certify(
     steps: Sequence[int] = STEPS,
     samples: int = SAMPLES,
     seed: int = 0,
-    world: str = "both",
+    world: str = "all",
     settings: Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
     output: str | Path | None = None,
@@ -92,7 +92,7 @@ def certify(
         steps: Numbers of steps, for samplers that have them.
         samples: Texts a cell.
         seed: Of the texts.
-        world: Name of a world, or ``both``.
+        world: Name of a world, or ``all``.
         settings: Settings of the samplers to test; default: each sampler's defaults and its variants.
         tolerance: Largest total variation that keeps a promise.
         output: Folder for ``certify.json`` and ``certify.md``.
@@ -110,7 +110,7 @@ def certify(
                 f"the {facts.name!r} sampler shows {facts.shows} at open positions, which no known source can answer. "
                 f" Certifiable: {', '.join(certifiable())}."
             )
-    worlds = list(WORLDS) if world == "both" else [world]
+    worlds = list(WORLDS) if world == "all" else [world]
     makers = {name: WORLDS.get(name) for name in worlds}
     if not steps or min(steps) < 1:
         raise Error(f"steps must be numbers of at least 1, got {list(steps)}.")

@@ -40,7 +40,7 @@ STEPS = (1, 2, 4, 8, 16, 32, 64)
 SAMPLES = 50_000
 """Texts a cell: as many exact ones are less than the tolerance away, band included."""
 LENGTH = 5
-"""Words of a text: the 3 ** 5 texts of the shipped worlds can be counted."""
+"""Words of a text: the 3 ** 5 or 4 ** 5 texts of the shipped worlds can be counted."""
 TOLERANCE = 0.04
 """Largest total variation that still counts as keeping a promise."""
 DEEP = 8

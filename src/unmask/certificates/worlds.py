@@ -268,3 +268,19 @@ def hmm_world() -> HMM:
     heard = [[0.85, 0.10, 0.05], [0.05, 0.80, 0.15], [0.25, 0.05, 0.70]]
     start = torch.tensor([0.4, 0.35, 0.25], dtype=torch.float64)
     return HMM(start, torch.tensor(rows, dtype=torch.float64), torch.tensor(heard, dtype=torch.float64))
+
+
+@WORLDS.add("phrases")
+def phrases_world(stray: float = 0.03) -> HMM:
+    """Return four words in three fixed phrases, 0 1 2, 0 3 1 and 2 3 3, equally often, and a little of all else.
+
+    Most words are all but certain once their phrase is known, and none before.
+    """
+    words = torch.tensor([[0, 1, 2], [0, 3, 1], [2, 3, 3]])
+    states = words.numel()
+    starts = torch.tensor([1.0, 0.0, 0.0] * 3, dtype=torch.float64) / 3
+    onward = torch.zeros(states, states, dtype=torch.float64)
+    for state in range(states):
+        onward[state] = starts if state % 3 == 2 else torch.eye(states, dtype=torch.float64)[state + 1]
+    mixed = [(1 - stray) * table + stray / states for table in (starts, onward)]
+    return HMM(mixed[0], mixed[1], torch.eye(4, dtype=torch.float64)[words.flatten()])

@@ -20,7 +20,7 @@ def certify(
     steps: Annotated[str, typer.Option("--steps", help="Numbers of steps.")] = "1,2,4,8,16,32,64",
     samples: Annotated[int, typer.Option("--samples", help="Texts a cell.")] = 50_000,
     seed: Annotated[int, typer.Option("--seed", help="Of the texts.")] = 0,
-    world: Annotated[str, typer.Option("--world", help="markov | hmm | both.")] = "both",
+    world: Annotated[str, typer.Option("--world", help="markov | hmm | phrases | all.")] = "all",
     option: Annotated[
         list[str] | None,
         typer.Option("--option", "-o", help="A setting to test: key=value. Default: the usual ones and variants."),

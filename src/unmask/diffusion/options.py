@@ -142,7 +142,7 @@ class BlockOptions(MaskedOptions):
     block_size: int | tuple[int, ...] = 8
     """Words of a block (n), or some sizes, of which each training example draws one. The likelihood and the sampler
     take the largest unless they are told."""
-    causal_weight: float = Field(0.5, ge=0, lt=float("inf"))
+    causal_weight: float = Field(2.0, ge=0, lt=float("inf"))
     """Weight of the left-to-right loss of the clean text, which is read in the same pass; 0: it is not asked."""
 
     def network(self) -> dict[str, Any]:
