@@ -270,17 +270,21 @@ def hmm_world() -> HMM:
     return HMM(start, torch.tensor(rows, dtype=torch.float64), torch.tensor(heard, dtype=torch.float64))
 
 
+PHRASES = ((0, 1, 2), (0, 3, 1), (2, 3, 3))
+
+
 @WORLDS.add("phrases")
-def phrases_world(stray: float = 0.03) -> HMM:
-    """Return four words in three fixed phrases, 0 1 2, 0 3 1 and 2 3 3, equally often, and a little of all else.
+def phrases_world(stray: float = 0.03, known: tuple[tuple[int, ...], ...] = PHRASES) -> HMM:
+    """Return words in fixed phrases, all of one length and equally often, and a little of everything else.
 
     Most words are all but certain once their phrase is known, and none before.
     """
-    words = torch.tensor([[0, 1, 2], [0, 3, 1], [2, 3, 3]])
+    words, long = torch.tensor(known), len(known[0])
     states = words.numel()
-    starts = torch.tensor([1.0, 0.0, 0.0] * 3, dtype=torch.float64) / 3
+    starts = torch.zeros(states, dtype=torch.float64)
+    starts[::long] = 1 / len(known)
     onward = torch.zeros(states, states, dtype=torch.float64)
     for state in range(states):
-        onward[state] = starts if state % 3 == 2 else torch.eye(states, dtype=torch.float64)[state + 1]
+        onward[state] = starts if state % long == long - 1 else torch.eye(states, dtype=torch.float64)[state + 1]
     mixed = [(1 - stray) * table + stray / states for table in (starts, onward)]
-    return HMM(mixed[0], mixed[1], torch.eye(4, dtype=torch.float64)[words.flatten()])
+    return HMM(mixed[0], mixed[1], torch.eye(int(words.max()) + 1, dtype=torch.float64)[words.flatten()])
