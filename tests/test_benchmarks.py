@@ -30,6 +30,7 @@ class DiffusionTrainer:
         for row in range(10**9): self.data[row]
 """
 """A package that trains as hedgehog-dlm does, and learns nothing."""
+RULES = {"count", "entropy", "threshold", "profile", "stable"}
 WORDS = "the cat sat on a mat and saw one small bird sing in the old tree by the river".split()
 
 
@@ -179,6 +180,14 @@ def test_samplers_are_compared_at_their_network_calls(bench):
     assert ran.status == 0 and all(f"## {world}: " in ran.out for world in ("hmm", "markov", "phrases"))
     rows = [line.split(" | ") for line in ran.out.splitlines() if line.endswith(" |") and "total variation" not in line]
     assert {name.split()[0] for *_, name in rows if name.strip("| -")} >= {"ancestral", "entropy-bound", "remasking"}
+
+
+def test_rules_of_acceptance_are_compared_at_their_network_calls(bench):
+    ran = bench("studies.few_steps.acceptance")
+    assert ran.status == 0, ran.err
+    told = json.loads(ran.out)
+    assert all({row["rule"] for row in own["rows"]} >= RULES for own in told["worlds"].values())
+    assert all(own["count"]["calls"] == own["words"] and set(own) > RULES for own in told["saved"])
 
 
 def test_the_frontier_reads_what_it_says_and_its_control_loses(bench):

@@ -163,6 +163,25 @@ class Overstated(Confidence):
         return "limit"
 
 
+class LikelierThanNot(Confidence):
+    """Accepts what is likelier than not, whatever confidence was asked for."""
+
+    def step(self, model, state):
+        after, frame = super().step(
+            model, replace(state, settings=tuple(s.but(sure_above=0.5) for s in state.settings))
+        )
+        return replace(after, settings=state.settings), frame
+
+
+class ForgetsTheOthers(Confidence):
+    """Accepts a position for its own doubt: that of the others beside it is not counted."""
+
+    def step(self, model, state):
+        own = tuple(s.but(accept="threshold", sure_above=0.6) for s in state.settings)
+        after, frame = super().step(model, replace(state, settings=own))
+        return replace(after, settings=state.settings), frame
+
+
 class OverstatedBudget(EntropyBound):
     """Draws words together that hang together, and claims to be exact."""
 
@@ -199,6 +218,11 @@ class NeverDone(Ancestral):
         (Overstated(), {"confidence_of": "drawn"}),
         (Overstated(), {"confidence_of": "drawn", "confidence_noise": 1.0}),
         (Overstated(), {"temperature": 0.7}),
+        (LikelierThanNot(), {"accept": "threshold", "sure_above": 1.0}),
+        (LikelierThanNot(), {"accept": "stable", "sure_above": 1.0, "stable_nats": 1.0, "stable_looks": 1}),
+        (ForgetsTheOthers(), {"accept": "profile", "doubt_budget": 0.0}),
+        (Overstated(), {"accept": "threshold", "sure_above": 0.6}),
+        (Overstated(), {"accept": "entropy", "entropy_budget": 1.0}),
         (OverstatedBudget(), {"entropy_budget": 1.0}),
         (TakesBackOneWord(), {"remask_strength": 0.5}),
         (NeverDone(), {}),

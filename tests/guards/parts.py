@@ -290,9 +290,10 @@ def any_settings(sampler: Any, number: int) -> Settings:
     generator = random.Random(f"{sampler.Settings.name} {number}")
     while True:
         drawn = {key: generator.choice(values(sampler.Settings, key)) for key in sampler.Settings.model_fields}
-        if "rule" in drawn:  # it brings settings of its own
-            known = sampler.Settings(rule=drawn["rule"]).known
-            drawn = {key: value for key, value in drawn.items() if key in known}
+        like = sampler.Settings()
+        for key in sampler.Settings.choices:  # it says which others mean something
+            like = like.but(**{key: drawn[key]}) if key in like.known else like
+        drawn = {key: value for key, value in drawn.items() if key in like.known}
         try:
             return sampler.Settings(**drawn)
         except Error:  # a hold that needs other times

@@ -134,7 +134,10 @@ def test_a_rule_takes_its_own_settings_and_refuses_those_of_the_others_by_name()
             for key in set(other.model_fields) - {"candidates"}:
                 value = other.model_fields[key].default
                 if key in own.model_fields:
-                    assert BlockSettings(rule=rule, **{key: value}).within == own(**{key: value})
+                    accepts = ("count", "entropy", "threshold", "profile", "stable")
+                    ways = [{"accept": one} for one in accepts if rule == "confidence" and key != "accept"] or [{}]
+                    given = next(way for way in ways if key in own(**way).known) | {key: value}
+                    assert BlockSettings(rule=rule, **given).within == own(**given)
                 else:
                     with pytest.raises(
                         Error, match=f"with rule '{rule}' does not use {key}; leave it out.*{other.name}"
@@ -158,7 +161,8 @@ def test_another_rule_leaves_out_what_means_nothing_to_it():
 
 def test_settings_over_those_of_a_recipe_may_be_of_any_one_rule():
     BlockSettings.check({"entropy_budget": 0.3, "block_size": 2})
-    for given in ({"entropy_budget": 0.3, "steps": 2}, {"rule": "ancestral", "entropy_budget": 0.3}, {"steps": 0}):
+    BlockSettings.check({"entropy_budget": 0.3, "steps": 2})  # of confidence that accepts by entropy
+    for given in ({"error_proxy": "margin", "steps": 2}, {"rule": "ancestral", "entropy_budget": 0.3}, {"steps": 0}):
         with pytest.raises(Error):
             BlockSettings.check(given)
 

@@ -242,7 +242,7 @@ def test_a_suffix_is_refused_by_the_autoregressive_sampler():
         ("reveal", "square"),
         ("confidence_noise", -1.0),
         ("confidence_stop", 1.5),
-        ("confidence_of", "margin"),
+        ("confidence_of", "logit"),
         ("seed", 2**70),
     ],
 )

@@ -31,6 +31,11 @@ CALLS = 4_000
 """Texts whose network calls are counted where the law is known."""
 
 
+def words_of(world: str) -> int:
+    """Return the words of a text of a world: two phrases, or five."""
+    return 6 if world == "phrases" else 5
+
+
 def ways() -> Iterator[tuple[Sampler, dict[str, Any]]]:
     """Yield what is compared."""
     for steps in (2, 3, 4, 8, 16, 64):
@@ -76,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     quick = parser.parse_args(arguments).quick
     torch.set_num_threads(1)
     counted, calls = (400, 50) if quick else (COUNTED, CALLS)
-    worlds = {name: (WORLDS.get(name)(), 6 if name == "phrases" else 5) for name in WORLDS}
+    worlds = {name: (WORLDS.get(name)(), words_of(name)) for name in WORLDS}
     kept = {}
     for name, (world, length) in worlds.items():
         ground = Ground(name, world, 3 if quick else length)

@@ -40,6 +40,8 @@ class InfillResult(Result):
         layouts: Those combinations.
         probabilities: Of each, given the text around the holes, all being alike beforehand. They are the same for all
             texts.
+        decided: For each text, the step that decided each written token.
+        looks: For each text, the network calls that each of these stood open in.
         length_by: Whether lengths were drawn by these probabilities, or are the most probable ones.
     """
 
@@ -56,6 +58,8 @@ class InfillResult(Result):
     layouts: list[list[int]]
     probabilities: list[float]
     length_by: str
+    decided: list[list[int]]
+    looks: list[list[int]]
 
     def _facts(self) -> tuple[str, ...]:
         filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
@@ -158,6 +162,8 @@ def infill(
         layouts=[list(own) for own in tried],
         probabilities=probabilities,
         length_by=length_by,
+        decided=[[step for step in s.decided if step] for s in samples],
+        looks=[[calls for calls, step in zip(s.looks, s.decided, strict=True) if step] for s in samples],
     )
 
 

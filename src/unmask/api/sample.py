@@ -38,6 +38,9 @@ class SampleResult(Result):
         tokens: For each text, how many tokens were written.
         steps: For each text, the steps taken.
         forwards: For each text, the network calls it took part in.
+        decided: For each text, the step that decided each written token, its end among them.
+        looks: For each text, the network calls that each of these stood open in; both are told of what the sampler
+            wrote, whatever a fallback wrote again.
         rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
         query: The part of the prompt that evidence was looked up by; ``None``: there was no index.
         evidence: Texts that the network was given, best first; ``None``: there was no index.
@@ -58,6 +61,8 @@ class SampleResult(Result):
     tokens: list[int]
     steps: list[int]
     forwards: list[int]
+    decided: list[list[int]]
+    looks: list[list[int]]
     rewritten: list[list[int]] | None = None
     query: str | None = None
     evidence: list[EvidenceText] | None = None
@@ -157,6 +162,8 @@ def sample(
         tokens=[len(s.written) for s in samples],
         steps=[s.steps for s in samples],
         forwards=[s.forwards for s in samples],
+        decided=[[step for step in s.decided if step] for s in samples],
+        looks=[[calls for calls, step in zip(s.looks, s.decided, strict=True) if step] for s in samples],
         rewritten=rewritten,
         query=None if found is None else found.query,
         evidence=None if found is None else found.texts,

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from unmask.data.pieces import pieces, words
 from unmask.data.visible import cells, visible
+from unmask.sampling.spent import Ledger
 from unmask.sampling.state import Frame
 from unmask.sampling.trace import Trace
 
@@ -49,6 +52,7 @@ class Place:
         indent: Spaces that the line behind them begins with.
         width: Cells of the widest word that it shows, at least 1.
         moments: What it shows, in order; no two neighbours are alike.
+        calls: Network calls that it stood open in, the most of its positions; ``None``: the trace does not tell.
     """
 
     space: int
@@ -56,6 +60,7 @@ class Place:
     indent: int
     width: int
     moments: tuple[Moment, ...]
+    calls: int | None
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,19 @@ class Timeline:
 def timelines(trace: Trace) -> list[Timeline]:
     """Return the timeline of each text of a trace."""
     rows: dict[int, list[tuple[Frame, int]]] = {}
+    spent: dict[int, Tensor] = {}
+    ledger = Ledger()
     for which, frame in trace.frames:
+        so_far = ledger.add(which, frame)
         for row, number in enumerate(which):
             rows.setdefault(number, []).append((frame, row))
+            spent[number] = so_far.looks[row]
     special = set(trace.header["vocabulary"].values())
-    return [_timeline(number, rows[number], lambda t: _bytes(trace, special, t)) for number in sorted(rows)]
+    told = all(frame.forwards is not None for _, frame in trace.frames)
+    calls = {number: spent[number].tolist() if told else None for number in rows}
+    return [
+        _timeline(number, rows[number], calls[number], lambda t: _bytes(trace, special, t)) for number in sorted(rows)
+    ]
 
 
 def _bytes(trace: Trace, special: set[int], token: int) -> bytes:
@@ -98,7 +111,9 @@ class _Row:
     waiting: list[bool]
 
 
-def _timeline(number: int, frames: list[tuple[Frame, int]], text_of: Callable[[int], bytes]) -> Timeline:
+def _timeline(
+    number: int, frames: list[tuple[Frame, int]], calls: list[int] | None, text_of: Callable[[int], bytes]
+) -> Timeline:
     rows = [_row(frame, row) for frame, row in frames]
     longest, last = max(len(row.tokens) for row in rows), rows[-1]
     spans, at = [], 0
@@ -107,7 +122,7 @@ def _timeline(number: int, frames: list[tuple[Frame, int]], text_of: Callable[[i
         spans.append((piece.start, piece.end))
         at = piece.end
     spans += [(place, place + 1) for place in range(at, longest)]
-    places = [_place(span, rows, text_of) for span in spans]
+    places = [_place(span, rows, calls, text_of) for span in spans]
     shown = tuple(place for place in places if any(moment.kind != "gone" for moment in place.moments))
     return Timeline(number, tuple(int(frame.step[row]) for frame, row in frames), shown)
 
@@ -125,7 +140,7 @@ def _row(frame: Frame, row: int) -> _Row:
     return _Row(tokens, committed, confidence, guesses, waiting)
 
 
-def _place(span: tuple[int, int], rows: list[_Row], text_of: Callable[[int], bytes]) -> Place:
+def _place(span: tuple[int, int], rows: list[_Row], calls: list[int] | None, text_of: Callable[[int], bytes]) -> Place:
     start, end = span
     moments, whole, space = list[Moment](), "", 0
     for number, row in enumerate(rows):
@@ -147,7 +162,9 @@ def _place(span: tuple[int, int], rows: list[_Row], text_of: Callable[[int], byt
     width = max((cells(moment.text) for moment in moments), default=1)
     indent = len(lines[-1]) if lines and not lines[-1].strip(" ") else 0
     feeds = len(lines) if not whole.strip("\n ") or lines and not lines[-1].strip(" ") else 0
-    return Place(space, feeds, indent, max(1, width), tuple(moments))
+    return Place(
+        space, feeds, indent, max(1, width), tuple(moments), None if calls is None else max(calls[start:end], default=0)
+    )
 
 
 def _said(start: int, end: int, row: _Row, text_of: Callable[[int], bytes]) -> str | None:

@@ -56,6 +56,7 @@ def _content(texts: list[Timeline], longest: Timeline, speed: int) -> dict[str, 
         "frames": len(longest.steps),
         "steps": longest.steps,
         "guesses": any(moment.kind == "guess" for place in places for moment in place.moments),
+        "most": max((place.calls or 0 for place in places), default=0),
         "blocks": any(moment.kind == "waiting" for place in places for moment in place.moments),
         "texts": [
             {
@@ -66,6 +67,7 @@ def _content(texts: list[Timeline], longest: Timeline, speed: int) -> dict[str, 
                         "space": place.space,
                         "breaks": place.breaks,
                         "indent": place.indent,
+                        "calls": place.calls,
                         "moments": [(m.frame, m.kind, m.text, m.confidence) for m in place.moments],
                     }
                     for place in text.places

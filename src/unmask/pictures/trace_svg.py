@@ -48,6 +48,7 @@ def to_svg(texts: list[Timeline], *, name: str, speed: float) -> str:
     """
     frames = max(len(text.steps) for text in texts)
     seconds = frames / speed + HOLD
+    most = max((place.calls or 0 for text in texts for place in text.places), default=0)
     spans: set[tuple[int, int]] = set()
     body: list[str] = []
     y = PAD
@@ -56,9 +57,13 @@ def to_svg(texts: list[Timeline], *, name: str, speed: float) -> str:
         if len(texts) > 1:
             body.append(f'<text class="n" x="{PAD:g}" y="{y + 15:g}">text {text.number + 1}</text>')
         for spot in spots:
-            body += _drawn(spot, frames, spans)
+            body += _drawn(spot, frames, spans) + _spent(spot, most, frames, spans)
         y = bottom + LINE / 2
     body += _foot(texts, frames, seconds, y, spans)
+    if most:
+        y += 18
+        told = f"line below a word: network calls that it stood open in, up to {most}"
+        body.append(f'<text class="n" x="{PAD:g}" y="{y + 24:g}">{told}</text>')
     width, height = 2 * PAD + COLUMNS * CELL, y + 24 + PAD
     style = STYLE + _animations(spans, frames, seconds, speed)
     told = escape(visible(f"A text being written step by step{' by ' + name if name else ''}"))
@@ -146,6 +151,15 @@ def _word(spot: _Spot, moment: Moment, end: int, frames: int, seen: str, spans: 
         fit = f'textLength="{wide}" lengthAdjust="spacingAndGlyphs"'
         drawn.append(f'<text class="{ink}{seen}" x="{x:g}" y="{y + 16:g}" {fit}>{escape(moment.text)}</text>')
     return drawn
+
+
+def _spent(spot: _Spot, most: int, frames: int, spans: set[tuple[int, int]]) -> list[str]:
+    """Return the line below a finished word that is as long as what it cost, of the most that one did."""
+    last, calls = spot.place.moments[-1], spot.place.calls
+    if last.kind != "word" or not calls:
+        return []
+    size = f'width="{spot.place.width * CELL * calls / most:.1f}" height="2"'
+    return [f'<rect class="b{_seen(last.frame, frames, frames, spans)}" x="{spot.x:g}" y="{spot.y + 22:g}" {size}/>']
 
 
 def _seen(start: int, end: int, frames: int, spans: set[tuple[int, int]], always: bool = False) -> str:

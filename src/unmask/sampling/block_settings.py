@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,7 +17,7 @@ from unmask.sampling.settings import (
     RemaskingSettings,
     Settings,
 )
-from unmask.sampling.settings_words import not_of_the_rule
+from unmask.sampling.settings_words import not_under
 
 
 class BlockSettings(AncestralSettings, ConfidenceSettings, EntropyBoundSettings, RemaskingSettings):
@@ -28,6 +27,7 @@ class BlockSettings(AncestralSettings, ConfidenceSettings, EntropyBoundSettings,
     visibility: ClassVar[Visibility] = "block"
     about: ClassVar[str] = "blocks of words, left to right; the words of a block as another sampler decides them"
 
+    choices: ClassVar[tuple[str, ...]] = ("rule", "accept")
     candidates: ClassVar[None] = None  # type: ignore[misc]  # models of process block take none
     rule: Literal["ancestral", "confidence", "entropy-bound", "remasking"] = Field(
         "ancestral", description="the sampler that decides the words of a block, whose settings it takes"
@@ -40,23 +40,15 @@ class BlockSettings(AncestralSettings, ConfidenceSettings, EntropyBoundSettings,
     @model_validator(mode="after")
     def _of_one_rule(self) -> Self:
         for key in self.model_fields_set:
-            if key not in self.known:
-                raise Error(not_of_the_rule(self, key))
+            if key not in (*_RULES[self.rule].model_fields, *_OWN):
+                raise Error(not_under(self, "rule", key))
         assert self.within  # its own model has the last word
         return self
-
-    @classmethod
-    def check(cls, given: Mapping[str, Any]) -> None:
-        """Refuse settings that cannot work under the rule that they name, or under any."""
-        usual = cls.model_fields["rule"].default
-        fit = (rule for rule in _RULES if all(key in cls(rule=rule).known for key in given))
-        cls(**{"rule": next(fit, usual), **given})
 
     @property
     def known(self) -> tuple[str, ...]:
         """The settings of the rule, and those that say which it is and how large blocks are."""
-        rule = _RULES[self.rule].model_fields
-        return tuple(key for key in type(self).model_fields if key in rule or key in ("rule", "block_size"))
+        return tuple(key for key in type(self).model_fields if key in (*self.within.known, *_OWN))
 
     @cached_property
     def within(self) -> Settings:
@@ -64,17 +56,8 @@ class BlockSettings(AncestralSettings, ConfidenceSettings, EntropyBoundSettings,
         own = _RULES[self.rule]
         return own(**{key: getattr(self, key) for key in self.model_fields_set if key in own.model_fields})
 
-    def but(self, **changes: Any) -> Self:
-        """Return the same settings with some changed; under another rule what means nothing to it is left out.
 
-        Raises:
-            Error: one that this rule does not have, or that cannot work.
-        """
-        rule = type(self)(rule=changes.get("rule", self.rule))
-        kept = {key: getattr(self, key) for key in self.model_fields_set if key in rule.known}
-        return type(self)(**{**kept, **changes})
-
-
+_OWN = ("rule", "block_size")
 _RULES: dict[str, type[Settings]] = {
     one.name: one for one in (AncestralSettings, ConfidenceSettings, EntropyBoundSettings, RemaskingSettings)
 }

@@ -44,6 +44,11 @@ def peak_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
     return refuse_nan((kept.amax(-1) - kept.logsumexp(-1)).exp().double(), kept)
 
 
+def said_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """Return the log-probabilities at each position; -inf where a token must not be drawn."""
+    return _allowed(state, at, logits).log_softmax(-1)
+
+
 def doubt_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Doubt:
     """Return peak, margin and entropy at each position, float64.
 

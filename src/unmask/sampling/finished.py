@@ -13,6 +13,8 @@ class Sample:
         tokens: The whole text: BOS, given and written tokens, EOS where it ended.
         written: The written tokens alone, without EOS.
         confidence: The model's probability of each of ``tokens`` when it was chosen; 1 for given ones.
+        decided: The step that decided each of ``tokens``; 0 for given ones.
+        looks: Network calls that each stood open in.
         ended: True if the model ended the text, False if its canvas was full.
         steps: Steps taken.
         forwards: Network calls that this text took part in.
@@ -21,6 +23,8 @@ class Sample:
     tokens: tuple[int, ...]
     written: tuple[int, ...]
     confidence: tuple[float, ...]
+    decided: tuple[int, ...]
+    looks: tuple[int, ...]
     ended: bool
     steps: int
     forwards: int

@@ -20,6 +20,7 @@ from unmask.sampling.finished import Sample
 from unmask.sampling.passages import write_passages
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
+from unmask.sampling.spent import Ledger, Spent
 from unmask.sampling.state import Frame, SamplerState, frame, rows
 from unmask.sampling.thought_steps import passages_of
 from unmask.sampling.whole import Past, whole_frame, whole_state
@@ -34,25 +35,20 @@ class Tick:
         which: The requests that its rows are.
         window: Their state; of texts longer than the context that of the windows that are being written.
         past: What lies before these.
-        step: The frame of the step just taken, of the windows that it was taken in.
-        before: What lay before those.
+        frame: The frame of the whole texts.
+        spent: What the whole texts have cost so far.
     """
 
     which: tuple[int, ...]
     window: SamplerState
     past: tuple[Past, ...]
-    step: Frame
-    before: tuple[Past, ...]
+    frame: Frame
+    spent: Spent
 
     @cached_property
     def state(self) -> SamplerState:
         """The state of the whole texts, to be read."""
         return whole_state(self.window, self.past)
-
-    @cached_property
-    def frame(self) -> Frame:
-        """The frame of the whole texts."""
-        return whole_frame(self.step, self.before, self.window.vocabulary.pad)
 
     @property
     def written(self) -> list[int]:
@@ -103,12 +99,13 @@ def ticks(
     parameter = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
     device = "cpu" if parameter is None else parameter.device
 
-    windows = Windows(model, sampler, requests, vocabulary)
+    windows, ledger = Windows(model, sampler, requests, vocabulary), Ledger()
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].tokens))
     for first in range(0, len(order), batch_size):
         which = tuple(order[first : first + batch_size])
         state, past = windows.start(which, device)
-        yield Tick(which, state, past, frame(state), past)
+        whole = whole_frame(frame(state), past, vocabulary.pad)
+        yield Tick(which, state, past, whole, ledger.add(which, whole))
         while True:
             gone = state.done if leave is None else state.done | leave(which, whole_state(state, past))
             if bool(gone.all()):
@@ -119,7 +116,8 @@ def ticks(
                 which, past = (tuple(each[i] for i in stay.tolist()) for each in (which, past))
             (state, now), before = sampler.step(model, state), past
             state, past = windows.on(which, state, past)
-            yield Tick(which, state, past, now, before)
+            whole = whole_frame(now, before, vocabulary.pad)
+            yield Tick(which, state, past, whole, ledger.add(which, whole))
 
 
 def generate(
@@ -182,11 +180,12 @@ def too_long(options: ThoughtOptions, requests: Sequence[Request]) -> bool:
 def collect(tick: Tick, finished: dict[int, Sample]) -> None:
     """Add the rows that are done at this moment to ``finished``, by request number."""
     for row in tick.window.done.nonzero()[:, 0].tolist():
-        finished[tick.which[row]] = _sample(tick.state, row)
+        finished[tick.which[row]] = _sample(tick.state, tick.spent, row)
 
 
-def _sample(state: SamplerState, row: int) -> Sample:
+def _sample(state: SamplerState, spent: Spent, row: int) -> Sample:
     valid = state.valid[row]
+    place = valid.nonzero()[:, 0]
     tokens = state.tokens[row][valid]
     given = state.fixed[row][valid]
     end = tokens == state.vocabulary.eos
@@ -194,6 +193,8 @@ def _sample(state: SamplerState, row: int) -> Sample:
         tokens=tuple(tokens.tolist()),
         written=tuple(tokens[~given & ~end].tolist()),
         confidence=tuple(state.confidence[row][valid].tolist()),
+        decided=tuple(spent.decided[row][place].tolist()),
+        looks=tuple(spent.looks[row][place].tolist()),
         ended=bool((end & ~given).any()),
         steps=int(state.step[row]),
         forwards=int(state.forwards[row]),

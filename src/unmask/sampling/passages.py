@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -108,10 +109,14 @@ def part_index(request: Request, number: int) -> int:
 def _joined(parts: Sequence[Sample]) -> Sample:
     """Return one sample of the passages' own; the BOS of later passages is no part of the text."""
     first = parts[0]
+    before = list(accumulate((part.steps for part in parts), initial=0))
+    decided = [[step and step + ago for step in part.decided] for part, ago in zip(parts, before, strict=False)]
     return Sample(
         tokens=first.tokens + tuple(token for part in parts[1:] for token in part.tokens[1:]),
         written=tuple(token for part in parts for token in part.written),
         confidence=first.confidence + tuple(value for part in parts[1:] for value in part.confidence[1:]),
+        decided=tuple(decided[0] + [step for part in decided[1:] for step in part[1:]]),
+        looks=first.looks + tuple(calls for part in parts[1:] for calls in part.looks[1:]),
         ended=parts[-1].ended,
         steps=sum(part.steps for part in parts),
         forwards=sum(part.forwards for part in parts),

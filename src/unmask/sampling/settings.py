@@ -8,13 +8,15 @@ their ranges and their help. Whatever names settings reads them here: Python's k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from functools import cached_property
+from itertools import product
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from unmask.diffusion.options import Shows, Visibility
 from unmask.errors import Error
-from unmask.sampling.settings_words import unknown_setting, wrong_value
+from unmask.sampling.settings_words import not_under, unknown_setting, wrong_value
 
 BITS = 2**63
 """What a whole number stays below: it is kept in 64 bits."""
@@ -28,12 +30,14 @@ class Settings(BaseModel):
         visibility: What the model that it drives may see.
         shows: What the open positions of its states show: it drives the processes that show the same.
         about: What it does, in one line.
+        choices: Those of its settings that say how it works, and with it which others mean something.
     """
 
     name: ClassVar[str] = ""
     visibility: ClassVar[Visibility] = "bidirectional"
     shows: ClassVar[Shows] = "mask"
     about: ClassVar[str] = ""
+    choices: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -73,12 +77,14 @@ class Settings(BaseModel):
         return settings if type(settings) is cls else cls(**settings.model_dump(exclude_unset=True))
 
     def but(self, **changes: Any) -> Self:
-        """Return the same settings with some changed.
+        """Return the same settings with some changed; what means nothing to another way of working is left out.
 
         Raises:
             Error: one that this sampler does not have, or that cannot work.
         """
-        return type(self)(**{**self.model_dump(exclude_unset=True), **changes})
+        said = self.model_dump(exclude_unset=True)
+        known = self._choosing({**said, **changes}).known
+        return type(self)(**{**{key: value for key, value in said.items() if key in known}, **changes})
 
     @classmethod
     def check(cls, given: Mapping[str, Any]) -> None:
@@ -87,7 +93,20 @@ class Settings(BaseModel):
         Raises:
             Error: which, and what it takes.
         """
-        cls(**given)
+        fields = {key: cls.model_fields[key].annotation for key in cls.choices if key not in given}
+        ways = (dict(zip(fields, way, strict=True)) for way in product(*map(get_args, fields.values())))
+        fit = (way for way in ways if all(key in cls._choosing({**way, **given}).known for key in given))
+        way = next(fit, {})
+        cls(**{**{key: value for key, value in way.items() if key in cls._choosing({**way, **given}).known}, **given})
+
+    @classmethod
+    def _choosing(cls, given: Mapping[str, Any]) -> Self:
+        """Return the settings that say how it works, and no other."""
+        like = cls()
+        for key in cls.choices:
+            if key in given and key in like.known:
+                like = cls(**like.model_dump(exclude_unset=True), **{key: given[key]})
+        return like
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -121,6 +140,16 @@ Candidates = Annotated[
         lt=BITS,
         description="weighted candidates that an open position carries to the next step, where the model takes them; "
         "null: as many as it was trained with",
+    ),
+]
+
+
+EntropyBudget = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="most nats by which positions decided in one step may hang together: their entropies less the "
+        "largest",
     ),
 ]
 
@@ -169,10 +198,30 @@ class ConfidenceSettings(SteppedSettings):
 
     name: ClassVar[str] = "confidence"
     about: ClassVar[str] = "the surest positions first"
+    choices: ClassVar[tuple[str, ...]] = ("accept",)
 
     candidates: Candidates = None
+    accept: Literal["count", "entropy", "threshold", "profile", "stable"] = Field(
+        "count",
+        description="which positions a step decides, beside those that steps ask for: no more, those that may be drawn "
+        "apart, those that are sure, as many as are sure together, or those that stay sure of the same",
+    )
+    sure_above: float = Field(0.9, ge=0, le=1, description="confidence from which on a position is decided")
+    doubt_budget: float = Field(
+        1.0,
+        ge=0,
+        description="most doubt (1 - confidence) of positions decided in one step: their sum, and the largest again",
+    )
+    entropy_budget: EntropyBudget = 0.1
+    stable_nats: float = Field(
+        0.01, ge=0, description="most nats by which what is said of a position may differ from what was said before"
+    )
+    stable_looks: int = Field(
+        2, ge=1, lt=BITS, description="answers in a row that must have said what the one before them said"
+    )
     reveal: Literal["cosine", "linear"] = Field(
-        "cosine", description="positions decided by step i of N: all but cos(pi/2 i/N) of them, or all but 1 - i/N"
+        "cosine",
+        description="positions decided by step i of N, at least: all but cos(pi/2 i/N) of them, or all but 1 - i/N",
     )
     confidence_noise: float = Field(
         0.0, ge=0, description="Gumbel noise on the log-confidence that orders positions, times the share still open"
@@ -180,30 +229,54 @@ class ConfidenceSettings(SteppedSettings):
     confidence_stop: float | None = Field(
         None, ge=0, le=1, description="fill all at once when every open position is surer than this; null: never"
     )
-    confidence_of: Literal["drawn", "peak"] = Field(
+    confidence_of: Literal["drawn", "peak", "margin", "entropy"] = Field(
         "peak",
-        description="what orders positions: the peak probability before drawing, or the drawn token's, which collapses",
+        description="what confidence is: the peak probability before drawing, its margin over the next one, "
+        "exp(-entropy), or the drawn token's probability, which collapses",
     )
+
+    @model_validator(mode="after")
+    def _of_one_rule(self) -> Self:
+        for key in self.model_fields_set:
+            if key not in self.known:
+                raise Error(not_under(self, "accept", key, [f"accept {rule}" for rule in _ACCEPTED[key]]))
+        return self
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All settings but those of other rules of acceptance."""
+        return tuple(key for key in type(self).model_fields if self.accept in _ACCEPTED.get(key, (self.accept,)))
+
+
+_ACCEPTED = {
+    "sure_above": ("threshold", "stable"),
+    "doubt_budget": ("profile",),
+    "entropy_budget": ("entropy",),
+    "stable_nats": ("stable",),
+    "stable_looks": ("stable",),
+}
+"""The rules of acceptance that a setting means something to, where these are not all."""
 
 
 class EntropyBoundSettings(Settings):
-    """Settings of ``entropy-bound``."""
+    """Settings of ``entropy-bound``: ``confidence`` that accepts by entropy, in as many steps as that takes."""
 
     name: ClassVar[str] = "entropy-bound"
     about: ClassVar[str] = "as many positions a step as may be drawn apart from each other"
 
     candidates: Candidates = None
-    entropy_budget: float = Field(
-        0.1,
-        ge=0,
-        description="most nats by which positions decided in one step may hang together: their entropies less the "
-        "largest",
-    )
+    entropy_budget: EntropyBudget = 0.1
     error_proxy: Literal["peak", "margin", "entropy"] = Field(
         "peak",
         description="the order in which they are taken: highest peak probability, largest margin of the two most "
         "probable tokens, or least entropy",
     )
+
+    @cached_property
+    def alike(self) -> ConfidenceSettings:
+        """The settings of ``confidence`` under which it does the same."""
+        own = self.model_dump(exclude={"error_proxy"})
+        return ConfidenceSettings(accept="entropy", confidence_of=self.error_proxy, steps=BITS - 1, **own)
 
 
 class RemaskingSettings(SteppedSettings):
@@ -272,4 +345,11 @@ class UniformSettings(SteppedSettings):
         ge=0,
         lt=BITS,
         description="words drawn anew after each step, each given all others (a Gibbs step, and a network call)",
+    )
+    stop_after: int | None = Field(
+        None,
+        ge=1,
+        lt=BITS,
+        description="decide all words in the step that finds the likeliest ones unchanged so many times in a "
+        "row; null: never",
     )

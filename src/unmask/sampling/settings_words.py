@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -12,7 +12,6 @@ from unmask.sampling.registry import SAMPLERS
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from unmask.sampling.block_settings import BlockSettings
     from unmask.sampling.settings import Settings
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -60,12 +59,19 @@ def unknown_setting(settings: type[Settings], key: str) -> str:
     return f"unknown setting {key!r}.{hint} The {settings.name!r} sampler uses: {', '.join(known)}."
 
 
-def not_of_the_rule(settings: BlockSettings, key: str) -> str:
-    """Say that the rule within blocks has no such setting, and which other sampler's it is."""
+def not_under(settings: Settings, choice: str, key: str, rules: Sequence[str] = ()) -> str:
+    """Say that a sampler has no such setting in the way that it works, and who has it.
+
+    Args:
+        settings: The sampler's.
+        choice: The setting that says how it works.
+        key: The one that means nothing then.
+        rules: Other ways of the same sampler that have it.
+    """
     owners = [name for name in SAMPLERS if name != settings.name and key in SAMPLERS.facts(name).model_fields]
     return (
-        f"the {settings.name!r} sampler with rule {settings.rule!r} does not use {key}; leave it out. It uses: "
-        f"{', '.join(settings.known)}. {key} is a setting of {', '.join(owners)}."
+        f"the {settings.name!r} sampler with {choice} {getattr(settings, choice)!r} does not use {key}; leave it out. "
+        f"It uses: {', '.join(settings.known)}. {key} is a setting of {', '.join([*rules, *owners])}."
     )
 
 

@@ -24,6 +24,7 @@ from unmask.diffusion.state import SparseState, State
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
+from unmask.sampling.looks import Looks
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.span import Span
 
@@ -55,6 +56,7 @@ class SamplerState:
         notes: What the model's last answer left for its next one.
         memory: Vectors of retrieved texts; ``None``: no row has any.
         span: The block that each row writes in; ``None``: they are not written in blocks.
+        looks: What was said of open positions when they were last looked at; ``None``: no row decides by it.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -77,6 +79,7 @@ class SamplerState:
     notes: Notes = Notes()
     memory: Memory | None = None
     span: Span | None = None
+    looks: Looks | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -139,6 +142,7 @@ class Frame:
         thought: The clean thought that the model believes in; ``None``: it has none, or was not asked yet.
         doubtful: Whether open positions show words, which may be wrong.
         block: First position of each row's block and the one behind its last; ``None``: it is not written in blocks.
+        forwards: Network calls that each row has taken part in; ``None``: not known, in an older trace.
     """
 
     step: Int[Tensor, " B"]
@@ -151,6 +155,7 @@ class Frame:
     thought: Float[Tensor, "B C E"] | None = None
     doubtful: bool = False
     block: Int[Tensor, "B 2"] | None = None
+    forwards: Int[Tensor, " B"] | None = None
 
     @property
     def waiting(self) -> Bool[Tensor, "B T"]:
@@ -250,4 +255,5 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
         candidates=state.candidates,
         thought=None if state.thought is None else state.thought.believed,
         block=None if state.span is None else torch.stack([state.span.begin, state.span.until], 1),
+        forwards=state.forwards,
     )

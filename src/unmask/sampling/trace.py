@@ -2,8 +2,9 @@
 
     {"format": 1 or 2, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
      "requests": [{"length", "index", "settings"}], "created"}
-    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "open": [position, ...],
-               "candidates": [[position, [[token, mass], ...]], ...], "block": [first, behind the last]}],
+    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "calls",
+               "open": [position, ...], "candidates": [[position, [[token, mass], ...]], ...],
+               "block": [first, behind the last]}],
      "strings": {token: text}}
     ...
     {"end": number of frames}
@@ -12,8 +13,9 @@ Frames hold what changed since the request's last frame; a position that opens a
 frame of a request holds its given words. Format 2 has ``open``: the open positions that show a word which may change,
 in traces of samplers that show such. ``candidates`` are there for models that carry them: those of all open
 positions, masses to four digits. ``block`` is there where a text is written in blocks: the places of the one that it
-writes in. ``strings`` brings the tokens seen for the first time: their text, or their
-bytes as a list of numbers where they are not UTF-8 by themselves.
+writes in. ``calls`` are the network calls that the text has taken part in, from which follows what each position cost
+(:mod:`unmask.sampling.spent`); older traces do not tell them. ``strings`` brings the tokens seen for the
+first time: their text, or their bytes as a list of numbers where they are not UTF-8 by themselves.
 """
 
 from __future__ import annotations
@@ -112,6 +114,8 @@ class TraceWriter:
                     strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
             sets = [[p, last[p], round(confidence[row][p], 5)] for p in changed]
             entry = {"request": request, "step": int(frame.step[row]), "set": sets, "length": lengths[row]}
+            if frame.forwards is not None:
+                entry["calls"] = int(frame.forwards[row])
             if self._doubtful:
                 entry["open"] = sorted(self._open[request])
             if frame.candidates is not None:
@@ -315,8 +319,9 @@ def _frame(
         committed[i, sorted(set(row.get("open", [])))] = False
     candidates, doubtful = _candidates(rows, size), any(row.get("open") for row in rows)
     block = torch.tensor([row["block"] for row in rows]).view(-1, 2) if all("block" in row for row in rows) else None
+    calls = torch.tensor([row["calls"] for row in rows]) if all("calls" in row for row in rows) else None
     return which, Frame(
-        steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful, block=block
+        steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful, block=block, forwards=calls
     )
 
 

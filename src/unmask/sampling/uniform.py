@@ -11,11 +11,16 @@ weighed by what is shown. The words of a step are drawn side by side; a *correct
 others at noise s, y ~ q_s, which leaves the distribution of noised texts as it is (Campbell et al. 2022, arXiv
 2205.14987, correct whole texts at a time; one at a time needs no small step).
 
+The canvas is noisy to the last, so what it shows tells nobody when it is finished. What the network holds likeliest
+does: with ``stop_after`` k the step that finds it the same at all positions for the k-th time in a row, in k + 1
+answers, goes to s = 0.
+
 Letters: B rows, T positions, V vocabulary, n open positions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -24,11 +29,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from unmask.diffusion.carried import renewed
 from unmask.diffusion.state import Prediction
 from unmask.diffusion.uniform import Words
 from unmask.sampling.carry import seen
 from unmask.sampling.categorical import picked
 from unmask.sampling.decide import believed_words, commit
+from unmask.sampling.looks import Looks, looked
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
 from unmask.sampling.settings import UniformSettings
@@ -41,11 +48,15 @@ class UniformReverse:
     """Take noise away step by step; every open word may change until the last one."""
 
     Settings: ClassVar[type[UniformSettings]] = UniformSettings
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"corrections": 2}, {"temperature": 0.8})
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"corrections": 2},
+        {"temperature": 0.8},
+        {"stop_after": 2},
+    )
 
     def promise(self, settings: UniformSettings) -> Promise:
-        """The reverse process, corrected or not; a sharpened or truncated draw is another process."""
-        return "reverse" if settings.draws_as_told else "none"
+        """The reverse process, corrected or not; with a sharpened or truncated draw, or a stop, it is another one."""
+        return "reverse" if settings.draws_as_told and settings.stop_after is None else "none"
 
     def start(self, requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
         """Return the opening state; its open positions show words from the first step on."""
@@ -53,7 +64,7 @@ class UniformReverse:
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
-        """Go from noise (N - i) / N to (N - i - 1) / N; at the last step everything open is decided."""
+        """Go from noise (N - i) / N to (N - i - 1) / N, or to 0; then everything open is decided."""
         active = ~state.done
         if not bool(active.any()):
             return state, frame(state, state)
@@ -63,6 +74,10 @@ class UniformReverse:
         steps = part.setting("steps")
         now, then = ((steps - part.step - gone) / steps for gone in (0, 1))
         believed, answer = _believed(model, part, part.open, now)
+        looks = None
+        if any(own.stop_after for own in part.settings):
+            looks = looked(part.looks, part.open, believed.argmax(1, keepdim=True), lambda new, old: (new == old)[:, 0])
+            then = torch.where(_settled(part, looks), 0.0, then)
         shown = part.tokens[part.open]
         r, s = (level[part.open.nonzero()[:, 0]] for level in (now, then))
         mass = _noised(part, believed, s)
@@ -79,6 +94,8 @@ class UniformReverse:
         after = _put(state, drawn, index)
         ends = torch.zeros_like(state.open).index_copy(0, index, part.open & last[:, None])
         after = commit(after, ends, after.tokens, after.confidence)
+        if looks is not None:
+            after = replace(after, looks=looks if every else renewed(state.looks, looks, index, state.texts))
         after = replace(after, step=state.step + active)
         calls = torch.zeros_like(state.forwards).index_copy(0, index, 1 + left)
         after = replace(after, forwards=state.forwards + calls)
@@ -91,6 +108,12 @@ def _opened(part: SamplerState) -> SamplerState:
     first = part.open & (part.step == 0)[:, None]
     words = Words(part.vocabulary).draw(part.noise.uniform("word", first.shape[1]))
     return replace(part, tokens=torch.where(first, words, part.tokens))
+
+
+def _settled(part: SamplerState, looks: Looks) -> Bool[Tensor, " B"]:
+    """Return the rows all of whose open positions have been held likeliest the same for as long as they ask."""
+    least = looks.still.masked_fill(~part.open, torch.iinfo(torch.int64).max).amin(1)
+    return least > torch.tensor([own.stop_after or math.inf for own in part.settings], device=least.device)
 
 
 def _believed(

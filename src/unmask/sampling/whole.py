@@ -63,6 +63,7 @@ def whole_state(state: SamplerState, past: Sequence[Past]) -> SamplerState:
         cache=None,
         candidates=None,
         notes=Notes(),
+        looks=None,
     )
 
 
@@ -71,7 +72,7 @@ def whole_frame(frame: Frame, past: Sequence[Past], pad: int) -> Frame:
     if not any(one.own for one in past):
         return frame
     none = [torch.zeros(len(one.tokens), dtype=torch.bool) for one in past]
-    candidates = frame.candidates
+    candidates, calls = frame.candidates, torch.tensor([one.forwards for one in past]).to(frame.step)
     if candidates is not None:
         size = candidates.tokens.shape[2]
         blank = [torch.zeros(len(one.tokens), size) for one in past]
@@ -89,6 +90,7 @@ def whole_frame(frame: Frame, past: Sequence[Past], pad: int) -> Frame:
         valid=_behind(frame.valid, past, [~one for one in none]),
         confidence=_behind(frame.confidence, past, _trust(past)),
         candidates=candidates,
+        forwards=None if frame.forwards is None else frame.forwards + calls,
     )
 
 

@@ -4,7 +4,7 @@ const content = JSON.parse(document.getElementById("content").textContent);
 const $ = (id) => document.getElementById(id);
 const last = content.frames - 1, limits = [0.2, 0.5, 0.8];
 let at = 0, timer = 0;
-const drawn = [];  // [element, the word's element, moments] of each place
+const drawn = [];  // [element, the word's element, moments, the text's steps, calls] of each place
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -27,7 +27,7 @@ function build() {
       ghost.setAttribute("aria-hidden", "true");
       box.append(ghost, now);
       word.append(box);
-      drawn.push([box, now, place.moments, text.steps]);
+      drawn.push([box, now, place.moments, text.steps, place.calls]);
       for (let i = 0; i < Math.min(place.breaks, 2); i++) body.append(element("br"));
       if (place.breaks) { body.append("\u00a0".repeat(place.indent)); word = null; }
       else if (place.moments[place.moments.length - 1][2].endsWith(" ")) word = null;
@@ -36,22 +36,24 @@ function build() {
     $("texts").append(article);
   }
 }
-function shade(moment, steps, colour) {
+function fifth(part, whole) { return "s" + Math.min(4, Math.floor(5 * part / Math.max(1, whole))); }
+function shade(moment, steps, calls, colour) {
   if (moment[1] !== "word") return "";
   if (colour === "confidence") return "c" + limits.filter((limit) => moment[3] >= limit).length;
-  return "s" + Math.min(4, Math.floor(5 * Math.max(0, moment[0] - 1) / Math.max(1, steps.length - 1)));
+  if (colour === "calls") return fifth(Math.max(0, calls - 1), content.most);
+  return fifth(Math.max(0, moment[0] - 1), steps.length - 1);
 }
 function show(frame) {
   at = Math.max(0, Math.min(last, frame));
   const colour = $("colour").value;
   let decided = 0, open = 0;
   document.body.dataset.colour = colour;
-  for (const [box, now, moments, steps] of drawn) {
+  for (const [box, now, moments, steps, calls] of drawn) {
     const moment = moments.findLast((each) => each[0] <= at), kind = moment[1];
     const fresh = moment[0] === at && at > 0 && kind === "word";
-    box.className = ["place", kind, shade(moment, steps, colour), fresh ? "now" : ""].filter(Boolean).join(" ");
+    box.className = ["place", kind, shade(moment, steps, calls, colour), fresh ? "now" : ""].filter(Boolean).join(" ");
     if (now.textContent !== moment[2]) now.textContent = moment[2];
-    box.title = kind === "word" ? "step " + steps[Math.min(moment[0], steps.length - 1)] + ", confidence " + moment[3] : kind;
+    box.title = kind === "word" ? "step " + steps[Math.min(moment[0], steps.length - 1)] + ", confidence " + moment[3] + (calls ? ", " + calls + (calls > 1 ? " calls" : " call") : "") : kind;
     if (kind === "open" || kind === "waiting" || kind === "guess") open++;
     else if (kind === "word") decided++;
   }
@@ -85,7 +87,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
   const keys = {
     " ": play, k: play, ArrowLeft: () => go(at - 1), ArrowRight: () => go(at + 1), Home: () => go(0), End: () => go(last),
-    c: () => { $("colour").value = $("colour").value === "step" ? "confidence" : "step"; show(at); },
+    c: () => { const list = $("colour"); list.selectedIndex = (list.selectedIndex + 1) % list.length; show(at); },
   };
   if (event.key === " " && event.target.tagName === "BUTTON") return;
   const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];

@@ -1,0 +1,77 @@
+"""What each position of a text cost: the step that decided it, and the network calls that it stood open in.
+
+Counted from frames, so it is known of every sampler and of every trace that tells calls. A word that was taken back
+counts on; its step is the last one that decided it.
+
+Letters: B rows, T positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from unmask.diffusion.carried import picked
+from unmask.sampling.state import Frame
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What some texts have cost so far.
+
+    Attributes:
+        decided: The step that decided each position, 0: it was given or is open.
+        looks: Network calls that it stood open in, in a block that had begun; all 0 where calls are not known.
+        open: Positions that are undecided.
+        forwards: Network calls so far.
+    """
+
+    decided: Int[Tensor, "B T"]
+    looks: Int[Tensor, "B T"]
+    open: Bool[Tensor, "B T"]
+    forwards: Int[Tensor, " B"]
+
+
+class Ledger:
+    """Counts what texts spend, frame by frame of one batch after another."""
+
+    def __init__(self) -> None:
+        self._which: tuple[int, ...] = ()
+        self._spent: Spent | None = None
+
+    def add(self, which: tuple[int, ...], frame: Frame) -> Spent:
+        """Return what the texts in the rows of a frame have cost, this step among it."""
+        calls = torch.zeros_like(frame.step) if frame.forwards is None else frame.forwards
+        before = self._of(which, frame)
+        spent = Spent(torch.zeros_like(frame.tokens), torch.zeros_like(frame.tokens), ~frame.committed, calls)
+        if before is not None:
+            decides = frame.changed & frame.committed
+            looked = (calls - before.forwards)[:, None] * (before.open & ~_later(frame))
+            decided = torch.where(decides, frame.step[:, None], before.decided.masked_fill(~frame.committed, 0))
+            spent = Spent(decided, before.looks + looked, ~frame.committed, calls)
+        self._which, self._spent = which, spent
+        return spent
+
+    def _of(self, which: Sequence[int], frame: Frame) -> Spent | None:
+        """Return what was spent before a frame, in its rows and as wide; ``None``: they begin with it."""
+        if self._spent is None or not set(which) <= set(self._which):
+            return None
+        old, room = self._spent, (0, frame.tokens.shape[1] - self._spent.open.shape[1])
+        if which != self._which:
+            old = picked(old, torch.tensor([self._which.index(number) for number in which], device=old.open.device))
+        if not room[1]:
+            return old
+        return Spent(pad(old.decided, room), pad(old.looks, room), pad(old.open, room, value=True), old.forwards)
+
+
+def _later(frame: Frame) -> Bool[Tensor, "B T"]:
+    """Return the positions of blocks that had not begun in the step that a frame shows."""
+    if frame.block is None:
+        return torch.zeros_like(frame.valid)
+    column = torch.arange(frame.valid.shape[1], device=frame.valid.device)
+    return column >= frame.block[:, 1:]
