@@ -48,6 +48,7 @@ PUBLIC = {
         "blind",
         "blind_results",
         "build_index",
+        "calibrate",
         "certify",
         "demo",
         "doctor",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unmask.api.analyse import thoughts_analyse as thoughts_analyse
     from unmask.api.blind import blind as blind
     from unmask.api.blind import blind_results as blind_results
+    from unmask.api.calibrate import calibrate as calibrate
     from unmask.api.certify import certify as certify
     from unmask.api.compare import compare as compare
     from unmask.api.data import data_convert as data_convert
@@ -71,6 +72,7 @@ _HOMES = {
     "blind": "unmask.api.blind",
     "blind_results": "unmask.api.blind",
     "build_index": "unmask.api.index",
+    "calibrate": "unmask.api.calibrate",
     "certify": "unmask.api.certify",
     "compare": "unmask.api.compare",
     "copy_recipe": "unmask.api.recipes",
@@ -119,6 +121,7 @@ __all__ = [
     "blind",
     "blind_results",
     "build_index",
+    "calibrate",
     "certify",
     "compare",
     "copy_recipe",

@@ -79,6 +79,7 @@ class Watched:
     def __init__(self, model: Callable[..., Prediction]) -> None:
         self.model = model
         self.config = getattr(model, "config", None)
+        self.calibration = getattr(model, "calibration", None)
         self.calls: list[Call] = []
 
     def __call__(self, state: State, at: Tensor | None = None, weights: Tensor | None = None) -> Prediction:

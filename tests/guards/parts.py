@@ -23,6 +23,7 @@ from unmask.diffusion.state import State, Visibility
 from unmask.errors import Error
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, drives, fill_request
+from unmask.sampling.calibrated import Calibration
 
 IDS = 23
 VOCABULARY = Vocabulary(size=IDS)  # pad 0, BOS 1, EOS 2, mask 3
@@ -106,12 +107,18 @@ def known_broken(guard: str, values: Sequence[Any]) -> str | None:
     return why if all(getattr(made, key) in allowed for key, allowed in needs.items()) else None
 
 
+REORDERS = Calibration("temperature", (0.0, 0.5, 1.0), {"T": (2.0, 0.5)})
+"""A map of confidences that orders positions otherwise than they do themselves."""
+
+
 def network(backbone: str, seed: int = 0, **sizes: Any) -> Any:
     """Return a tiny random network in evaluation mode."""
     kind = BACKBONES.get(backbone)
     torch.manual_seed(seed)
     known = kind.options
-    return kind.model(kind.config(**{k: v for k, v in (SIZES | sizes).items() if k in known})).eval()
+    model = kind.model(kind.config(**{k: v for k, v in (SIZES | sizes).items() if k in known})).eval()
+    model.calibration = REORDERS
+    return model
 
 
 @cache

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from guards.guard import Call, Uniform, Watched, guard, in_a_world_of
-from guards.parts import IDS, VOCABULARY, any_settings, make_batch, make_requests, without_cache
+from guards.parts import IDS, REORDERS, VOCABULARY, any_settings, make_batch, make_requests, without_cache
 from unmask.data.batch import Batch
 from unmask.diffusion.state import Prediction, State
 from unmask.sampling import Request, fill_request, generate
@@ -208,6 +208,7 @@ class Uneven:
 
     def __init__(self, **config: Any) -> None:
         self.config = SimpleNamespace(**{"vocab_size": IDS, **config})
+        self.calibration = REORDERS
 
     def __call__(self, state: State, at: Tensor) -> Prediction:
         """Answer by position."""

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from guards.parts import make_requests
+from guards.parts import REORDERS, make_requests
 from unmask.data.tokenizers import make_tokenizer
 from unmask.models.config import TransformerConfig
 from unmask.models.transformer import Transformer
@@ -28,6 +28,7 @@ def _tiny(
         candidate_input="pooled" if candidates else None,
     )
     model = Transformer(config).eval()
+    model.calibration = REORDERS
     with torch.no_grad():
         model.head.weight.mul_(0.3)
     return model

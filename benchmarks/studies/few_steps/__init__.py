@@ -1,1 +1,1 @@
-"""Studies of docs/few-steps.md."""
+"""Behind docs/few-steps.md and its neighbours: what few steps cost, and what they are worth."""

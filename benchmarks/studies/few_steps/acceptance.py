@@ -26,8 +26,8 @@ import torch
 
 from benchmarks.lib.measure import say
 from benchmarks.lib.places import RESULTS
-from benchmarks.studies.sampling.equal_calls import measure, words_of
 from benchmarks.studies.sampling.equal_calls import RESULT as EQUAL_CALLS
+from benchmarks.studies.sampling.equal_calls import measure, words_of
 from unmask.certificates.ground import Ground
 from unmask.certificates.worlds import PHRASES, WORLDS, phrases_world
 from unmask.data.corpus import documents

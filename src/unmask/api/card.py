@@ -12,6 +12,7 @@ from unmask.diffusion.registry import PROCESSES
 from unmask.lines import counted, excerpt
 from unmask.reports.cells import line as markdown_row
 from unmask.training.ancestry import origin
+from unmask.training.calibration_file import CALIBRATION
 from unmask.training.recipe import Recipe
 from unmask.training.run import Run
 
@@ -108,6 +109,11 @@ def _figures(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
             label = "exact for thoughts held at noise"
         label += ", its documents' lengths given" if run.process.told_length else ""
         rows.append(("held-out text", f"{scores[-1]:.3f} nats a token ({label})"))
+    if (run.path / CALIBRATION).exists():
+        told = run.calibration
+        after = told.get("measured", {}).get("forced", {}).get("after", {}).get("all") or {}
+        ece = f", expected calibration error {after['ece']:.4f}" if "ece" in after else ""
+        rows.append(("calibrated", f"{told['method']}{ece} (`-s calibrated=true`)"))
     return rows
 
 

@@ -14,7 +14,14 @@ from unmask.data.cache import aside, by_umask, writing
 from unmask.errors import Error, nearest
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.training.fingerprints import fingerprints
+from unmask.training.calibration_file import (
+    CALIBRATION,
+    TOLD,
+    calibrated_with,
+    read_calibration,
+    write_calibration,
+)
+from unmask.training.fingerprints import fingerprints, weights_fingerprint
 from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
@@ -142,6 +149,10 @@ def _write_hub(run: Run, folder: Path) -> None:
     public = public_recipe(run.recipe)
     (folder / RECIPE).write_text(public.to_yaml(), encoding="utf-8")
     write_json(folder / MANIFEST, {**public_manifest(run.manifest), **fingerprints(folder)})
+    if (run.path / CALIBRATION).exists():
+        told = calibrated_with(run.path, run.manifest.get("weights_fingerprint"))
+        kept = read_calibration(run.path, run.manifest.get("weights_fingerprint"))
+        write_calibration(folder, kept, weights_fingerprint(folder), {key: told[key] for key in TOLD if key in told})
     adopted = folder / "tokenizer" / "unmask_tokenizer.json"
     state = json.loads(adopted.read_text("utf-8"))
     adopted.write_text(json.dumps({**state, "name": public_name(state["name"])}, indent=2) + "\n", "utf-8")

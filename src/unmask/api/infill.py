@@ -43,6 +43,8 @@ class InfillResult(Result):
         decided: For each text, the step that decided each written token.
         looks: For each text, the network calls that each of these stood open in.
         length_by: Whether lengths were drawn by these probabilities, or are the most probable ones.
+        confidence: For each text, the model's probability of each written token when it was chosen: calibrated
+            (``unmask calibrate``) with the setting ``calibrated``.
     """
 
     run: str
@@ -60,6 +62,7 @@ class InfillResult(Result):
     length_by: str
     decided: list[list[int]]
     looks: list[list[int]]
+    confidence: list[list[float]]
 
     def _facts(self) -> tuple[str, ...]:
         filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
@@ -164,6 +167,7 @@ def infill(
         length_by=length_by,
         decided=[[step for step in s.decided if step] for s in samples],
         looks=[[calls for calls, step in zip(s.looks, s.decided, strict=True) if step] for s in samples],
+        confidence=[[round(value, 5) for value in sample.sure] for sample in samples],
     )
 
 

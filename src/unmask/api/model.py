@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from unmask.api.calibrate import calibrate
 from unmask.api.evaluate import evaluate
 from unmask.api.export import export
 from unmask.api.infill import infill
@@ -39,6 +40,7 @@ class Model(Held):
     infill = checked(infill)
     evaluate = checked(evaluate)
     likelihood = checked(likelihood)
+    calibrate = checked(calibrate)
     save = checked(export)
 
     @property

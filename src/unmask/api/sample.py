@@ -41,6 +41,8 @@ class SampleResult(Result):
         decided: For each text, the step that decided each written token, its end among them.
         looks: For each text, the network calls that each of these stood open in; both are told of what the sampler
             wrote, whatever a fallback wrote again.
+        confidence: For each text, the model's probability of each written token when it was chosen: calibrated
+            (``unmask calibrate``) with the setting ``calibrated``. Where a fallback wrote again, of what it replaced.
         rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
         query: The part of the prompt that evidence was looked up by; ``None``: there was no index.
         evidence: Texts that the network was given, best first; ``None``: there was no index.
@@ -63,6 +65,7 @@ class SampleResult(Result):
     forwards: list[int]
     decided: list[list[int]]
     looks: list[list[int]]
+    confidence: list[list[float]]
     rewritten: list[list[int]] | None = None
     query: str | None = None
     evidence: list[EvidenceText] | None = None
@@ -164,6 +167,7 @@ def sample(
         forwards=[s.forwards for s in samples],
         decided=[[step for step in s.decided if step] for s in samples],
         looks=[[calls for calls, step in zip(s.looks, s.decided, strict=True) if step] for s in samples],
+        confidence=[[round(value, 5) for value in s.sure] for s in samples],
         rewritten=rewritten,
         query=None if found is None else found.query,
         evidence=None if found is None else found.texts,

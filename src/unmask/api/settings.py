@@ -37,4 +37,7 @@ def choose(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) ->
     run = run if isinstance(run, Run) else Run.open(run)
     settings = run.recipe.sampler_settings(name)
     check_drives(settings, PROCESSES.facts(run.recipe.process.name))
-    return run, settings.but(**chosen)
+    settings = settings.but(**chosen)
+    if getattr(settings, "calibrated", False):
+        _ = run.calibration  # there is one, and it is of these weights
+    return run, settings

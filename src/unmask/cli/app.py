@@ -46,6 +46,7 @@ VERBS = {
     "samplers": "samplers",
     "infill": "infill",
     "evaluate": "evaluate",
+    "calibrate": "calibrate",
     "certify": "certify",
     "compare": "compare",
     "sweep": "sweep",

@@ -133,6 +133,7 @@ class Prediction:
         notes: What it leaves for its next answer to the same rows; a network that does so says so in ``leaves_notes``.
         read: The thoughts of passages that it was given to read; see :class:`unmask.diffusion.thought.Reading`.
         metrics: What it tells of itself while it trains, by name: numbers or vectors.
+        states: Final hidden states [n, D] that the logits were made of; ``None``: the network does not tell them.
         clean: Logits [m, V] at the positions that ``State.clean_at`` asks, left to right; ``None``: none was asked.
     """
 
@@ -145,4 +146,5 @@ class Prediction:
     read: Read | None = None
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    states: Float[Tensor, "n D"] | None = None
     clean: Float[Tensor, "m V"] | None = None

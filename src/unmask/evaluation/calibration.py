@@ -20,12 +20,15 @@ Letters: n positions, b bins, D documents.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.evaluation.areas import auroc as auroc
+from unmask.evaluation.areas import auroc_interval
+from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.intervals import ratio_interval
 from unmask.evaluation.predictions import Predictions
 
@@ -71,8 +74,10 @@ class LevelCalibration:
         ece_interval: 95 % interval over documents, bins and the side of each bin's gap fixed; like the ECE itself it
             lies rather high where a model is nearly calibrated.
         ece_floor: ECE of a calibrated model with these confidences.
+        brier_interval: 95 % interval of the Brier score over documents.
+        auroc_interval: Of the AUROC, likewise (see :func:`auroc_interval`).
         curve: The reliability curve.
-        controls: ``constant`` and ``overconfident``.
+        controls: ``constant``, and ``overconfident`` where the network's squares are known.
     """
 
     name: str
@@ -82,6 +87,8 @@ class LevelCalibration:
     scores: Scores | None = None
     ece_interval: tuple[float, float] | None = None
     ece_floor: float | None = None
+    brier_interval: tuple[float, float] | None = None
+    auroc_interval: tuple[float, float] | None = None
     curve: list[Point] = field(default_factory=list)
     controls: dict[str, Scores] = field(default_factory=dict)
 
@@ -114,6 +121,52 @@ def calibration(predictions: Predictions, *, bins: int = 15) -> Calibration:
     return Calibration(levels, _level("all", predictions, bins))
 
 
+def reliability(
+    name: str,
+    confidence: Reals,
+    correct: NDArray[np.bool_],
+    document: NDArray[np.int64],
+    *,
+    bins: int = 15,
+    squares: Reals | None = None,
+) -> LevelCalibration:
+    """Return what confidences of one noise level score, beside their controls.
+
+    Args:
+        name: The level.
+        confidence: Of the most probable word [n].
+        correct: Whether it is right [n].
+        document: Number of the document [n].
+        bins: Most bins of equal mass.
+        squares: Sum of the squared probabilities [n], where the confidence is a network's own; else ``None``.
+    """
+    count = len(confidence)
+    if not count:
+        return LevelCalibration(name, 0)
+    accuracy, documents = float(correct.mean()), int(document.max()) + 1
+    number = equal_mass_bins(confidence, bins)
+    mass, told, right = (np.bincount(number, values, bins) for values in (None, confidence, correct))
+    spread = np.bincount(number, confidence * (1 - confidence), bins)
+    controls = {"constant": _scores(np.full(count, accuracy), correct, None, None, bins)}
+    if squares is not None:
+        controls["overconfident"] = _scores(confidence**2 / squares, correct, None, None, bins)
+    return LevelCalibration(
+        name,
+        count,
+        accuracy=accuracy,
+        confidence=float(confidence.mean()),
+        scores=_scores(confidence, correct, None, None, bins),
+        ece_interval=_ece_interval(document, documents, correct, confidence, number, bins),
+        ece_floor=float(np.sqrt(2 / np.pi * spread).sum() / count),
+        brier_interval=mean_interval(document, documents, (confidence - correct) ** 2),
+        auroc_interval=auroc_interval(confidence, correct, document),
+        curve=[
+            Point(float(told[b] / mass[b]), float(right[b] / mass[b]), int(mass[b])) for b in range(bins) if mass[b]
+        ],
+        controls=controls,
+    )
+
+
 def equal_mass_bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
     """Return the bin of each confidence: as even in mass as can be without parting equal confidences.
 
@@ -143,25 +196,6 @@ def expected_calibration_error(confidence: NDArray[np.floating], correct: NDArra
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def auroc(confidence: NDArray[np.floating], correct: NDArray[np.generic]) -> float | None:
-    """Return the probability that a right answer is more confident than a wrong one, ties counting half.
-
-    Args:
-        confidence: Confidences [n].
-        correct: Whether each answer is right [n].
-
-    Returns:
-        A share, or ``None`` if all are right or all are wrong.
-    """
-    right = np.asarray(correct, dtype=bool)
-    wins, losses = int(right.sum()), int((~right).sum())
-    if not wins or not losses:
-        return None
-    _, inverse, counts = np.unique(confidence, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mid-ranks, from 1
-    return float((rank[right].sum() - wins * (wins + 1) / 2) / (wins * losses))
-
-
 def _scores(
     confidence: Reals, correct: NDArray[np.bool_], squares: Reals | None, clean: Reals | None, bins: int
 ) -> Scores:
@@ -174,39 +208,28 @@ def _scores(
 
 
 def _level(name: str, part: Predictions, bins: int) -> LevelCalibration:
-    count = len(part.level)
-    if not count:
+    if not len(part.level):
         return LevelCalibration(name, 0)
     confidence, clean = part.confidence.astype(np.float64), np.exp(-part.nats.astype(np.float64))
     squares, quartics = part.squares.astype(np.float64), part.quartics.astype(np.float64)
-    accuracy = float(part.correct.mean())
-    number = equal_mass_bins(confidence, bins)
-    mass, told, right = (np.bincount(number, values, bins) for values in (None, confidence, part.correct))
-    spread = np.bincount(number, confidence * (1 - confidence), bins)
+    found = reliability(name, confidence, part.correct, part.document, bins=bins)
     # Temperature 0.5 squares the probabilities: p_v^2 / sum of squares.
     twin = _scores(confidence**2 / squares, part.correct, quartics / squares**2, clean**2 / squares, bins)
-    return LevelCalibration(
-        name,
-        count,
-        accuracy=accuracy,
-        confidence=float(confidence.mean()),
-        scores=_scores(confidence, part.correct, squares, clean, bins),
-        ece_interval=_ece_interval(part, confidence, number, bins),
-        ece_floor=float(np.sqrt(2 / np.pi * spread).sum() / count),
-        curve=[
-            Point(float(told[b] / mass[b]), float(right[b] / mass[b]), int(mass[b])) for b in range(bins) if mass[b]
-        ],
-        controls={"constant": _scores(np.full(count, accuracy), part.correct, None, None, bins), "overconfident": twin},
-    )
+    own = _scores(confidence, part.correct, squares, clean, bins)
+    return replace(found, scores=own, controls={**found.controls, "overconfident": twin})
 
 
 def _ece_interval(
-    part: Predictions, confidence: Reals, number: NDArray[np.int64], bins: int
+    document: NDArray[np.int64],
+    documents: int,
+    correct: NDArray[np.bool_],
+    confidence: Reals,
+    number: NDArray[np.int64],
+    bins: int,
 ) -> tuple[float, float] | None:
     """ECE = sum over bins of sign_b gap_b / n: a ratio of sums over documents, once the signs are what they are."""
-    place = part.document * bins + number
-    size = part.documents * bins
-    gap = (np.bincount(place, confidence, size) - np.bincount(place, part.correct, size)).reshape(-1, bins)
-    positions = np.bincount(part.document, minlength=part.documents)
+    place, size = document * bins + number, documents * bins
+    gap = (np.bincount(place, confidence, size) - np.bincount(place, correct, size)).reshape(-1, bins)
+    positions = np.bincount(document, minlength=documents)
     span = ratio_interval((gap @ np.sign(gap.sum(0)))[positions > 0], positions[positions > 0].astype(np.float64))
     return None if span is None else (max(0.0, span[0]), span[1])

@@ -177,8 +177,8 @@ class Bytes(Denoiser):
         memory = self.latent_stack(self.pooling(x, member), cuts, causal)
         asked = self._predictors(at, *tokens.shape, tokens.device)
         x, hidden = self._decoded(x, positions, mask, causal, memory, cuts, own, None if return_hidden else asked)
-        logits = self._logits(x[asked] if return_hidden else x, state, asked)
-        return Prediction(logits, hidden, metrics=self._told())
+        states = x[asked] if return_hidden else x
+        return Prediction(self._logits(states, state, asked), hidden, metrics=self._told(), states=states)
 
     def _told(self) -> dict[str, Float[Tensor, " L"]]:
         """Return how the nested levels are bent, one number a level, while they learn."""

@@ -182,8 +182,10 @@ class Eco(Denoiser):
         x = self.norm(x)
         losses, metrics = self._told(routed)
         hidden = layout.gathered(x) if return_hidden else None
+        states = x[asked] if return_hidden else x
         return Prediction(
-            logits=self.head(x[asked] if return_hidden else x),
+            logits=self.head(states),
+            states=states,
             hidden=hidden,
             slots=memory.slow if layout.whole else None,
             thought=self._thought(state, None if beside is None else beside.by_row(memory.fast[:, own:], layout)),

@@ -37,11 +37,13 @@ class StoredNetwork(nn.Module):
         config: Its configuration.
         config_class: The class of that.
         main_input_name: What the Trainer counts operations by, and finds nothing.
+        calibration: What makes calibrated confidences of its answers (``unmask.sampling.calibrated``), or ``None``.
     """
 
     config_class: ClassVar[type[NetworkConfig]]
     config: NetworkConfig
     main_input_name = "state"
+    calibration: Any = None
     embed: nn.Embedding
     head: nn.Module
     _no_split_modules: ClassVar[list[str]] = []

@@ -265,10 +265,11 @@ class Transformer(Denoiser):
         # What follows the last attention is needed where something is asked, and nowhere else.
         x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
         x = self.norm(x)
-        logits = self.head(x[asked] if return_hidden else x)
+        states = x[asked] if return_hidden else x
+        logits = self.head(states)
         hidden = x[:, -length:] if return_hidden else None
         if state.clean_at is None:
-            return Prediction(logits, hidden, cache, notes=self._notes(hidden))
+            return Prediction(logits, hidden, cache, notes=self._notes(hidden), states=states)
         return Prediction(logits[recited:], hidden, clean=logits[:recited])
 
     def _beside_clean(self, state: State, at: Bool[Tensor, "B T"] | None) -> tuple[Positions, int]:
@@ -316,9 +317,9 @@ class Transformer(Denoiser):
         picked = x[wanted] if return_hidden else x
         became = picked[: batch * cells].view(batch, cells, picked.shape[-1])
         thought = self._thought(state, became) if cells else None
-        logits = self.head(self.norm(picked[batch * cells :]))
+        states = self.norm(picked[batch * cells :])
         hidden = self.norm(x[:, count:]) if return_hidden else None
-        return Prediction(logits, hidden, thought=thought, notes=self._notes(hidden))
+        return Prediction(self.head(states), hidden, thought=thought, notes=self._notes(hidden), states=states)
 
     def _all_slots(
         self,
@@ -355,7 +356,7 @@ class Transformer(Denoiser):
             x = x[asked]
             hidden = self.norm(hidden)
         x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
-        return Prediction(self.head(x), hidden, notes=self._notes(hidden))
+        return Prediction(self.head(x), hidden, notes=self._notes(hidden), states=x)
 
     def _rotary(self, positions: Int[Tensor, "B T"], slots: Int[Tensor, " T"] | int = 0) -> Rotary:
         """Return the rotary angles of positions, or of their slots where those are counted, as many as in training."""

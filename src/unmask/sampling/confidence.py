@@ -20,6 +20,7 @@ from torch import Tensor
 
 from unmask.diffusion.carried import renewed
 from unmask.sampling.accept import accepted, apart
+from unmask.sampling.calibrated import trust_in
 from unmask.sampling.carry import answered, carried_on
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import doubt_of, peak_of, said_of
@@ -47,6 +48,7 @@ class Confidence:
         {"accept": "profile", "doubt_budget": 0.0},
         {"accept": "stable", "sure_above": 0.6, "stable_nats": 0.1, "stable_looks": 1},
         {"accept": "stable", "sure_above": 1.0},
+        {"calibrated": True},
     )
 
     def promise(self, settings: ConfidenceSettings) -> Promise:
@@ -73,7 +75,9 @@ class Confidence:
         part = state if bool(active.all()) else rows(state, index)
         answer = answered(model, part, part.open)
         logits = answer.logits
-        sure, entropy = _sure(part, logits)
+        peak, sure, entropy = _sure(part, logits)
+        trust = trust_in(model, part, peak, answer)
+        sure = trust(sure)
         looks = None
         if any(s.accept == "stable" for s in part.settings):
             looks = looked(part.looks, part.open, said_of(part, part.open, logits), _near(part))
@@ -82,7 +86,8 @@ class Confidence:
         drawn = propose(part, kept, logits[kept[part.open]])
         chosen = torch.zeros_like(state.open).index_copy(0, index, kept)
         tokens = state.tokens.masked_scatter(chosen, drawn.token)
-        confidence = state.confidence.masked_scatter(chosen, drawn.probability.to(state.confidence.dtype))
+        told = trust(torch.zeros_like(sure).masked_scatter(kept, drawn.probability))[kept]
+        confidence = state.confidence.masked_scatter(chosen, told.to(state.confidence.dtype))
         after = commit(state, chosen, tokens, confidence)
         after = carried_on(model, state, after, part, index, part.open, answer)
         if looks is not None:
@@ -91,8 +96,10 @@ class Confidence:
         return after, frame(after, state)
 
 
-def _sure(part: SamplerState, logits: Float[Tensor, "n V"]) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"] | None]:
-    """Return the confidence of each open position, and its entropy where a row accepts by it."""
+def _sure(
+    part: SamplerState, logits: Float[Tensor, "n V"]
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"], Float[Tensor, "B T"] | None]:
+    """Return the largest probability at each open position, its confidence, and its entropy where a row needs it."""
     row = part.open.nonzero()[:, 0]
 
     def those(chosen: list[bool]) -> tuple[Bool[Tensor, "B T"], Bool[Tensor, " n"]]:
@@ -101,21 +108,22 @@ def _sure(part: SamplerState, logits: Float[Tensor, "n V"]) -> tuple[Float[Tenso
 
     of = [s.confidence_of for s in part.settings]
     blank = torch.zeros(part.open.shape, dtype=torch.float64, device=part.tokens.device)
-    sure, entropy = blank, None
+    peak = sure = blank
+    entropy = None
     doubtful = [s.accept == "entropy" or s.confidence_of in ("margin", "entropy") for s in part.settings]
     if not all(doubtful):
-        sure = sure.masked_scatter(part.open, peak_of(part, part.open, logits))
+        peak = sure = blank.masked_scatter(part.open, peak_of(part, part.open, logits))
     if any(doubtful):
         at, asked = those(doubtful)
         doubt = doubt_of(part, at, logits[asked])
         entropy = blank.masked_scatter(at, doubt.entropy)
-        peak, margin = sure.masked_scatter(at, doubt.peak), blank.masked_scatter(at, doubt.margin.clamp(min=1e-300))
+        peak, margin = peak.masked_scatter(at, doubt.peak), blank.masked_scatter(at, doubt.margin.clamp(min=1e-300))
         for name, found in (("peak", peak), ("margin", margin), ("entropy", (-entropy).exp())):
             sure = torch.where(at & torch.tensor([x == name for x in of], device=row.device)[:, None], found, sure)
     if "drawn" in of:
         at, asked = those([x == "drawn" for x in of])
         sure = sure.masked_scatter(at, propose(part, at, logits[asked]).probability)
-    return sure, entropy
+    return peak, sure, entropy
 
 
 def _near(part: SamplerState) -> Same:

@@ -40,7 +40,7 @@ def peak_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
     Raises:
         Error: the logits are not finite, or no token may be drawn at a position.
     """
-    kept = _allowed(state, at, logits)
+    kept = allowed(state, at, logits)
     return refuse_nan((kept.amax(-1) - kept.logsumexp(-1)).exp().double(), kept)
 
 
@@ -55,12 +55,13 @@ def doubt_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor,
     Raises:
         Error: the logits are not finite, or no token may be drawn at a position.
     """
-    kept = _allowed(state, at, logits)
+    kept = allowed(state, at, logits)
     p = kept.softmax(-1)
     two = p.topk(min(2, p.shape[1]), dim=-1).values.double()
     entropy = torch.special.entr(p).clamp(min=0).sum(-1).double()
     return Doubt(refuse_nan(two[:, 0], kept), two[:, 0] - two[:, 1:].sum(-1), entropy)
 
 
-def _allowed(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+def allowed(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """Return the logits, float32, -inf where a token must not be drawn."""
     return logits.float().masked_fill(forbidden_at(state, at, logits), -torch.inf)

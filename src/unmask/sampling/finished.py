@@ -12,7 +12,9 @@ class Sample:
     Attributes:
         tokens: The whole text: BOS, given and written tokens, EOS where it ended.
         written: The written tokens alone, without EOS.
-        confidence: The model's probability of each of ``tokens`` when it was chosen; 1 for given ones.
+        confidence: The model's probability of each of ``tokens`` when it was chosen, calibrated where that was asked; 1
+            for given ones.
+        sure: Of these the ones of ``written``.
         decided: The step that decided each of ``tokens``; 0 for given ones.
         looks: Network calls that each stood open in.
         ended: True if the model ended the text, False if its canvas was full.
@@ -25,6 +27,7 @@ class Sample:
     confidence: tuple[float, ...]
     decided: tuple[int, ...]
     looks: tuple[int, ...]
+    sure: tuple[float, ...]
     ended: bool
     steps: int
     forwards: int

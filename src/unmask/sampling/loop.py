@@ -186,15 +186,16 @@ def collect(tick: Tick, finished: dict[int, Sample]) -> None:
 def _sample(state: SamplerState, spent: Spent, row: int) -> Sample:
     valid = state.valid[row]
     place = valid.nonzero()[:, 0]
-    tokens = state.tokens[row][valid]
+    tokens, confidence = state.tokens[row][valid], state.confidence[row][valid]
     given = state.fixed[row][valid]
     end = tokens == state.vocabulary.eos
     return Sample(
         tokens=tuple(tokens.tolist()),
         written=tuple(tokens[~given & ~end].tolist()),
-        confidence=tuple(state.confidence[row][valid].tolist()),
         decided=tuple(spent.decided[row][place].tolist()),
         looks=tuple(spent.looks[row][place].tolist()),
+        confidence=tuple(confidence.tolist()),
+        sure=tuple(confidence[~given & ~end].tolist()),
         ended=bool((end & ~given).any()),
         steps=int(state.step[row]),
         forwards=int(state.forwards[row]),

@@ -117,6 +117,7 @@ def _joined(parts: Sequence[Sample]) -> Sample:
         confidence=first.confidence + tuple(value for part in parts[1:] for value in part.confidence[1:]),
         decided=tuple(decided[0] + [step for part in decided[1:] for step in part[1:]]),
         looks=first.looks + tuple(calls for part in parts[1:] for calls in part.looks[1:]),
+        sure=tuple(value for part in parts for value in part.sure),
         ended=parts[-1].ended,
         steps=sum(part.steps for part in parts),
         forwards=sum(part.forwards for part in parts),

@@ -234,6 +234,9 @@ class ConfidenceSettings(SteppedSettings):
         description="what confidence is: the peak probability before drawing, its margin over the next one, "
         "exp(-entropy), or the drawn token's probability, which collapses",
     )
+    calibrated: bool = Field(
+        False, description="order, stop and report by how often words this sure are right: what unmask calibrate fitted"
+    )
 
     @model_validator(mode="after")
     def _of_one_rule(self) -> Self:

@@ -39,7 +39,8 @@ class SamplerState:
         fixed: Positions that the user gave or locked.
         lead: Positions whose token must begin with a space.
         valid: Positions that belong to the text; False behind its end.
-        confidence: The model's probability of each token that it chose, when it chose it; 1 at fixed positions.
+        confidence: The model's probability of each token that it chose, when it chose it, calibrated where that is
+            asked (``unmask.sampling.calibrated``); 1 at fixed positions.
         step: Steps that each row has taken.
         forwards: Network calls that each row took part in.
         total: Positions that were open at the start.

@@ -1,7 +1,7 @@
 """A run folder: everything that training leaves and everything downstream needs, in one place.
 
 recipe.yaml  config.json  model.safetensors  raw/model.safetensors (with EMA)  tokenizer/  run.json  metrics.jsonl
-checkpoints/
+checkpoints/  calibration.json and calibration.safetensors (of ``unmask calibrate``)
 
 Opening a run reads its manifest and its recipe; torch is imported when its weights are asked for.
 """
@@ -23,6 +23,7 @@ from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error
 from unmask.lines import counted, line, shell
 from unmask.own_code import allowing
+from unmask.training.calibration_file import StoredCalibration, calibrated_with
 from unmask.training.combination import make_process
 from unmask.training.find_run import MANIFEST as MANIFEST
 from unmask.training.find_run import find_run, missing_run
@@ -140,7 +141,17 @@ class Run:
         model = BACKBONES.get(self.recipe.backbone.name).model.from_pretrained(self.path)
         check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
         check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
+        model.calibration = StoredCalibration(self.path, self.manifest.get("weights_fingerprint"))
         return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """What ``calibration.json`` says: the map of confidences, how it was fitted, what it is worth.
+
+        Raises:
+            Error: there is none, it is damaged, or it was fitted to other weights.
+        """
+        return calibrated_with(self.path, self.manifest.get("weights_fingerprint"))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.jsonl``."""
