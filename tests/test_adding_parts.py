@@ -46,7 +46,7 @@ def test_a_new_process_network_and_sampler_are_guarded_by_one_line_each():
         assert promise in held, f"the {part} is not held to {promise}"
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name not in ("flatten", "block")])
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name not in ("flatten", "block", "speculative")])
 def test_what_a_new_network_carries_goes_with_its_texts_by_its_own_file_alone(name):
     model, sampler = Counting(IDS), SAMPLERS.get(name)()
     requests = make_requests(sampler, 4)

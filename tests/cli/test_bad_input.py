@@ -87,7 +87,7 @@ RECIPE = [
     (f"{DRY} -o process=maskd", "unknown process 'maskd'. Did you mean 'masked'?"),
     (f"{DRY} -o process.schedule=cosin", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     (f"{DRY} -o sampler=confidense", "unknown sampler 'confidense'. Did you mean 'confidence'?"),
-    (f"{DRY} -o sampler=confidence -o process=causal", "use the 'autoregressive' sampler"),
+    (f"{DRY} -o sampler=confidence -o process=causal", "use the 'autoregressive' or 'speculative' sampler"),
     (
         f"{DRY} -o sampler=autoregressive",
         "use the 'ancestral' or 'confidence' or 'entropy-bound' or 'remasking' sampler",
@@ -121,7 +121,7 @@ WRITING = [
         "sample masked --sampler autoregressive",
         "use the 'ancestral' or 'confidence' or 'entropy-bound' or 'remasking' sampler.",
     ),
-    ("sample causal --sampler ancestral", "use the 'autoregressive' sampler."),
+    ("sample causal --sampler ancestral", "use the 'autoregressive' or 'speculative' sampler."),
     ("sample causal --suffix x", "cannot take a suffix or fill holes; use a run of the masked process."),
     ("sample causal --steps 3", "does not use steps; leave it out."),
     ("sample masked --steps 0", "steps is 0; it must be at least 1."),

@@ -251,7 +251,7 @@ MINDS = [
     (*case, name)
     for case in [CASES[2], CASES[4], CASES[5], CASES[7]]
     for name in SAMPLERS
-    if drives(SAMPLERS.facts(name), PROCESSES.get(case[0]))
+    if drives(SAMPLERS.facts(name), PROCESSES.get(case[0])) and name != "speculative"  # which refuses thoughts
 ]
 """Thoughts with latents in both networks, thoughts with candidates, thoughts left to right."""
 

@@ -20,7 +20,8 @@ from unmask.sampling.steering import Steered, weight
 MASK = VOCABULARY.mask
 OPTIONS = ThoughtOptions(shape=(2, 3, 4), passage=10, stack=2)
 FACTS = {name: SAMPLERS.facts(name) for name in SAMPLERS}
-WAYS = [n for n, f in FACTS.items() if f.shows in ("nothing", "mask") and f.visibility != "block"]  # no thoughts there
+SHOWN = [n for n, f in FACTS.items() if f.shows in ("nothing", "mask")]
+WAYS = [name for name in SHOWN if name not in ("block", "speculative")]  # no thoughts there
 DIRECTION = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
 PROPERTIES = {
     "towards": towards(DIRECTION),

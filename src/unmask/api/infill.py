@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import torch
 
-from unmask.api.writing import Setting, Watch, resolve, vocabulary_of, write
+from unmask.api.verifier import CheckedText, resolve_verified
+from unmask.api.writing import Setting, Watch, vocabulary_of, write
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
@@ -45,6 +46,8 @@ class InfillResult(Result):
         length_by: Whether lengths were drawn by these probabilities, or are the most probable ones.
         confidence: For each text, the model's probability of each written token when it was chosen: calibrated
             (``unmask calibrate``) with the setting ``calibrated``.
+        verifier: The verifier's folder and the settings of the repair; ``None``: there was none.
+        checked: For each text, what the verifier said of it; ``None``: there was none.
     """
 
     run: str
@@ -63,6 +66,8 @@ class InfillResult(Result):
     decided: list[list[int]]
     looks: list[list[int]]
     confidence: list[list[float]]
+    verifier: dict[str, Any] | None = None
+    checked: list[CheckedText] | None = None
 
     def _facts(self) -> tuple[str, ...]:
         filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
@@ -84,6 +89,8 @@ def infill(
     draws: int = 16,
     trace: str | Path | None = None,
     watch: Watch | None = None,
+    verifier: str | Path | Run | None = None,
+    verify: str | None = None,
     **settings: Setting,
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
@@ -108,6 +115,8 @@ def infill(
         draws: Network calls that each text's score is averaged over.
         trace: Also write a trace file.
         watch: Called at every step.
+        verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
+        verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
@@ -117,7 +126,9 @@ def infill(
     if length_by not in get_args(Choice):
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
     pieces, (low, high) = parse_holes(text, hole), parse_length(length)
-    run, chosen, resolved = resolve(run, sampler, settings)
+    if verify == "lossless":
+        raise Error("a lossless verifier writes left to right and cannot fill holes; use verify repair.")
+    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, "repair")
     if resolved.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
@@ -168,6 +179,8 @@ def infill(
         decided=[[step for step in s.decided if step] for s in samples],
         looks=[[calls for calls, step in zip(s.looks, s.decided, strict=True) if step] for s in samples],
         confidence=[[round(value, 5) for value in sample.sure] for sample in samples],
+        verifier=None if plan is None else plan.to_dict(),
+        checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
     )
 
 

@@ -12,7 +12,8 @@ from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
 from unmask.api.prompt_evidence import EvidenceText
 from unmask.api.prompted import check_asked, lay_out
-from unmask.api.writing import Setting, Watch, resolve, write
+from unmask.api.verifier import CheckedText, check_alone, resolve_verified
+from unmask.api.writing import Setting, Watch, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt
 from unmask.reports.progress import Progress
@@ -44,6 +45,8 @@ class SampleResult(Result):
         confidence: For each text, the model's probability of each written token when it was chosen: calibrated
             (``unmask calibrate``) with the setting ``calibrated``. Where a fallback wrote again, of what it replaced.
         rewritten: For each text, the passages that the fallback wrote again; ``None``: there was no fallback.
+        verifier: The verifier's folder, what it was for, and the settings of a repair; ``None``: there was none.
+        checked: For each text, what the verifier said of it; ``None``: there was none.
         query: The part of the prompt that evidence was looked up by; ``None``: there was no index.
         evidence: Texts that the network was given, best first; ``None``: there was no index.
         prompt_tokens: Tokens of the prompt.
@@ -73,6 +76,8 @@ class SampleResult(Result):
     prompt_seen: int = 0
     data: list[bytes] = field(default_factory=list)
     binary: bool = False
+    verifier: dict[str, Any] | None = None
+    checked: list[CheckedText] | None = None
 
     def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
@@ -100,6 +105,8 @@ def sample(
     fallback: str | Path | Run | None = None,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
+    verifier: str | Path | Run | None = None,
+    verify: str | None = None,
     **settings: Setting,
 ) -> SampleResult:
     """Write ``n`` texts, of any length: see :mod:`unmask.sampling.windows`.
@@ -119,14 +126,19 @@ def sample(
         fallback: A causal run that writes those passages again that have collapsed (see ``unmask.api.fallback``).
         index: An index in which the prompt is looked up: what is found is the network's memory.
         evidence: How many texts are looked up; default: as many as the run was trained with.
-        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
+        verifier: A causal run of the same tokenizer, or ``self``: the run's own left-to-right side.
+        verify: ``lossless``: the run drafts and the verifier writes, so that the texts are the verifier's own;
+            ``repair``: the run writes, and what the verifier finds unlikely is written again. Default ``lossless``.
+        **settings: Of the sampler (``unmask samplers`` lists them), and of a repair (``span``, ``suspect``,
+            ``unlikely``, ``rounds``); what is left out comes from the recipe.
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
             work, a suffix that does not fit into the context; an index that does not fit the run, or no prompt to look
-            up.
+            up; a verifier that cannot read the run's texts, or beside a fallback or an index.
     """
-    run, chosen, resolved = resolve(run, sampler, settings)
+    check_alone(verifier, fallback=fallback, index=index)
+    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify)
     check_asked(n, index, evidence)
     other = None if fallback is None else fallback_run(fallback)
     tokenizer = run.tokenizer
@@ -154,7 +166,7 @@ def sample(
         texts, rewritten = [one.text for one in passages], [one.passages for one in passages]
         data = [one.data for one in passages]
     return SampleResult(
-        run=str(run.path),
+        run=str(run.path if plan is None else plan.run.path),
         sampler=resolved.name,
         settings=resolved.model_dump(),
         prompt=shown(own, tokenizer),
@@ -175,6 +187,8 @@ def sample(
         prompt_seen=asked.seen - 1,
         data=data,
         binary=tokenizer.binary,
+        verifier=None if plan is None else plan.to_dict(),
+        checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
     )
 
 

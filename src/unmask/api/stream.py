@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unmask.api.prompted import Prompted, check_asked, lay_out
-from unmask.api.writing import Setting, resolve
+from unmask.api.verifier import check_alone, resolve_verified
+from unmask.api.writing import Setting
 from unmask.data.pieces import pieces
 from unmask.lines import counted, excerpt, line
 from unmask.roots.index import Index
@@ -56,6 +57,8 @@ def stream(
     batch_size: int = 8,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
+    verifier: str | Path | Run | None = None,
+    verify: str | None = None,
     **settings: Setting,
 ) -> Iterator[Moment]:
     """Write ``n`` texts and yield each after each of its steps, the opening among them.
@@ -72,12 +75,15 @@ def stream(
         batch_size: Most texts in one network call.
         index: An index in which the prompt is looked up.
         evidence: How many texts are looked up.
+        verifier: A causal run, or ``self``, as of :func:`unmask.sample`.
+        verify: What it is for.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: as :func:`unmask.sample`, before the first moment; a text longer than a passage of a run with thoughts.
     """
-    run, chosen, resolved = resolve(run, sampler, settings)
+    check_alone(verifier, index=index)
+    run, chosen, resolved, _ = resolve_verified(run, sampler, settings, verifier, verify)
     check_asked(n, index, evidence)
     asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
     return _moments(run, chosen, asked, batch_size)

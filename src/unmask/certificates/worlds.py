@@ -222,7 +222,7 @@ class HMM:
         return torch.where((r > 0) & valid[..., None], doubtful, sure)
 
     def _read(self, state: State, cache: KVCache, at: Bool[Tensor, "B T"] | None) -> Prediction:
-        """Read new tokens on top of a cache; answer for those asked of their block, or the token after the last one."""
+        """Read new tokens on top of a cache; answer for those that are asked, or for the token after the last one."""
         valid = _valid(state)
         evidence = self._evidence(state.tokens, valid)
         rows = torch.arange(len(valid))
@@ -237,7 +237,9 @@ class HMM:
             cache.keys[0, rows[fed], 0, cache.lengths[fed]] = after[fed]
             cache.lengths = cache.lengths + fed
         if at is not None:
-            belief = torch.stack(ahead, 1) * self._told_from_behind(evidence, places == state.block) * evidence
+            belief = torch.stack(ahead, 1)
+            if state.block is not None:
+                belief = belief * self._told_from_behind(evidence, places == state.block) * evidence
             return Prediction(self._logits(belief[at]), cache=cache)
         belief = cache.keys[0, rows, 0, (cache.lengths - 1).clamp(min=0)]
         return Prediction(self._logits(belief), cache=cache)

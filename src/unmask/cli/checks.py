@@ -48,6 +48,7 @@ def check(given: Parameters, verb: Callable[..., object] | None = None) -> None:
 def _run(name: str, given: Parameters) -> None:
     """A run that is there; where it is to write, with a sampler and settings that go with it."""
     from unmask.api.settings import choose
+    from unmask.api.verifier import OWN, choose_verified
     from unmask.cli.settings import how_to_write
     from unmask.sampling.registry import SAMPLERS
 
@@ -55,7 +56,14 @@ def _run(name: str, given: Parameters) -> None:
         SAMPLERS.check(given["sampler"])
     how = how_to_write(given) if "sampler" in given else {}
     if _there(name) and how:
-        run, settings = choose(name, how.pop("sampler"), how)
+        verifier, default = given.get("verifier"), "repair" if "hole" in given else "lossless"
+        if verifier is None:
+            run, settings = choose(name, how.pop("sampler"), how)
+        elif verifier == OWN or _there(verifier):
+            plan = choose_verified(name, verifier, given["verify"], how.pop("sampler"), how, default)
+            run, settings = plan.writer, plan.settings
+        else:  # has to be fetched first
+            return
         if settings.visibility == "causal" and (given.get("suffix") or "hole" in given):
             what = "fill holes" if "hole" in given else "take a suffix or fill holes"
             raise Error(f"run {run.path} writes left to right and cannot {what}; use a run of the masked process.")

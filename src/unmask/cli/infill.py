@@ -23,6 +23,7 @@ def _refuse(given: Parameters) -> None:
     parse_holes(given["text"], given["hole"])
     parse_length(given["length"])
     options.watching(given["watch"], given["watch_speed"])
+    options.check_verifier(given)
 
 
 @refused_by(_refuse)
@@ -47,6 +48,8 @@ def infill(
     trace: options.Trace = None,
     watch: options.Watch = False,
     watch_speed: options.WatchSpeed = None,
+    verifier: options.Verifier = None,
+    verify: options.Verify = None,
     json: options.Json = False,
 ) -> None:
     """Fill the holes of a sentence. A hole is a run of two or more underscores."""
@@ -70,8 +73,11 @@ def infill(
             draws=draws,
             trace=trace,
             watch=canvas.show if canvas else None,
+            verifier=verifier,
+            verify=verify,
             **how,
         )
+    options.print_checked(result.checked)
     if json:
         print_json(result.to_dict())
         return

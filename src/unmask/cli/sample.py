@@ -21,6 +21,7 @@ from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
     from unmask.api.prompt_evidence import EvidenceText
+    from unmask.api.verifier import CheckedText
     from unmask.reports.progress import Progress
 
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
@@ -32,6 +33,19 @@ WatchSpeed = Annotated[
     typer.Option(help="Most steps a second that a terminal is shown; default 6; 0: as they come."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+Verifier = Annotated[
+    str | None,
+    typer.Option(help="A causal run of the same tokenizer that reads along, or self: the run's own such side."),
+]
+Verify = Annotated[
+    str | None,
+    typer.Option(
+        help="What the verifier is for: lossless (the texts are its own, the run drafts them) or repair (the run "
+        "writes, and writes again what the verifier finds unlikely)."
+    ),
+]
 
 
 _REPLAYED = ("replay", "output", "watch", "watch_speed", "json")
@@ -52,6 +66,7 @@ def _refuse(given: Parameters) -> None:
         check_speed(given["watch_speed"])
         return
     watching(given["watch"], given["watch_speed"])
+    check_verifier(given)
     if given["run"] is None:
         raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
     if given["start"] is not None and (prompt or prompt_file is not None):
@@ -91,6 +106,8 @@ def sample(
     evidence: Annotated[
         int | None, typer.Option(help="How many texts to look up; default: as many as in training.")
     ] = None,
+    verifier: Verifier = None,
+    verify: Verify = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -138,6 +155,8 @@ def sample(
             fallback=fallback,
             index=index,
             evidence=evidence,
+            verifier=verifier,
+            verify=verify,
             **how,
         )
     if result.prompt_seen < result.prompt_tokens:
@@ -148,6 +167,7 @@ def sample(
     for number, passages in enumerate(result.rewritten or [], 1):
         if passages:
             note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")
+    print_checked(result.checked)
     if output is not None:
         write_bytes(result.data[0], output)
         note(f"{counted(len(result.data[0]), 'byte')}: {output}")
@@ -164,6 +184,28 @@ def print_evidence(texts: Sequence[EvidenceText]) -> None:
     say("\nevidence:" if texts else "\nevidence: none (the index holds nothing but near-copies of the prompt)")
     for found in texts:
         say(f"  {found.score:.3f}  document {found.document}  {short(found.text)}")
+
+
+def check_verifier(given: Parameters) -> None:
+    """Refuse what does not go with a verifier, or needs one."""
+    from unmask.api.verifier import check_alone, check_mode
+
+    if given["verifier"] is None:
+        check_mode(given["verify"])
+    check_alone(given["verifier"], fallback=given.get("fallback"), index=given.get("index"))
+
+
+def print_checked(texts: Sequence[CheckedText] | None) -> None:
+    """Say on stderr what the verifier said of each text."""
+    from unmask.sampling.checks import VERDICTS
+
+    for number, one in enumerate(texts or [], 1):
+        counts = {what: sum(s.behind - s.first for s in one.spans if s.verdict == what) for what in VERDICTS[1:]}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        calls = counted(one.calls, "call")
+        note(
+            f"text {number}: {told or 'nothing to verify'}; {calls} of the verifier, {counted(one.read, 'token')} read"
+        )
 
 
 def print_texts(texts: list[str]) -> None:

@@ -60,9 +60,8 @@ class Block:
         self.mask_id = words.mask
         self.never = self.masked.never
         self.largest = options.sizes[-1]
-        recites = bool(options.causal_weight or options.causal_warmup)  # else nothing taught it to
-        self.also = options.also if recites else ()
-        self.likelihoods = ("default", "causal") if recites else ("default",)
+        self.also = options.also if options.recites else ()
+        self.likelihoods = ("default", "causal") if options.recites else ("default",)
 
     @property
     def asked_share(self) -> float:

@@ -150,6 +150,11 @@ class BlockOptions(MaskedOptions):
         return {"block_size": self.sizes[-1]}
 
     @property
+    def recites(self) -> bool:
+        """Whether a run of it learns to write left to right, too."""
+        return bool(self.causal_weight or self.causal_warmup)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The block sizes, ascending."""
         return (self.block_size,) if isinstance(self.block_size, int) else tuple(sorted(self.block_size))

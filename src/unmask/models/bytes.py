@@ -159,7 +159,7 @@ class Bytes(Denoiser):
         """
         self._check(state)
         if cache is not None:
-            return self._grown(state, cache)
+            return self._grown(state, cache, at)
         tokens, causal = state.tokens, state.visibility == "causal"
         own = _pieces(state)
         cuts = cut(self._cutter(), tokens, own, SPECIALS)
@@ -244,8 +244,8 @@ class Bytes(Denoiser):
             logits = logits.masked_fill(~allowed(state.tokens)[asked], -torch.inf)
         return logits
 
-    def _grown(self, state: State, cache: ByteCache) -> Prediction:
-        """Answer new tokens of each row: logits [B, V] for the token after its last one."""
+    def _grown(self, state: State, cache: ByteCache, at: Bool[Tensor, "B T"] | None) -> Prediction:
+        """Answer new tokens of each row: those that are asked, or logits [B, V] for the token after its last one."""
         batch, length = state.tokens.shape
         device = state.tokens.device
         fed = torch.full_like(cache.lengths, length) if state.valid is None else state.valid.sum(1)
@@ -290,8 +290,11 @@ class Bytes(Denoiser):
                 x = x + self.reads[layer](x, turn, keys, seen)
             x = block(x, by, mask, True, cache.decoder, positions)
         cache.decoder.lengths = read
-        x = self.norm(x[rows[:, 0], fed - 1])
         view = State(tokens, "causal")
+        if at is not None:
+            which = self._predictors(at, batch, length, device)
+            return Prediction(self._logits(self.norm(x[which]), view, (which[0], held[which])), cache=cache)
+        x = self.norm(x[rows[:, 0], fed - 1])
         return Prediction(self._logits(x, view, (rows[:, 0], read.clamp(max=upto) - 1)), cache=cache)
 
     def _new_patches(

@@ -54,14 +54,7 @@ class Autoregressive:
         Raises:
             Error: given text after an open position.
         """
-        state = started(self.Settings, requests, vocabulary)
-        seen_open = state.open.long().cumsum(1) > 0
-        if bool((state.fixed & state.valid & seen_open).any()):
-            raise Error(
-                "an autoregressive model writes left to right and cannot take a suffix or fill holes; "
-                "use a run of the masked process."
-            )
-        return state
+        return without_suffix(started(self.Settings, requests, vocabulary))
 
     @torch.no_grad()
     def step(self, model: Any, state: SamplerState) -> tuple[SamplerState, Frame]:
@@ -87,6 +80,21 @@ class Autoregressive:
             after = thought_on(model, state, after, answer, torch.arange(len(active), device=active.device))
         after = replace(after, step=state.step + active, forwards=state.forwards + active, cache=cache)
         return after, frame(after, state)
+
+
+def without_suffix(state: SamplerState) -> SamplerState:
+    """Return an opening state that can be written left to right.
+
+    Raises:
+        Error: given text after an open position.
+    """
+    seen_open = state.open.long().cumsum(1) > 0
+    if bool((state.fixed & state.valid & seen_open).any()):
+        raise Error(
+            "an autoregressive model writes left to right and cannot take a suffix or fill holes; "
+            "use a run of the masked process."
+        )
+    return state
 
 
 def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:

@@ -46,7 +46,7 @@ def peak_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
 
 def said_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
     """Return the log-probabilities at each position; -inf where a token must not be drawn."""
-    return _allowed(state, at, logits).log_softmax(-1)
+    return allowed(state, at, logits).log_softmax(-1)
 
 
 def doubt_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Doubt:

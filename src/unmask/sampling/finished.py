@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unmask.sampling.checks import Checked
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Sample:
         ended: True if the model ended the text, False if its canvas was full.
         steps: Steps taken.
         forwards: Network calls that this text took part in.
+        checked: What a verifier said of it; ``None``: there was none.
     """
 
     tokens: tuple[int, ...]
@@ -31,3 +36,4 @@ class Sample:
     ended: bool
     steps: int
     forwards: int
+    checked: Checked | None = None

@@ -199,4 +199,5 @@ def _sample(state: SamplerState, spent: Spent, row: int) -> Sample:
         ended=bool((end & ~given).any()),
         steps=int(state.step[row]),
         forwards=int(state.forwards[row]),
+        checked=None if state.checks is None else state.checks.of_row(row, valid),
     )

@@ -19,6 +19,9 @@ SAMPLERS: Registry[type[Sampler]] = Registry("sampler", facts=lambda sampler: sa
 SAMPLERS.at(
     "autoregressive", "unmask.sampling.autoregressive:Autoregressive", "unmask.sampling.settings:AutoregressiveSettings"
 )
+SAMPLERS.at(
+    "speculative", "unmask.sampling.speculative:Speculative", "unmask.sampling.verifier_settings:SpeculativeSettings"
+)
 SAMPLERS.at("ancestral", "unmask.sampling.ancestral:Ancestral", "unmask.sampling.settings:AncestralSettings")
 SAMPLERS.at("confidence", "unmask.sampling.confidence:Confidence", "unmask.sampling.settings:ConfidenceSettings")
 SAMPLERS.at(

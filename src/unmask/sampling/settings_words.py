@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from unmask.sampling.settings import Settings
+    from unmask.sampling.verifier_settings import RepairSettings
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -25,7 +26,7 @@ def taken(field: FieldInfo) -> str:
     return choices + (f", {within}" if within else "") + (", or null" if empty else "")
 
 
-def wrong_value(settings: type[Settings], key: str, wrong: Mapping[str, Any]) -> str:
+def wrong_value(settings: type[Settings | RepairSettings], key: str, wrong: Mapping[str, Any]) -> str:
     """Say what is wrong with the value of a setting.
 
     Args:
@@ -55,6 +56,8 @@ def unknown_setting(settings: type[Settings], key: str) -> str:
     if owners:
         told = f"{who} not use {key}; leave it out. It uses: {', '.join(known)}."
         return f"{told} {key} is a setting of {', '.join(owners)}."
+    if key in _repair().model_fields:
+        return f"{key} is a setting of a repair, and there is none; give --verifier RUN --verify repair."
     hint = nearest(key, known) or nearest(key, all_settings())
     return f"unknown setting {key!r}.{hint} The {settings.name!r} sampler uses: {', '.join(known)}."
 
@@ -76,12 +79,18 @@ def not_under(settings: Settings, choice: str, key: str, rules: Sequence[str] = 
 
 
 def all_settings() -> dict[str, Any]:
-    """Return the settings of all samplers, and the type of each; ``None``, which is not given, among them."""
+    """Return the settings of all samplers and of a repair, with the type of each; ``None``, not given, among them."""
     kinds: dict[str, Any] = {}
-    for name in SAMPLERS:
-        for key, field in SAMPLERS.facts(name).model_fields.items():
+    for settings in (*map(SAMPLERS.facts, SAMPLERS), _repair()):
+        for key, field in settings.model_fields.items():
             kinds[key] = kinds.get(key, None) | field.annotation
     return kinds
+
+
+def _repair() -> type[RepairSettings]:
+    from unmask.sampling.verifier_settings import RepairSettings  # which is checked by this module
+
+    return RepairSettings
 
 
 def _kind(field: FieldInfo) -> tuple[Any, bool]:

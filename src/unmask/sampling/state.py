@@ -24,6 +24,7 @@ from unmask.diffusion.state import SparseState, State
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
+from unmask.sampling.checks import Checks
 from unmask.sampling.looks import Looks
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.span import Span
@@ -58,6 +59,7 @@ class SamplerState:
         memory: Vectors of retrieved texts; ``None``: no row has any.
         span: The block that each row writes in; ``None``: they are not written in blocks.
         looks: What was said of open positions when they were last looked at; ``None``: no row decides by it.
+        checks: What a verifier has said of each text; ``None``: there is none.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -81,6 +83,7 @@ class SamplerState:
     memory: Memory | None = None
     span: Span | None = None
     looks: Looks | None = None
+    checks: Checks | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -144,6 +147,7 @@ class Frame:
         doubtful: Whether open positions show words, which may be wrong.
         block: First position of each row's block and the one behind its last; ``None``: it is not written in blocks.
         forwards: Network calls that each row has taken part in; ``None``: not known, in an older trace.
+        verdict: What a verifier said of each word, as a number in ``VERDICTS``; ``None``: there is none.
     """
 
     step: Int[Tensor, " B"]
@@ -157,6 +161,7 @@ class Frame:
     doubtful: bool = False
     block: Int[Tensor, "B 2"] | None = None
     forwards: Int[Tensor, " B"] | None = None
+    verdict: Int[Tensor, "B T"] | None = None
 
     @property
     def waiting(self) -> Bool[Tensor, "B T"]:
@@ -257,4 +262,5 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
         thought=None if state.thought is None else state.thought.believed,
         block=None if state.span is None else torch.stack([state.span.begin, state.span.until], 1),
         forwards=state.forwards,
+        verdict=None if state.checks is None else state.checks.places.verdict,
     )

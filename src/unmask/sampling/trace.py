@@ -4,7 +4,7 @@
      "requests": [{"length", "index", "settings"}], "created"}
     {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "calls",
                "open": [position, ...], "candidates": [[position, [[token, mass], ...]], ...],
-               "block": [first, behind the last]}],
+               "block": [first, behind the last], "verdict": [[verdict, first, behind the last], ...]}],
      "strings": {token: text}}
     ...
     {"end": number of frames}
@@ -14,8 +14,10 @@ frame of a request holds its given words. Format 2 has ``open``: the open positi
 in traces of samplers that show such. ``candidates`` are there for models that carry them: those of all open
 positions, masses to four digits. ``block`` is there where a text is written in blocks: the places of the one that it
 writes in. ``calls`` are the network calls that the text has taken part in, from which follows what each position cost
-(:mod:`unmask.sampling.spent`); older traces do not tell them. ``strings`` brings the tokens seen for the
-first time: their text, or their bytes as a list of numbers where they are not UTF-8 by themselves.
+(:mod:`unmask.sampling.spent`); older traces do not tell them. ``verdict`` is there where a verifier reads along: spans
+of words of which it said the same so far (``accepted``, ``rewritten``, ``skipped`` or ``added``). ``strings`` brings
+the tokens seen for the first time: their text, or their bytes as a list of numbers where they are not UTF-8 by
+themselves.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ import torch
 from unmask.data.tokenizers import Tokenizer
 from unmask.diffusion.state import SparseState
 from unmask.errors import Error
+from unmask.sampling.checks import VERDICTS, spans
 from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.state import Frame
@@ -125,6 +128,8 @@ class TraceWriter:
                     strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
             if frame.block is not None:
                 entry["block"] = frame.block[row].tolist()
+            if frame.verdict is not None:
+                entry["verdict"] = spans(frame.verdict[row].tolist())
             rows.append(entry)
         self._frames += 1
         self._line({"rows": rows, "strings": strings} if strings else {"rows": rows})
@@ -320,8 +325,24 @@ def _frame(
     candidates, doubtful = _candidates(rows, size), any(row.get("open") for row in rows)
     block = torch.tensor([row["block"] for row in rows]).view(-1, 2) if all("block" in row for row in rows) else None
     calls = torch.tensor([row["calls"] for row in rows]) if all("calls" in row for row in rows) else None
+    verdict = torch.zeros_like(tokens) if all("verdict" in row for row in rows) else None
+    for i, row in enumerate(rows if verdict is not None else ()):
+        for what, first, behind in row["verdict"]:
+            if not 0 <= first < behind <= size:
+                raise IndexError(f"a verdict outside a text of {size}")
+            verdict[i, first:behind] = VERDICTS.index(what)
     return which, Frame(
-        steps, tokens, committed, changed, valid, confidence, candidates, doubtful=doubtful, block=block, forwards=calls
+        steps,
+        tokens,
+        committed,
+        changed,
+        valid,
+        confidence,
+        candidates,
+        doubtful=doubtful,
+        block=block,
+        forwards=calls,
+        verdict=verdict,
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from unmask.diffusion.carried import Notes
+from unmask.sampling.checks import Checked, Checks, Places
 from unmask.sampling.state import Frame, SamplerState
 
 
@@ -29,6 +30,7 @@ class Past:
         number: Windows before this one.
         steps: Steps that they took.
         forwards: Network calls that they took.
+        checked: What a verifier said of the text so far; ``None``: there is none.
     """
 
     tokens: tuple[int, ...] = ()
@@ -38,6 +40,7 @@ class Past:
     number: int = 0
     steps: int = 0
     forwards: int = 0
+    checked: Checked | None = None
 
 
 def whole_state(state: SamplerState, past: Sequence[Past]) -> SamplerState:
@@ -60,6 +63,7 @@ def whole_state(state: SamplerState, past: Sequence[Past]) -> SamplerState:
         step=state.step + steps.to(device),
         settles=state.settles + steps.to(device),
         forwards=state.forwards + forwards.to(device),
+        checks=None if state.checks is None else _checked(state.checks, past),
         cache=None,
         candidates=None,
         notes=Notes(),
@@ -91,7 +95,25 @@ def whole_frame(frame: Frame, past: Sequence[Past], pad: int) -> Frame:
         confidence=_behind(frame.confidence, past, _trust(past)),
         candidates=candidates,
         forwards=None if frame.forwards is None else frame.forwards + calls,
+        verdict=None if frame.verdict is None else _behind(frame.verdict, past, _verdicts(past)),
     )
+
+
+def _checked(checks: Checks, past: Sequence[Past]) -> Checks:
+    """Return what was said of the whole texts."""
+    verdict = _behind(checks.places.verdict, past, _verdicts(past))
+    told = {
+        name: getattr(checks, name) + torch.tensor([getattr(one.checked, name, 0) for one in past]).to(checks.calls)
+        for name in ("calls", "read", "proposed")
+    }
+    return Checks(Places(verdict, torch.zeros_like(verdict, dtype=torch.bool)), **told)
+
+
+def _verdicts(past: Sequence[Past]) -> list[Tensor]:
+    return [
+        torch.zeros(len(one.tokens), dtype=torch.int64) if one.checked is None else torch.tensor(one.checked.verdicts)
+        for one in past
+    ]
 
 
 def _words(past: Sequence[Past]) -> list[Tensor]:

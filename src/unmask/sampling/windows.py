@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from unmask.errors import Error
+from unmask.sampling.checks import Checked
 from unmask.sampling.passages import part_index
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler
@@ -151,6 +152,7 @@ class Windows:
             number=past.number + 1,
             steps=past.steps + int(state.step[row]),
             forwards=past.forwards + int(state.forwards[row]),
+            checked=_checked_so_far(state, past, row),
         )
         index = part_index(asked, after.number)
         request = replace(asked, tokens=self._canvas(asked, after), lead=frozenset(), index=index)
@@ -159,6 +161,21 @@ class Windows:
             cache = self._model.rolled(state.cache.rows(torch.tensor([row])), first, self._context - first - last)
             opened = replace(opened, cache=cache)
         return opened, after
+
+
+def _checked_so_far(state: SamplerState, past: Past, row: int) -> Checked | None:
+    """Return what a verifier has said of a text up to the end of its window."""
+    if state.checks is None:
+        return None
+    now, before = state.checks.of_row(row, state.valid[row]), past.checked
+    if before is None:
+        before = Checked((0,) * len(past.tokens), 0, 0, 0)
+    return Checked(
+        before.verdicts + now.verdicts[past.own :],
+        before.calls + now.calls,
+        before.read + now.read,
+        before.proposed + now.proposed,
+    )
 
 
 def _beyond(settings: Settings) -> str:
