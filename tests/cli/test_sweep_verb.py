@@ -36,7 +36,7 @@ def test_dry_run_shows_every_row_with_its_cost_and_does_nothing(cli, tmp_path, m
     assert ran.status == 0 and "81,920,000" in ran.out and "MiB" in ran.out
     assert "sampler confidence steps=16 top_k=50 confidence_stop=0.98: ready" in ran.out
     told = json.loads(cli("sweep", "aria", "--dry-run", "--json").out)
-    assert len(told["rows"]) == 16 and told["not_available"] == sum(bool(row["missing"]) for row in told["rows"])
+    assert len(told["rows"]) == 8 and told["not_available"] == sum(bool(row["missing"]) for row in told["rows"])
     ready = [row for row in told["rows"] if not row["missing"]]
     assert all(row["parameters"] > 4e7 and row["training_flops"] > 1e16 for row in ready)
     assert not list(tmp_path.iterdir())

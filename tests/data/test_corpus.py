@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,3 +159,20 @@ def test_a_cache_that_cannot_be_made_is_named(
     monkeypatch.setenv("UNMASK_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(Error, match="UNMASK_CACHE"):
         load_corpus(lines(stories))
+
+
+def test_documents_below_a_least_share_are_left_out_whole_and_no_other_is_changed(tmp_path):
+    hindi, mixed, english = (
+        "\u0915\u093c\u094d\u200d\u0937 \u0939\u0948\u0964",
+        "\u0915\u0964 plain words",
+        "plain words",
+    )
+    rows = [hindi, mixed, english, "1234 ----"]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    parts = {"valid_fraction": 0.0, "judge_fraction": 0.0}
+    found = load_corpus(tmp_path / "texts.jsonl", keep={"devanagari": 0.3, "letters": 0.4}, **parts)
+    assert list(found.split("train")["text"]) == [hindi]
+    assert found.stats()["dropped"] == {"duplicates": 0, "empty": 0, "left out": 3}
+    every = load_corpus(tmp_path / "texts.jsonl", **parts)
+    assert every.stats()["documents"] == 4 and "left out" not in every.stats()["dropped"]
+    assert every.fingerprint != found.fingerprint

@@ -26,7 +26,10 @@ from unmask.sampling import SAMPLERS, Request, Settings, Vocabulary, drives, fil
 from unmask.sampling.calibrated import Calibration
 
 IDS = 23
-VOCABULARY = Vocabulary(size=IDS)  # pad 0, BOS 1, EOS 2, mask 3
+SPELLED = ("\u0915", "\u0301", "\u0915\u094d", "a", " b", "1", "\u0964", "\u0937", " \u0924", "z", "\u200d", ",")
+VOCABULARY = Vocabulary(  # pad 0, BOS 1, EOS 2, mask 3
+    size=IDS, table=(b"",) * 4 + tuple((SPELLED[i % len(SPELLED)]).encode() for i in range(IDS - 4))
+)
 SIZES = {
     "vocab_size": IDS,
     "hidden_size": 16,
@@ -57,14 +60,17 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"schedule": "cosine", "times": "bell"},
         {"curriculum_start": 0.3, "causal_warmup": 0.2},
         {"weighting": "elbo", "times": "bell", "schedule": "polynomial:2"},
+        {"scripts": {"devanagari": "polynomial:1.5", "latin": "cosine", "markers": "sqrt", "span": 2.0}},
+        {"scripts": {"devanagari": "polynomial:1.5", "clusters": 0.9}, "weighting": "elbo"},
     ],
     "block": [
         {"block_size": (2, 4)},
         {"block_size": 1, "causal_weight": 0.0},
         {"block_size": 3, "weighting": "elbo", "schedule": "cosine"},
         {"block_size": 4, "curriculum_start": 0.3, "causal_warmup": 0.2},
+        {"block_size": 4, "scripts": {"devanagari": "polynomial:1.5", "span": 2.0}},
     ],
-    "sparse": [{"candidate_passes": 2, "candidates": 3}],
+    "sparse": [{"candidate_passes": 2, "candidates": 3}, {"scripts": {"devanagari": "polynomial:1.5"}}],
     "sparse_flatten": [
         {"positions": "lost", "jitter": 0.0, "candidates": 3},
         {"positions": "real", "replaced": True, "loss_at": "replaced", "jitter": 0.0, "candidates": 3},

@@ -12,6 +12,7 @@ from guards.planted import defect
 from guards.planted_leaks import Planted
 from guards.processes import (
     a_uniform_model_scores_ln_v,
+    every_token_counts_alike,
     no_likelihood_beats_the_source,
     process_rows_stay_apart,
     seeds_decide_the_noise,
@@ -19,7 +20,8 @@ from guards.processes import (
 from guards.samplers import an_overfit_model_recites, states_were_trained
 from unmask.diffusion.causal import Causal, CausalOptions
 from unmask.diffusion.likelihood import Likelihood, row_sums, token_nats, without
-from unmask.diffusion.options import UniformOptions
+from unmask.diffusion.masked import Masked
+from unmask.diffusion.options import MaskedOptions, UniformOptions
 from unmask.diffusion.sparse import Sparse, SparseOptions
 from unmask.diffusion.uniform import Uniform
 from unmask.sampling import Ancestral
@@ -61,6 +63,13 @@ class StatesTheDrawnTime(Planted):
 
     def spoil(self, state, hidden, truth):
         return replace(state, t=(state.t + 0.05).clamp(max=1))
+
+
+class WeighsByTheUsualSchedule(Masked):
+    """Devanagari is hidden by a schedule of its own and weighed by that of the process."""
+
+    def rates_at(self, place, progress, schedule):
+        return super().rates_at(place, progress, schedule)[0], super().rates_at(place, progress, self.schedule)[1]
 
 
 class GlobalNoise(Planted):
@@ -145,6 +154,12 @@ def noise_that_is_deaf_to_the_seed():
 @defect(seeds_decide_the_noise, "another example is corrupted alike")
 def noise_that_is_deaf_to_the_example():
     seeds_decide_the_noise(DeafToTheExample(), network("transformer"), make_batch())
+
+
+@defect(every_token_counts_alike, r"a token counts 0\.[678]\d times")
+def weights_of_another_schedule_than_the_one_in_use():
+    options = MaskedOptions(scripts={"devanagari": "polynomial:1.5", "clusters": 0.0})
+    every_token_counts_alike(WeighsByTheUsualSchedule(options, VOCABULARY), make_batch(3, 13))
 
 
 @defect(process_rows_stay_apart, r"state\.tokens is another alone")

@@ -33,6 +33,7 @@ from guards.processes import (
     a_uniform_model_scores_ln_v,
     documents_stay_apart,
     every_parameter_learns,
+    every_token_counts_alike,
     hidden_truth_stays_hidden,
     no_likelihood_beats_the_source,
     process_rows_stay_apart,
@@ -103,6 +104,12 @@ def test_hidden_truth_never_reaches_the_logits(pair):
 @over("pair", [pair for pair in PAIRS if pair.process.options.isolate_documents])
 def test_no_prediction_crosses_a_documents_border(pair):
     documents_stay_apart(pair.process, pair.network(), make_batch(8, 12, ragged=True))
+
+
+@over("name, options", [case for case in CASES if case[0] in ("masked", "sparse") or "scripts" in case[1]])
+def test_every_token_counts_as_much_in_the_loss_as_any_other(name, options):
+    tolerance = 0.33 if options.get("weighting") == "elbo" else 0.1
+    every_token_counts_alike(make_process(name, **options), make_batch(3, 13), tolerance=tolerance)
 
 
 @over("pair", PAIRS)

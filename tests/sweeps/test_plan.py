@@ -213,7 +213,7 @@ def test_every_packaged_plan_can_be_planned(name: str):
 
 def test_arias_experiment_plan_compares_networks_of_equal_parameters_and_tokens():
     ahead = plan_sweep("aria")
-    assert len(ahead.rows) == 4 * 2 * 2
+    assert len(ahead.rows) == 4 * 2
     costs = [row.cost for row in ahead.rows]
     assert all(cost is not None and cost.tokens == 81_920_000 for cost in costs)
     assert max(c.parameters for c in costs) <= 1.02 * min(c.parameters for c in costs)
@@ -222,6 +222,8 @@ def test_arias_experiment_plan_compares_networks_of_equal_parameters_and_tokens(
     own = {name: load_recipe(name).backbone for name in ("aria-baseline", "aria-eco")}
     of = {row.values["network"]: row.cost.recipe.backbone for row in ahead.rows}
     assert of["baseline"] == own["aria-baseline"] and of["eco-16"] == own["aria-eco"]
+    aware = {row.values["scripts"]: (row.cost.recipe.process.model_extra or {}).get("scripts") for row in ahead.rows}
+    assert aware["alike"] is None and aware["aware"]["clusters"] == 0.5
     settings = [way.given for way in ahead.ways]
     assert {s["steps"] for s in settings} == {8, 12, 16}
     assert {s.get("confidence_stop") for s in settings} == {None, 0.95, 0.98, 0.99}

@@ -167,7 +167,7 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
         return "n-gram"
     wanted = run.recipe.data
     recipe = load_recipe(JUDGE)
-    shared = ("source", "valid", "valid_fraction", "judge_fraction", "normalize", "text_field")
+    shared = ("source", "valid", "valid_fraction", "judge_fraction", "normalize", "text_field", "keep")
     given = {name: getattr(wanted, name) for name in shared}
     for key in ("source", "valid"):
         if given[key] is not None:

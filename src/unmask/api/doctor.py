@@ -77,6 +77,7 @@ def doctor(*, deep: bool = False) -> DoctorResult:
     if importlib.util.find_spec("torch") is not None:
         checks += [_device(), _bf16(), _compile(run=deep), _threads()]
     checks += [_memory(), _disk("disk here", Path.cwd()), _disk("disk of the cache", cache_folder()), _cache()]
+    checks += [_fonts()]
     checks += [_extra(module, package) for module, package in EXTRAS.items()]
     return DoctorResult(tuple([*checks, _hub()] if deep else checks))
 
@@ -229,6 +230,16 @@ def _cache() -> Check:
         fix = "set UNMASK_CACHE to a folder that you may write to"
         return Check("cache", "fail", f"cannot write to {folder}: {failure.strerror}", fix)
     return Check("cache", "ok", f"{folder} can be written to")
+
+
+def _fonts() -> Check:
+    """Pages use the browser's fonts; pictures those that matplotlib finds."""
+    from unmask.pictures.fonts import font_for
+
+    if found := font_for("\u0915\u094d\u0937\u093f"):
+        return Check("fonts", "ok", f"pictures show Devanagari in {found}")
+    fix = "install one, such as fonts-noto-core (Debian, Ubuntu) or google-noto-sans-devanagari-fonts (Fedora)"
+    return Check("fonts", "warn", "no font for Devanagari: labels in pictures show boxes; pages are not affected", fix)
 
 
 def _extra(module: str, package: str) -> Check:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unmask.data.binary import raw
 from unmask.data.cache import built, cache_folder
+from unmask.data.keep import Least, kept
 from unmask.data.sources import Source, open_source
 from unmask.errors import Error, nearest
 from unmask.lines import counted
@@ -90,6 +91,7 @@ def load_corpus(
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
     binary: bool = False,
+    keep: Least | None = None,
 ) -> Corpus:
     """Read a source into a corpus, or open the cached one.
 
@@ -101,6 +103,7 @@ def load_corpus(
         normalize: "NFC" composes characters (Unicode annex 15); None leaves the text as it is.
         text_field: Field or column that holds the text.
         binary: Read files of any kind as bytes (see :mod:`unmask.data.binary`).
+        keep: Least shares of a document of ``source`` (see :mod:`unmask.data.keep`); ``None``: all are kept.
 
     Raises:
         Error: unusable options or source, or no documents.
@@ -122,6 +125,7 @@ def load_corpus(
         "judge_fraction": judge_fraction,
         "normalize": normalize,
     } | ({"binary": True} if binary else {})
+    options |= {"keep": dict(keep)} if keep else {}
     identity = [options, train_source.identity, valid_source.identity if valid_source else None]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     build = partial(_build, source=train_source, valid=valid_source, options=options)
@@ -163,12 +167,15 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
     writers = {name: _SplitWriter(folder / f"{name}.arrow") for name in SPLITS}
     content = hashlib.sha256(json.dumps(options).encode())
     seen: set[bytes] = set()
-    dropped = {"duplicates": 0, "empty": 0}
+    dropped = {"duplicates": 0, "empty": 0} | ({"left out": 0} if (least := options.get("keep")) else {})
     try:
         for origin in (valid, source):
             if origin is None:
                 continue
             for text in origin.documents():
+                if least and origin is source and not kept(text, least):
+                    dropped["left out"] += 1
+                    continue
                 text = normalized(text, normalize)
                 data = raw(text, binary)
                 stripped = data if binary else text.strip().encode()

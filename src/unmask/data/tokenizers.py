@@ -79,7 +79,8 @@ class Tokenizer:
     @property
     def vocabulary(self) -> Vocabulary:
         """What processes and samplers know of it; which tokens begin with a space is left out."""
-        return Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, self.vocab_size)
+        table = None if self._table is None or self.binary else tuple(self._table)
+        return Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, self.vocab_size, table=table)
 
     @property
     def inner(self) -> NDArray[np.bool_] | None:

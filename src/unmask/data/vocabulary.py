@@ -26,6 +26,7 @@ class Vocabulary:
         mask: Stands at open positions of a request; never drawn.
         size: Number of tokens (V); 0: not known, which is enough where no token is drawn at random.
         spaced: True for tokens that begin with a space. Needed only where a request has ``lead`` positions.
+        table: Bytes that each id stands for, none for specials; ``None``: not known, or no bytes of text.
     """
 
     pad: int = 0
@@ -34,6 +35,7 @@ class Vocabulary:
     mask: int = 3
     size: int = 0
     spaced: Bool[Tensor, " V"] | None = field(default=None, compare=False, repr=False)
+    table: tuple[bytes, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def words(self) -> int:

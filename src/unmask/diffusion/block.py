@@ -57,6 +57,7 @@ class Block:
         self.options = options
         self.words = words
         self.masked = Masked(options, words)
+        self.scripts = self.masked.scripts
         self.mask_id = words.mask
         self.never = self.masked.never
         self.largest = options.sizes[-1]
@@ -100,8 +101,7 @@ class Block:
         sizes = torch.tensor(self.options.sizes, device=batch.tokens.device)
         start = laid.starts(sizes[(noise.uniform("block", 1)[:, 0] * len(sizes)).long()])
         place = torch.remainder(spread(seed, batch.order)[:, None] + _number(start) * _ALONG, 1.0)
-        rate, weight = self.masked.rates_at(place, progress)
-        hidden = (noise.uniform("mask", start.shape[1]) < rate) & laid.batch.askable
+        hidden, weight = self.masked.hide(laid.batch, seed, place, progress)
         hidden = hidden & ~laid.fill.gather(1, start)  # a block behind the end of its text
         state = self._state(laid, start, laid.batch.tokens.masked_fill(hidden, self.mask_id))
         if self.options.causal_weight:

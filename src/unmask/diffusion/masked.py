@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from unmask.data.batch import Batch
@@ -33,10 +33,12 @@ from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, tok
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import CausalOptions, MaskedOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
-from unmask.diffusion.schedules import get_schedule
+from unmask.diffusion.schedules import Schedule, get_schedule
+from unmask.diffusion.scripts import Scripts
 from unmask.diffusion.state import Shows, State, Visibility
 from unmask.diffusion.times import Times, spread
 
+_TINY = 1e-30  # a rate of 0 hides nothing
 _POINTS = 64  # of a run, at which its mean share of hidden tokens is taken
 
 
@@ -57,6 +59,7 @@ class Masked:
         self.never = (words.mask,)
         self.schedule = get_schedule(options.schedule)
         self.times = Times(options.times, options.bell_center, options.bell_width)
+        self.scripts = None if options.scripts is None else Scripts(options.scripts, options.schedule, words.table)
         self.warm = Causal(CausalOptions(isolate_documents=options.isolate_documents), words)
         self.expected_rate = lru_cache(maxsize=2 * _POINTS)(self._expected_rate)
 
@@ -94,30 +97,56 @@ class Masked:
 
     def rates(self, batch: Batch, seed: int, progress: float) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
         """Return the noise level r of each row, float64, and its weight: 1, or w of the bound (see ``times``)."""
-        return self.rates_at(spread(seed, batch.order), progress)
+        return self.rates_at(spread(seed, batch.order), progress, self.schedule)
 
-    def rates_at(self, place: Float[Tensor, "*B"], progress: float) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
-        """Return the noise level and the weight that belong to evenly spread numbers in [0, 1)."""
+    def rates_at(
+        self, place: Float[Tensor, "B ..."], progress: float, schedule: Schedule
+    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
+        """Return the noise level and weight that belong to evenly spread numbers in [0, 1) under a schedule."""
         times = replace(self.times, upper=self.upper(progress))
         if self.options.weighting == "elbo":
-            return times.weighted(self.schedule, place)
-        rate = self.schedule(times.draw(place))
-        return rate, torch.ones_like(rate)
+            return times.weighted(schedule, place)
+        rate = schedule(t := times.draw(place))
+        return rate, torch.ones_like(rate) if schedule is self.schedule else self.schedule(t) / rate.clamp(min=_TINY)
+
+    def hide(
+        self, batch: Batch, seed: int, place: Float[Tensor, "B ..."], progress: float
+    ) -> tuple[Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
+        """Return which tokens are hidden, and the weight of each.
+
+        Args:
+            batch: Clean text.
+            seed: Of the run.
+            place: Evenly spread numbers in [0, 1), one a row or one a position.
+            progress: Share of training that is done.
+        """
+        noise = Noise(seed, batch.order)
+        if self.scripts is not None:
+            return self.scripts.hide(batch, noise, lambda schedule: self.rates_at(place, progress, schedule))
+        rate, weight = (
+            each if each.ndim == 2 else each[:, None] for each in self.rates_at(place, progress, self.schedule)
+        )
+        return (noise.uniform("mask", batch.tokens.shape[1]) < rate) & batch.askable, weight
+
+    def hidden_at(self, batch: Batch, seed: int, t: Float[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+        """Return which tokens of each row's trajectory are hidden at a time."""
+        noise = Noise(seed, batch.order)
+        if self.scripts is not None:
+            return self.scripts.hide(batch, noise, lambda schedule: (schedule(t), t))[0]
+        return (noise.uniform("mask", batch.tokens.shape[1]) < self.schedule(t)[:, None]) & batch.askable
 
     def corrupt(self, batch: Batch, seed: int, progress: float = 1.0) -> Corrupted:
         """Hide each token that may be asked with probability r(t)."""
         if self.warming(progress):
             return self.warm.corrupt(batch, seed, progress)
-        rate, weight = self.rates(batch, seed, progress)
+        hidden, weight = self.hide(batch, seed, spread(seed, batch.order), progress)
         predictable = batch.predictable
-        chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
-        hidden = (chance < rate[:, None]) & batch.askable
         segments, valid = visible_segments(batch, self.options.isolate_documents)
         actual = hidden.sum(1) / predictable.sum(1).clamp(min=1)
         state = State(
             batch.tokens.masked_fill(hidden, self.mask_id), "bidirectional", segments=segments, valid=valid, t=actual
         )
-        return Corrupted(state, batch.tokens, hidden * weight[:, None].float())
+        return Corrupted(state, batch.tokens, hidden * weight.float())
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the weighted nats: a hidden token (``ce``) or a token (``elbo``), normalised by a constant."""

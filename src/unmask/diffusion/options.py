@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from unmask.diffusion.registry import check_schedule
+from unmask.diffusion.script_options import ScriptOptions
 from unmask.errors import Error
 
 Visibility = Literal["causal", "bidirectional", "block"]
@@ -98,6 +99,8 @@ class MaskedOptions(ProcessOptions):
     """Share of masked training over which the largest t grows."""
     causal_warmup: float = Field(0.0, ge=0, lt=1)
     """Share of the steps trained left to right first."""
+    scripts: ScriptOptions | None = Field(None, exclude_if=lambda value: value is None)
+    """How text of several scripts is hidden: schedules by kind of word, clusters whole, spans. ``None``: all alike."""
 
     @field_validator("schedule")
     @classmethod
@@ -209,6 +212,8 @@ class UniformOptions(MaskedOptions):
     def check(self, config: Any) -> None:
         """Raise Error if the network cannot see both sides, or is not told the noise level."""
         super().check(config)
+        if self.scripts is not None:
+            raise Error("process uniform draws words anew and hides none; leave process.scripts out.")
         if not config.time_input:
             raise Error("process uniform needs a network that is told the noise level: set backbone.time_input=true.")
 

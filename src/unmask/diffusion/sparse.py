@@ -73,6 +73,7 @@ class Sparse:
         self.mask_id = words.mask
         self.never = (words.mask,)
         self.masked = Masked(options, words)
+        self.scripts = self.masked.scripts
         self.candidates = options.candidates
 
     @property
@@ -157,13 +158,12 @@ class Sparse:
         steps = low * (high / low) ** u
         times = replace(self.masked.times, upper=self.masked.upper(progress))
         now = times.draw(spread(seed, batch.order))
-        chance = Noise(seed, batch.order).uniform("mask", batch.tokens.shape[1])
         asked = coin.clone()
         asked[0] |= not bool(coin.any())  # as many calls on every rank; an answer that no coin asked for is not used
 
         def at_step(back: int) -> Bool[Tensor, "B T"]:
             earlier = (now + back / steps).clamp(max=1.0)
-            return (chance < self.masked.schedule(earlier)[:, None]) & batch.askable
+            return self.masked.hidden_at(batch, seed, earlier)
 
         given = None
         for back in range(self.options.candidate_passes, 0, -1):

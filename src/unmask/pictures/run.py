@@ -14,6 +14,7 @@ from unmask.errors import Error
 from unmask.evaluation.windows import cut
 from unmask.models.bytes import Bytes
 from unmask.models.network import Denoiser
+from unmask.pictures.fonts import fall_back
 from unmask.pictures.labels import named
 from unmask.pictures.metrics import TRAINING, bends, bends_figure, series, training_figure
 from unmask.pictures.patches import ROOM, cut_text, patches_figure
@@ -147,6 +148,7 @@ def _rows(run: Run, model: Bytes, texts: Sequence[str]) -> list[list[int]]:
 def _written(figure: Figure, name: str, folder: Path) -> Path:
     path, partial = folder / f"{name}.png", folder / f".{name}.partial"
     with _writing(path):
+        fall_back(figure)
         figure.savefig(partial, format="png", dpi=100, metadata={"Software": None})
         os.replace(partial, path)
     return path

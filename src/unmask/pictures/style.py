@@ -10,6 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unmask.pictures.fonts import fall_back
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
@@ -37,6 +39,7 @@ def look(number: int) -> dict[str, Any]:
 def to_uri(figure: Figure) -> str:
     """Render without pyplot and without global state that a caller would notice."""
     out = io.BytesIO()
+    fall_back(figure)
     with matplotlib.rc_context({"svg.hashsalt": "unmask", "svg.fonttype": "path"}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

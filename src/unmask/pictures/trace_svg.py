@@ -21,7 +21,8 @@ HOLD = 3.0
 LIMITS = (0.2, 0.5, 0.8)
 """Between the shades of confidence, as in the terminal."""
 STYLE = """
-svg{font:15px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono",monospace}
+svg{font:15px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono",
+"Noto Sans Devanagari","Nirmala UI","Kohinoor Devanagari",monospace}
 text{white-space:pre}.p{fill:#fff;stroke:#d4d8de}.t{fill:#1b1f24}.g{fill:#6b7280}.n{fill:#6b7280;font-size:12px}.o{fill:#dfe3e8}.u{fill:#9aa2ad}
 .h{fill:none;stroke:#1d4f91;stroke-width:1.5}.b{fill:#1d4f91}.c0{fill:#c9d8fb}.c1{fill:#dde3ee}.c2{fill:#f2e9b8}.c3{fill:#ffe16b}
 @media(prefers-color-scheme:dark){.p{fill:#15181d;stroke:#343a43}.t{fill:#eceff3}.g,.n{fill:#9aa3b0}.o{fill:#2b3038}

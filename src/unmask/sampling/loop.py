@@ -21,9 +21,10 @@ from unmask.sampling.passages import write_passages
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.spent import Ledger, Spent
-from unmask.sampling.state import Frame, SamplerState, frame, rows
+from unmask.sampling.state import Frame, SamplerState, frame, rows, told_again
 from unmask.sampling.thought_steps import passages_of
 from unmask.sampling.whole import Past, whole_frame, whole_state
+from unmask.sampling.whole_characters import completed
 from unmask.sampling.windows import Windows
 
 
@@ -114,7 +115,9 @@ def ticks(
                 stay = (~gone).nonzero()[:, 0]
                 state = rows(state, stay)
                 which, past = (tuple(each[i] for i in stay.tolist()) for each in (which, past))
-            (state, now), before = sampler.step(model, state), past
+            (stepped, now), before = sampler.step(model, state), past
+            state = completed(model, sampler.Settings.shows, stepped, windows.go_on(which, stepped, past))
+            now = now if state is stepped else told_again(now, stepped, state)
             state, past = windows.on(which, state, past)
             whole = whole_frame(now, before, vocabulary.pad)
             yield Tick(which, state, past, whole, ledger.add(which, whole))

@@ -264,3 +264,9 @@ def frame(state: SamplerState, before: SamplerState | None = None) -> Frame:
         forwards=state.forwards,
         verdict=None if state.checks is None else state.checks.places.verdict,
     )
+
+
+def told_again(told: Frame, before: SamplerState, after: SamplerState) -> Frame:
+    """Return the frame of a step whose words were changed once more."""
+    changed = told.changed | (after.tokens != before.tokens)
+    return replace(told, tokens=after.tokens, confidence=after.confidence, changed=changed)

@@ -94,12 +94,16 @@ class Windows:
         state = self._sampler.start([request for request, _ in opened], self._vocabulary).to(device)
         return state, tuple(past for _, past in opened)
 
+    def go_on(self, which: Sequence[int], state: SamplerState, past: tuple[Past, ...]) -> list[bool]:
+        """Tell of each row whether its window is finished and there is more to write."""
+        done = state.done.tolist()
+        return [done[row] and self._goes_on(number, state, past[row], row) for row, number in enumerate(which)]
+
     def on(
         self, which: Sequence[int], state: SamplerState, past: tuple[Past, ...]
     ) -> tuple[SamplerState, tuple[Past, ...]]:
         """Return the state whose rows with a finished window, and more to write, are at the next window's opening."""
-        done = state.done.tolist()
-        ready = {row for row, number in enumerate(which) if done[row] and self._goes_on(number, state, past[row], row)}
+        ready = {row for row, more in enumerate(self.go_on(which, state, past)) if more}
         if not ready:
             return state, past
         states, pasts = [], list(past)

@@ -55,6 +55,7 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
         normalize=data.normalize,
         text_field=data.text_field,
         binary=data.binary,
+        keep=data.keep,
     )
 
 

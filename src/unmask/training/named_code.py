@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unmask.diffusion.registry import is_code
+from unmask.diffusion.script_options import KINDS
 from unmask.own_code import check_allowed
 from unmask.training.recipe import Recipe
 
@@ -13,7 +14,10 @@ def check_code(recipe: Recipe) -> None:
     Raises:
         Error: it names some.
     """
-    names = {"process.schedule": getattr(recipe.process_options(), "schedule", "")}
+    process = recipe.process_options()
+    names = {"process.schedule": getattr(process, "schedule", "")}
+    if (scripts := getattr(process, "scripts", None)) is not None:
+        names |= {f"process.scripts.{kind}": getattr(scripts, kind) or "" for kind in KINDS}
     if recipe.thought is not None:
         names["thought.schedule"] = recipe.thought.schedule
     for key, name in names.items():

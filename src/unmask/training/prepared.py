@@ -88,6 +88,7 @@ def prepare(
         normalize=data.normalize,
         text_field=data.text_field,
         binary=data.binary,
+        keep=data.keep,
     )
     split = corpus.split(data.split)
     held_out = corpus.split("valid") if recipe.training.valid_blocks else None

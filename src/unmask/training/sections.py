@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -71,6 +71,10 @@ class DataSection(Section):
     valid_fraction: float = Field(0.05, gt=0, lt=0.5)
     judge_fraction: float = Field(0.05, gt=0, lt=0.5)
     normalize: Literal["NFC"] | None = None
+    keep: dict[Literal["devanagari", "latin", "letters"], Annotated[float, Field(ge=0, le=1)]] | None = Field(
+        None, exclude_if=lambda value: not value
+    )
+    """Least shares (``devanagari``, ``latin``, ``letters``) of a document of ``source``; others are left out whole."""
     text_field: str = "text"
     tokenizer: str = "bpe"
     """``bytes``, ``bpe`` (trained on the corpus), or ``hf:owner/name``."""

@@ -34,6 +34,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("babylon", {"theta": 0.5, "rule": "jump", "max_length": 6, "reset": 7}),
     ("babylon", {"theta": 1.0, "rule": "both", "jump": 0.2, "reset": "newline"}),
     ("babylon", {"theta": 99.0, "max_length": 3}),
+    ("babylon", {"theta": 0.3, "unit": "grapheme"}),
+    ("babylon", {"theta": 0.5, "rule": "jump", "unit": "grapheme", "max_length": None}),
     ("characters", {"theta": 2.0}),
     ("characters", {"theta": 0.3, "rule": "jump", "reset": 9, "max_length": 8}),
 ]

@@ -70,3 +70,18 @@ def test_without_theta_it_asks_to_be_calibrated() -> None:
     for ask in (lambda: part.starts(b"a"), part.stream):
         with pytest.raises(Error, match="no theta. Calibrate"):
             ask()
+
+
+@given(data=BYTES, theta=st.floats(-1, 4))
+@settings(max_examples=60, deadline=None)
+def test_unit_grapheme_splits_no_letter_of_devanagari_and_takes_no_other_cut_away(data: bytes, theta: float) -> None:
+    plain, kept = (
+        make_patcher("babylon", {"theta": theta, "max_length": None, "unit": unit}, ENTROPY).starts(data)
+        for unit in ("character", "grapheme")
+    )
+    assert not (kept & ~plain).any()
+    for place in np.flatnonzero(kept[1:]) + 1:
+        text = data[:place].decode("utf-8", "replace").rstrip("\u200c\u200d")
+        assert not (text and "\u0900" <= text[-1] <= "\u097f" and text[-1].isalpha()), "a sign may follow here"
+    gone = np.flatnonzero(plain & ~kept)
+    assert all(0xE0 in data[max(0, place - 40) : place] for place in gone), "only what follows Devanagari is taken away"

@@ -15,6 +15,10 @@ their name and computed entropies of whole patches, which it never used; its act
 bytes only and has no drift to mend; there a reset costs it context, and every-N itself makes patches begin at multiples
 of N, where H jumps.
 
+**Graphemes.** Whether a sign follows a letter is not known before it is read, so a Devanagari letter may always go on.
+``unit: grapheme`` leaves out the cuts behind one, signs and joiners included: words of Devanagari stay whole, and what
+follows a blank, a digit, a danda or a letter of another script may be cut off. Only ``max_length`` still cuts inside.
+
 theta has no default that fits two corpora or two entropy models: :mod:`unmask.data.patches.calibrate` finds it.
 
 Letters: n bytes of a text.
@@ -32,6 +36,7 @@ from pydantic import Field, model_validator
 from unmask.data import utf8
 from unmask.data.entropy import ByteEntropy
 from unmask.data.patches.patcher import PATCHERS, Bounded, PatchStream, bound, bounded
+from unmask.data.whole_text import carried
 from unmask.errors import Error
 
 _NEWLINE = 0x0A
@@ -48,6 +53,8 @@ class BabylonOptions(Bounded):
     """Nats that the entropy has to rise by under ``both``."""
     reset: Annotated[int, Field(ge=1)] | Literal["newline"] | None = None
     """When the entropy model forgets: every so many bytes, or what came before a newline; ``None``: never."""
+    unit: Literal["character", "grapheme"] = Field("character", exclude_if=lambda value: value == "character")
+    """What no cut of the rule splits: a code point, or a letter of Devanagari with its signs, too."""
     max_length: int | None = Field(16, ge=1)
     """Bytes after which a patch ends at the next code point; ``None``: no bound."""
 
@@ -99,6 +106,11 @@ class Babylon:
     def scores(self, data: bytes) -> Float64[np.ndarray, " n"]:
         """Return what theta is compared with before each byte; -inf where no theta makes a start."""
         h = self.entropy.entropy(data, _since(data, self.options.reset))
+        if self.options.unit == "grapheme":
+            return np.where(_carried(data), -np.inf, self._scored(data, h))
+        return self._scored(data, h)
+
+    def _scored(self, data: bytes, h: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         if self.options.rule == "threshold":
             return h
         rise = h - h[_previous(data, self.entropy.unit)]
@@ -135,8 +147,11 @@ class _Rule:
         self._h = self._last = self._stream.value
         self._characters = entropy.unit == "character"
         self._read = self._owed = 0
+        self._carries, self._tail = False, b""
 
     def wanted(self, age: int) -> bool:
+        if self._carries and self._options.unit == "grapheme":
+            return False
         if self._options.rule == "jump":
             return self._h - self._last > self._theta
         rises = self._options.rule == "threshold" or self._h - self._last > self._options.jump
@@ -155,6 +170,29 @@ class _Rule:
             self._last = self._h
         self._owed = utf8.owed_after(self._owed, byte)
         self._h = self._stream.value
+        self._tail = (self._tail + bytes([byte]))[-3:]
+        if not self._owed:
+            does = _CARRIES.get(self._tail, False)
+            self._carries = self._carries if does is None else does
+
+
+def _does(character: str) -> bool | None:
+    """Return whether signs may follow a character of Devanagari, ``None``: it is one itself, or a joiner."""
+    return None if carried(character, True) and not carried(character, False) else bool(carried(character, False))
+
+
+_CARRIES = {c.encode(): _does(c) for c in map(chr, (*range(0x900, 0x980), 0x200C, 0x200D, 0x25CC))}
+"""Characters of three bytes; all others carry no sign."""
+
+
+def _carried(data: bytes) -> Bool[np.ndarray, " n"]:
+    """Return whether a sign could go on with what stands before each byte; it depends on the bytes before alone."""
+    whole = np.append(utf8.free(data), True)[1:]
+    does = [_CARRIES.get(data[max(0, end - 2) : end + 1], False) for end in range(len(data))]
+    tells = np.array([each is not None for each in does], bool)
+    last = np.maximum.accumulate(np.where(whole & tells, np.arange(len(data)), -1))
+    after: Bool[np.ndarray, " n"] = np.append(np.array([each is True for each in does], bool), False)[last]
+    return np.append(False, after)[: len(data)]
 
 
 def _previous(data: bytes, unit: Literal["byte", "character"]) -> Int64[np.ndarray, " n"]:
