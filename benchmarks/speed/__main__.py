@@ -31,6 +31,7 @@ MODULES = {
     "train_memory": "train_memory",
     "ancestral_skip": "ancestral_skip",
     "ar_cache": "ar_cache",
+    "answers": "answers",
     "byte_cache": "byte_cache",
     FEW_STEPS: "few_steps",
     "eco_parts": "eco_parts",
@@ -38,6 +39,7 @@ MODULES = {
     "sparse_cost": "sparse_cost",
     "wubu_cost": "wubu_cost",
     "peers": "peers",
+    "peer_texts": "peer_texts",
 }
 
 
@@ -67,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--go-on", action="store_true", help="leave out what the same command stored today")
     parser.add_argument("--run", type=Path, help=f"a trained masked run, for {FEW_STEPS}")
-    parser.add_argument("--peers", type=Path, help="the folder that PyPI's peers were installed into, for peers")
+    parser.add_argument("--peers", type=Path, help="the folder that PyPI's peers were installed into, for peers*")
     parser.add_argument("--repeats", type=int, help="turns of each rival instead of the benchmark's own number")
     parser.add_argument("--threads", type=int, help="threads of PyTorch instead of its own choice")
     parser.add_argument("--results", type=Path, help="folder of the result files; default benchmarks/results")
@@ -129,7 +131,7 @@ def _command(name: str, given: argparse.Namespace) -> str:
     parts = ["python -m benchmarks.speed --only", name]
     parts += ["--quick"] if given.quick else []
     parts += ["--run", given.run.name] if given.run else []
-    parts += ["--peers", given.peers.name] if given.peers and name == "peers" else []
+    parts += ["--peers", given.peers.name] if given.peers and name.startswith("peer") else []
     parts += ["--repeats", str(given.repeats)] if given.repeats else []
     parts += ["--threads", str(given.threads)] if given.threads else []
     return " ".join(parts)

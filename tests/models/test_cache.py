@@ -63,3 +63,20 @@ def test_a_full_row_does_not_disturb_its_batch_mates(tiny):
     torch.testing.assert_close(logits[1], next_logits(model, [9, 11]), atol=1e-4, rtol=1e-4)
     logits = feed(model, cache, [[10], [12, 13]])
     torch.testing.assert_close(logits[1], next_logits(model, [9, 11, 12, 13]), atol=1e-4, rtol=1e-4)
+
+
+def test_rows_that_are_asked_alone_read_and_write_the_batch_s_own_cache(tiny):
+    model = tiny()
+    cache = model.new_cache(3, 8)
+    feed(model, cache, [[5, 6, 7], [8], [9, 10, 11]])
+    for index, chunks in (([0, 2], [[12], [13]]), ([1], [[14, 15]]), ([2, 1], [[16], [17, 18]])):
+        at = torch.tensor(index)
+        part = cache.part(at)
+        assert part.keys is cache.keys
+        feed(model, part, chunks)
+        cache = cache.put(at, part)
+    assert cache.lengths.tolist() == [4, 5, 5]
+    logits = feed(model, cache, [[19], [20], [21]])
+    for row, text in enumerate([[5, 6, 7, 12, 19], [8, 14, 15, 17, 18, 20], [9, 10, 11, 13, 16, 21]]):
+        torch.testing.assert_close(logits[row], next_logits(model, text), atol=1e-4, rtol=1e-4)
+    assert torch.equal(cache.part(torch.tensor([2, 0])).rows(torch.tensor([1])).keys[:, 0], cache.keys[:, 0])

@@ -174,3 +174,18 @@ def test_a_trace_is_played_without_the_run_and_shows_the_same_text(cli, run_fold
 def test_the_verbs_are_listed_without_importing_torch(python):
     source = "import sys, unmask.cli.sample, unmask.cli.infill; print('torch' in sys.modules)"
     assert python(source).out.strip() == "False"
+
+
+def test_texts_say_what_they_were_computed_in_and_unknown_precisions_are_refused(cli, run_folder):
+    run = run_folder("masked")
+    texts = {p: sample(run, max_tokens=8, seed=4, precision=p) for p in ("auto", "fp32", "bf16")}
+    assert {p: text.precision for p, text in texts.items()} == {"auto": "fp32", "fp32": "fp32", "bf16": "bf16"}
+    assert texts["auto"].texts == texts["fp32"].texts
+    ran = cli("sample", run, "--max-tokens", "4", "--precision", "bf16", "--json")
+    assert json.loads(ran.out)["precision"] == "bf16"
+    with pytest.raises(Error, match="unknown precision 'fp16'. Choose auto, fp32 or bf16"):
+        sample(run, precision="fp16")
+    ran = cli("compare", run, run, "-o", "report", "--precision", "auto")
+    assert ran.status == 2 and "all runs are compared in one of fp32 and bf16" in ran.err
+    ran = cli("compare", run, run, "-o", "report", "--blind", "--precision", "bf16")
+    assert ran.status == 2 and "leave it out" in ran.err

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from unmask.errors import Error
+from unmask.sampling.registry import SAMPLERS
 from unmask.training import precision as module
+from unmask.training.inference import precision_of
 from unmask.training.recipe import load_recipe
 
 NANO = "nano-masked"  # 128 wide
@@ -23,7 +26,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     seen: list[int] = []
     monkeypatch.delenv(module.PINNED)
     monkeypatch.setenv("UNMASK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "measured", lambda width: seen.append(width) or 3.0)
+    monkeypatch.setattr(module, "measured", lambda width, positions=None: seen.append(width) or 3.0)
     module.faster.cache_clear()
     yield seen
     module.faster.cache_clear()
@@ -52,7 +55,7 @@ def test_what_waits_on_a_busy_machine_is_not_counted(monkeypatch):
 
 
 def test_a_near_tie_is_float32(measured, monkeypatch):
-    monkeypatch.setattr(module, "measured", lambda width: module.MARGIN - 0.01)
+    monkeypatch.setattr(module, "measured", lambda width, positions=None: module.MARGIN - 0.01)
     assert not module.precision(load_recipe(NANO)).bf16
 
 
@@ -112,3 +115,38 @@ def test_a_block_is_really_timed_and_draws_from_nobodys_generator():
 def test_the_run_says_what_it_computed_in_and_why(tiny_run):
     told = json.loads((tiny_run / "run.json").read_text())
     assert (told["precision"], told["precision_why"]) == ("fp32", "UNMASK_PRECISION=fp32")
+
+
+@pytest.fixture
+def asked(measured, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """The positions that are measured; many are faster in bf16, few are not."""
+    seen: list[int | None] = []
+    monkeypatch.setattr(
+        module, "measured", lambda width, positions=None: seen.append(positions) or 3.0 * (positions > 8)
+    )
+    return seen
+
+
+def test_what_counts_is_how_many_positions_one_text_asks_about_at_once(asked):
+    run = SimpleNamespace(recipe=load_recipe(NANO))
+    settings = {name: SAMPLERS.facts(name)() for name in ("ancestral", "autoregressive")}
+    settings["block"] = SAMPLERS.facts("block")(block_size=8)
+    found = {name: precision_of(run, "auto", own).bf16 for name, own in settings.items()}
+    assert found == {"ancestral": True, "autoregressive": False, "block": False}
+    assert asked == [128, 1, 8]
+    assert (
+        precision_of(run, "auto").why == "measured: a block 128 wide answers 128 positions 3.00 times as fast in bf16"
+    )
+    assert [str(precision_of(run, p)) for p in ("fp32", "bf16")] == ["fp32", "bf16"]
+
+
+def test_the_environment_says_what_auto_means_for_texts_too(asked, monkeypatch):
+    monkeypatch.setenv(module.PINNED, "fp32")
+    assert str(module.answers(load_recipe(NANO), 128)) == "fp32"
+    assert asked == []
+
+
+def test_answers_are_really_timed_and_draw_from_nobodys_generator():
+    before = torch.get_rng_state()
+    assert module.measured(64, 8) > 0
+    assert torch.equal(torch.get_rng_state(), before)

@@ -42,6 +42,7 @@ def compare(
     budget: Literal["tokens", "flops", "time"] = "tokens",
     rules: str | Path | None = None,
     seed: int = 0,
+    precision: Literal["fp32", "bf16"] = "fp32",
     resume: bool = False,
     force: bool = False,
     command: str = "",
@@ -73,6 +74,7 @@ def compare(
         budget: What the rivals are said to be equal in; over 2 % of difference is a warning.
         rules: A YAML file of decision rules (``keep``, ``against``, ``rules``), beside those of the runs' recipes.
         seed: Of the documents chosen, the bounds, the samples.
+        precision: What the networks of all runs compute in, for scores, texts and times alike.
         resume: Go on with the interrupted comparison in ``output``, which must be of the same runs and settings.
         force: Write over the report, or start anew the interrupted comparison, that ``output`` holds.
         command: The command line, for the report.
@@ -105,14 +107,17 @@ def compare(
         length=length,
         steps=steps,
         batches=batches,
+        precision=precision,
     )
     check_seed(seed)
+    if precision not in ("fp32", "bf16"):
+        raise Error(f"precision is {precision!r}; all runs are compared in one of fp32 and bf16.")
     if (Path(output) / MANIFEST).is_file():
         raise Error(f"--output {output} is a run; to compare it too, give the runs as one list, and a folder besides.")
     check_folder(Path(output), resume=resume, force=force)
     if source is not None:
         open_source(source)
-    opened = [held(run) for run in runs]
+    opened = [held(run, half=precision == "bf16") for run in runs]
     if not opened:
         raise Error("there is nothing to compare; name at least one run.")
     refuse_twice(opened)

@@ -12,6 +12,7 @@ from unmask.evaluation.bits import bits_per_byte
 from unmask.evaluation.windows import common_window
 from unmask.lines import counted, scored
 from unmask.result import Result
+from unmask.training.inference import Asked, check_precision, precision_of
 from unmask.training.own_text import own_text
 from unmask.training.run import Run
 
@@ -49,6 +50,7 @@ def likelihood(
     likelihood: Literal["default", "duel"] = "default",
     end: bool = True,
     seed: int = 0,
+    precision: Asked = "fp32",
 ) -> LikelihoodResult:
     """Score texts; no score depends on the other texts.
 
@@ -64,18 +66,20 @@ def likelihood(
             first.
         end: Whether the end of a text is scored, too; without, a text may go on.
         seed: Of the bound's noise.
+        precision: What the network computes in, as of :func:`unmask.evaluate`.
 
     Raises:
         Error: no such run or likelihood, no text, or an empty one.
     """
     check_seed(seed)
+    check_precision(precision)
     run = run if isinstance(run, Run) else Run.open(run)
     owned = [own_text(text, run) for text in texts]
     if not owned:
         raise Error("there is no text to score; give at least one.")
     if "" in owned:
         raise Error(f"text {owned.index('')} is empty, and has no bits per byte; leave it out.")
-    model = run.model()
+    model = run.model(half=precision_of(run, precision).bf16)
     context = int(model.config.max_position_embeddings)
     found = [
         bits_per_byte(

@@ -66,6 +66,7 @@ def lay_out(
     n: int,
     index: str | Path | Index | None,
     evidence: int | None,
+    half: bool,
 ) -> Prompted:
     """Lay a prompt out. Arguments: :func:`unmask.sample`.
 
@@ -73,7 +74,7 @@ def lay_out(
         Error: a prompt, a suffix and what is between them longer than the context; an index that does not fit the run,
             or no prompt to look up.
     """
-    tokenizer, model = run.tokenizer, run.model()
+    tokenizer, model = run.tokenizer, run.model(half=half)
     vocabulary = vocabulary_of(tokenizer, model)
     own, tail = own_text(prompt, run), own_text(suffix, run)
     before, leads = hand_over_space(own, vocabulary)

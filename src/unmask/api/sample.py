@@ -19,6 +19,7 @@ from unmask.lines import counted, excerpt
 from unmask.reports.progress import Progress
 from unmask.result import Result
 from unmask.roots.index import Index
+from unmask.training.inference import Asked, check_precision, precision_of
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 
@@ -53,6 +54,7 @@ class SampleResult(Result):
         prompt_seen: How many of them the first word was written with; not all where they do not fit into the context.
         data: The whole texts as bytes, whatever they are; ``texts`` have U+FFFD where these are not UTF-8.
         binary: Whether the run models bytes; then JSON has ``data`` as ``base64``.
+        precision: What the network computed in, ``fp32`` or ``bf16``.
     """
 
     run: str
@@ -78,6 +80,7 @@ class SampleResult(Result):
     binary: bool = False
     verifier: dict[str, Any] | None = None
     checked: list[CheckedText] | None = None
+    precision: str = "fp32"
 
     def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
@@ -107,6 +110,7 @@ def sample(
     evidence: int | None = None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
+    precision: Asked = "auto",
     **settings: Setting,
 ) -> SampleResult:
     """Write ``n`` texts, of any length: see :mod:`unmask.sampling.windows`.
@@ -129,6 +133,8 @@ def sample(
         verifier: A causal run of the same tokenizer, or ``self``: the run's own left-to-right side.
         verify: ``lossless``: the run drafts and the verifier writes, so that the texts are the verifier's own;
             ``repair``: the run writes, and what the verifier finds unlikely is written again. Default ``lossless``.
+        precision: What the network computes in: ``fp32``, ``bf16``, or ``auto``, bf16 where measured to be faster
+            (:mod:`unmask.training.inference`). Tokens are drawn in float64 from float32 logits either way.
         **settings: Of the sampler (``unmask samplers`` lists them), and of a repair (``span``, ``suspect``,
             ``unlikely``, ``rounds``); what is left out comes from the recipe.
 
@@ -138,13 +144,15 @@ def sample(
             up; a verifier that cannot read the run's texts, or beside a fallback or an index.
     """
     check_alone(verifier, fallback=fallback, index=index)
+    check_precision(precision)
     run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify)
     check_asked(n, index, evidence)
+    computed = precision_of(run, precision, resolved)
     other = None if fallback is None else fallback_run(fallback)
     tokenizer = run.tokenizer
     if tokenizer.binary and other is not None:
         raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
-    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16)
     own, tail, found = asked.prompt, asked.suffix, asked.found
     total, done = sum(request.tokens.count(asked.vocabulary.mask) for request in asked.requests), 0
 
@@ -189,6 +197,7 @@ def sample(
         binary=tokenizer.binary,
         verifier=None if plan is None else plan.to_dict(),
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
+        precision=str(computed),
     )
 
 

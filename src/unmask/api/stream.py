@@ -13,6 +13,7 @@ from unmask.data.pieces import pieces
 from unmask.lines import counted, excerpt, line
 from unmask.roots.index import Index
 from unmask.sampling import Frame, Sampler, ticks
+from unmask.training.inference import Asked, check_precision, precision_of
 from unmask.training.own_text import shown
 from unmask.training.run import Run
 
@@ -59,6 +60,7 @@ def stream(
     evidence: int | None = None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
+    precision: Asked = "auto",
     **settings: Setting,
 ) -> Iterator[Moment]:
     """Write ``n`` texts and yield each after each of its steps, the opening among them.
@@ -77,15 +79,18 @@ def stream(
         evidence: How many texts are looked up.
         verifier: A causal run, or ``self``, as of :func:`unmask.sample`.
         verify: What it is for.
+        precision: What the network computes in, as of :func:`unmask.sample`.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
         Error: as :func:`unmask.sample`, before the first moment; a text longer than a passage of a run with thoughts.
     """
     check_alone(verifier, index=index)
+    check_precision(precision)
     run, chosen, resolved, _ = resolve_verified(run, sampler, settings, verifier, verify)
     check_asked(n, index, evidence)
-    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence)
+    computed = precision_of(run, precision, resolved)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16)
     return _moments(run, chosen, asked, batch_size)
 
 

@@ -225,7 +225,7 @@ class HMM:
         """Read new tokens on top of a cache; answer for those that are asked, or for the token after the last one."""
         valid = _valid(state)
         evidence = self._evidence(state.tokens, valid)
-        rows = torch.arange(len(valid))
+        rows = cache.stored(valid.device)
         places = cache.lengths[:, None] + torch.arange(valid.shape[1])
         ahead = []
         for p in range(valid.shape[1]):

@@ -22,6 +22,10 @@ def _refuse(given: Parameters) -> None:
     for option in ("prompts", "rubric", "pairs", "temperature"):
         if given[option] is not None and not given["blind"]:
             raise Error(f"--{option} belongs to --blind; add --blind, or leave it out.")
+    if given["precision"] not in ("fp32", "bf16"):
+        raise Error(f"--precision is {given['precision']!r}; all runs are compared in one of fp32 and bf16.")
+    if given["precision"] != "fp32" and (given["blind"] or given["blind_results"]):
+        raise Error("--precision is of a comparison's numbers, and people choose between texts; leave it out.")
     if given["blind_results"]:
         if given["blind"]:
             raise Error("--blind makes a page and --blind-results counts what was chosen on it; give one of them.")
@@ -108,6 +112,9 @@ def compare(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what the folder holds of an earlier one.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of documents, bounds, samples and intervals.")] = 0,
+    precision: Annotated[
+        str, typer.Option("--precision", help="What all runs compute in, scores and texts: fp32 or bf16.")
+    ] = "fp32",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Score, sample and time runs on the same held-out text, beside controls, and write one report."""
@@ -150,6 +157,7 @@ def compare(
                 budget=budget,  # type: ignore[arg-type]  # the function refuses any other
                 rules=rules,
                 seed=seed,
+                precision=precision,  # type: ignore[arg-type]  # the function refuses any other
                 resume=resume,
                 force=force,
                 command=shlex.join(["unmask", *sys.argv[1:]]),

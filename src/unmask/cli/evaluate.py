@@ -9,11 +9,14 @@ import typer
 
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json, say
+from unmask.cli.sample import Precision
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.training.inference import check_precision
 
 
 def _refuse(given: Parameters) -> None:
+    check_precision(given["precision"])
     likelihood = given["likelihood"]
     if likelihood not in ("default", "duel"):
         raise Error(f"unknown likelihood {likelihood!r}; choose default or duel.")
@@ -31,6 +34,7 @@ def evaluate(
         str, typer.Option("--likelihood", help="default, or duel: exact for surest-first unmasking, many calls.")
     ] = "default",
     seed: Annotated[int, typer.Option("--seed", help="Of the documents chosen and of the bound.")] = 0,
+    precision: Precision = "fp32",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Score a run in bits per byte of held-out text."""
@@ -44,10 +48,13 @@ def evaluate(
             draws=draws,
             likelihood="duel" if likelihood == "duel" else "default",
             seed=seed,
+            precision=precision,  # type: ignore[arg-type]  # _refuse saw to it
             progress=lambda told: status.update(f"scoring: {told.done} of {told.total} windows"),
         )
     for text in result.notes:
         note(f"note: {text}")
+    if result.precision == "bf16":
+        note("note: computed in bf16, which moves the number; published ones are of --precision fp32")
     if json:
         print_json(result.to_dict())
         return

@@ -18,6 +18,7 @@ from unmask.cli.outputs import Force
 from unmask.cli.settings import How, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
+from unmask.training.inference import check_precision
 
 if TYPE_CHECKING:
     from unmask.api.prompt_evidence import EvidenceText
@@ -31,6 +32,9 @@ Watch = Annotated[bool, typer.Option("--watch", help="Show the text being writte
 WatchSpeed = Annotated[
     float | None,
     typer.Option(help="Most steps a second that a terminal is shown; default 6; 0: as they come."),
+]
+Precision = Annotated[
+    str, typer.Option(help="What the network computes in: fp32, bf16, or auto: bf16 where measured to be faster.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -67,6 +71,7 @@ def _refuse(given: Parameters) -> None:
         return
     watching(given["watch"], given["watch_speed"])
     check_verifier(given)
+    check_precision(given["precision"])
     if given["run"] is None:
         raise Error("name a run folder: unmask sample RUN (or a record: unmask sample --replay FILE).")
     if given["start"] is not None and (prompt or prompt_file is not None):
@@ -94,6 +99,7 @@ def sample(
     n: Number = 1,
     how: How,
     batch_size: BatchSize = 8,
+    precision: Precision = "auto",
     trace: Trace = None,
     watch: Watch = False,
     watch_speed: WatchSpeed = None,
@@ -149,6 +155,7 @@ def sample(
             max_tokens=max_tokens,
             n=n,
             batch_size=batch_size,
+            precision=precision,  # type: ignore[arg-type]  # _refuse saw to it
             trace=trace,
             watch=canvas.show if canvas else None,
             progress=tell,

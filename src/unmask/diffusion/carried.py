@@ -157,14 +157,14 @@ def changed(whole: W, change: Callable[[Any], Any]) -> W:
     def over(part: Any) -> Any:
         if isinstance(part, list | tuple):
             return type(part)(map(over, part))
-        return change(part) if isinstance(part, Tensor) or _is_carried(part) else part
+        return change(part) if isinstance(part, Tensor) or is_carried(part) else part
 
     given: Any = whole
     made: W = replace(given, **{name: over(part) for name, part in _fields(whole).items()})
     return made
 
 
-def _is_carried(part: Any) -> bool:
+def is_carried(part: Any) -> bool:
     """Tell whether something is of a kind: ``isinstance`` would read all methods of each row's settings."""
     return Carried in type(part).__mro__
 

@@ -11,6 +11,7 @@ Letters: B rows, N draws a row.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -37,6 +38,11 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
+@lru_cache
+def _begun(seed: int) -> int:
+    return int(_mix(torch.tensor(_signed(seed * _GOLDEN + 1))))
+
+
 class Noise:
     """Random numbers for a batch of rows, each with its own key.
 
@@ -46,8 +52,7 @@ class Noise:
     """
 
     def __init__(self, seed: int, keys: Int[Tensor, " B"]) -> None:
-        base = torch.full_like(keys, seed)
-        self.keys = _mix(_mix(base * _GOLDEN + 1) + keys * _GOLDEN)
+        self.keys = _mix(keys * _GOLDEN + _begun(seed))
 
     def fold(self, *numbers: Int[Tensor, " B"]) -> Noise:
         """Return independent noise for each (key, numbers): steps of a sampler, draws of a bound."""

@@ -6,7 +6,7 @@ Letters: L layers, B rows, H key heads, T capacity in tokens, n new tokens, E he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
@@ -34,8 +34,12 @@ class Cache(Carried, Protocol):
         """Return it with other lengths, none above its own."""
         ...
 
+    def part(self, index: Int[Tensor, " b"]) -> Self:
+        """Return some rows of it; the storage is shared, so what they read is put there."""
+        ...
+
     def put(self, index: Int[Tensor, " b"], part: Self) -> Self:
-        """Return it with what some rows have read since they were taken out; the storage is shared."""
+        """Return it with what some rows have read since they were taken out as a part."""
         ...
 
 
@@ -47,11 +51,14 @@ class KVCache(Carried):
         keys: Keys after the rotary embedding.
         values: Values.
         lengths: Tokens read in each row; a row's next token goes there.
+        which: The rows of keys and values that these are, each once, where the storage is a larger cache's; ``None``:
+            all of them.
     """
 
     keys: Float[Tensor, "L B H T E"]
     values: Float[Tensor, "L B H T E"]
     lengths: Int[Tensor, " B"]
+    which: Int[Tensor, " b"] | None = None
 
     @classmethod
     def empty(cls, layers: int, rows: int, heads: int, capacity: int, width: int, like: Tensor) -> KVCache:
@@ -61,19 +68,41 @@ class KVCache(Carried):
         return cls(like.new_zeros(shape), like.new_zeros(shape), lengths)
 
     def write(
-        self, layer: int, keys: Float[Tensor, "B H n E"], values: Float[Tensor, "B H n E"], at: Int[Tensor, "B n"]
+        self,
+        layer: int,
+        keys: Float[Tensor, "B H n E"],
+        values: Float[Tensor, "B H n E"],
+        at: Int[Tensor, "B n"] | slice,
     ) -> None:
-        """Store the keys and values of one layer at positions ``at``; what lies beyond the capacity is dropped."""
+        """Store the keys and values of one layer at positions ``at``; what lies beyond the capacity is dropped.
+
+        Positions that are the same in all rows, one behind the other, may be given as a slice: that is faster.
+        """
+        if isinstance(at, slice):
+            rows = slice(None) if self.which is None else self.which
+            self.keys[layer, rows, :, at] = keys.to(self.keys.dtype)
+            self.values[layer, rows, :, at] = values.to(self.values.dtype)
+            return
         capacity = self.keys.shape[3]
-        rows = torch.arange(at.shape[0], device=at.device)[:, None]
+        rows = self.stored(at.device)[:, None]
         inside = at < capacity
         if bool(inside.all()):
             self.keys[layer][rows, :, at] = keys.transpose(1, 2).to(self.keys.dtype)
             self.values[layer][rows, :, at] = values.transpose(1, 2).to(self.values.dtype)
             return
         row, column = inside.nonzero(as_tuple=True)
-        self.keys[layer][row, :, at[row, column]] = keys.transpose(1, 2)[row, column].to(self.keys.dtype)
-        self.values[layer][row, :, at[row, column]] = values.transpose(1, 2)[row, column].to(self.values.dtype)
+        to = rows[row, 0], slice(None), at[row, column]
+        self.keys[layer][to] = keys.transpose(1, 2)[row, column].to(self.keys.dtype)
+        self.values[layer][to] = values.transpose(1, 2)[row, column].to(self.values.dtype)
+
+    def read(self, layer: int, upto: int) -> tuple[Float[Tensor, "B H S E"], Float[Tensor, "B H S E"]]:
+        """Return the keys and values of one layer at the first ``upto`` positions."""
+        keys, values = (part[layer, :, :, :upto] for part in (self.keys, self.values))
+        return (keys, values) if self.which is None else (keys[self.which], values[self.which])
+
+    def stored(self, device: torch.device) -> Int[Tensor, " B"]:
+        """Return the number of each row in the storage."""
+        return torch.arange(len(self.lengths), device=device) if self.which is None else self.which
 
     def visible(self, last: Int[Tensor, "B n"], upto: int) -> Bool[Tensor, "B 1 n T"]:
         """Return which of the first ``upto`` cached positions each new token may attend to: those up to ``last``."""
@@ -81,17 +110,19 @@ class KVCache(Carried):
 
     def rewound(self, lengths: Int[Tensor, " B"]) -> KVCache:
         """Return the cache with other lengths, none above its own; the storage is shared."""
-        return KVCache(self.keys, self.values, lengths)
+        return replace(self, lengths=lengths)
 
     @property
     def capacity(self) -> int:
         """Most tokens of a row."""
         return self.keys.shape[3]
 
+    def part(self, index: Int[Tensor, " b"]) -> KVCache:
+        """Return some rows of the cache; the storage is shared, so what they read is put there."""
+        return replace(self, lengths=self.lengths[index], which=self.stored(index.device)[index])
+
     def put(self, index: Int[Tensor, " b"], part: KVCache) -> KVCache:
-        """Return the cache with what some rows have read since they were taken out; the storage is shared."""
-        self.keys[:, index] = part.keys
-        self.values[:, index] = part.values
+        """Return the cache with what some rows have read since they were taken out as a part."""
         return self.rewound(self.lengths.index_copy(0, index, part.lengths))
 
     def blank(self, texts: Texts) -> KVCache:
@@ -101,7 +132,8 @@ class KVCache(Carried):
 
     def rows(self, index: Int[Tensor, " b"] | Bool[Tensor, " B"]) -> KVCache:
         """Return the cache of some rows."""
-        return KVCache(self.keys[:, index], self.values[:, index], self.lengths[index])
+        at = self.stored(self.lengths.device)[index]
+        return KVCache(self.keys[:, at], self.values[:, at], self.lengths[index])
 
     @classmethod
     def join(cls, parts: Sequence[KVCache | None], texts: Sequence[Texts]) -> KVCache:

@@ -50,14 +50,13 @@ def rotate(x: Float[Tensor, "*B E"], cos: Float[Tensor, "*b e"], sin: Float[Tens
     """
     if x.dtype != torch.bfloat16 or x.device.type != "cpu":  # in bf16 a CPU does this four times as slowly
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    return _Rotation.apply(x, cos, sin)
+    return _Rotation.apply(x, cos, sin) if torch.is_grad_enabled() else _turn(x, cos, sin, 1)
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        mean = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1])
-        scale = mean.add_(eps).rsqrt_()
+        scale = _scale(x, eps)
         normed = x * scale
         ctx.save_for_backward(normed, weight, scale)
         return normed * weight
@@ -72,6 +71,10 @@ class _RMSNorm(torch.autograd.Function):
         return by_x, inner.sum(tuple(range(inner.ndim - 1))), None
 
 
+def _scale(x: Tensor, eps: float) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+
+
 class RMSNorm(nn.RMSNorm):
     """Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467)."""
 
@@ -79,4 +82,6 @@ class RMSNorm(nn.RMSNorm):
         """Normalise the last dimension."""
         if x.is_cuda or x.dtype not in (torch.float32, torch.float64):
             return super().forward(x)
-        return _RMSNorm.apply(x, self.weight, self.eps)
+        if torch.is_grad_enabled():
+            return _RMSNorm.apply(x, self.weight, self.eps)
+        return (x * _scale(x, self.eps)).mul_(self.weight)

@@ -38,12 +38,14 @@ class StoredNetwork(nn.Module):
         config_class: The class of that.
         main_input_name: What the Trainer counts operations by, and finds nothing.
         calibration: What makes calibrated confidences of its answers (``unmask.sampling.calibrated``), or ``None``.
+        in_half: Whether it answers in bfloat16, see :mod:`unmask.models.half`.
     """
 
     config_class: ClassVar[type[NetworkConfig]]
     config: NetworkConfig
     main_input_name = "state"
     calibration: Any = None
+    in_half: bool = False
     embed: nn.Embedding
     head: nn.Module
     _no_split_modules: ClassVar[list[str]] = []
@@ -52,6 +54,13 @@ class StoredNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Answer."""
+        if not self.in_half:
+            return super().__call__(*given, **named)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return super().__call__(*given, **named)
 
     @property
     def device(self) -> torch.device:

@@ -9,6 +9,8 @@ Letters: B batch, T tokens, S keys, D width, V vocabulary, H heads, G key heads,
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -36,9 +38,14 @@ Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
 
 def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
     """Return cosine and sine of the E/2 angles of each position (Llama's half-split layout)."""
-    frequency = theta ** (-torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width)
-    angle = positions[:, None, :, None].float() * frequency
+    angle = positions[:, None, :, None].float() * _frequencies(width, theta, positions.device)
     return angle.cos(), angle.sin()
+
+
+@lru_cache
+@torch.inference_mode(False)
+def _frequencies(width: int, theta: float, device: torch.device) -> Float[Tensor, " e"]:
+    return theta ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
 
 
 class Attention(nn.Module):
@@ -60,17 +67,20 @@ class Attention(nn.Module):
         mask: Bool[Tensor, "B 1 T T"] | None,
         causal: bool,
         cache: KVCache | None,
-        at: Int[Tensor, "B T"],
+        at: Int[Tensor, "B T"] | slice,
     ) -> Float[Tensor, "B T D"]:
-        """Attend; with a cache, write the new keys and values at ``at`` and read all that is visible."""
+        """Attend; with a cache, write the new keys and values at ``at`` and read all that is visible.
+
+        Without a mask they are at a slice and see all up to its end.
+        """
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, self.heads + 2 * self.kv_heads, self.width).transpose(1, 2)
         turned, v = qkv.split([self.heads + self.kv_heads, self.kv_heads], dim=1)
         q, k = rotate(turned, *by).split([self.heads, self.kv_heads], dim=1)
         if cache is not None:
             cache.write(self.layer, k, v, at)
-            upto = mask.shape[-1] if mask is not None else length
-            k, v = cache.keys[self.layer][:, :, :upto].to(q.dtype), cache.values[self.layer][:, :, :upto].to(q.dtype)
+            upto = at.stop if mask is None and isinstance(at, slice) else mask.shape[-1]
+            k, v = (part.to(q.dtype) for part in cache.read(self.layer, upto))
         return self.out(self._mixed(q, k, v, mask, causal).transpose(1, 2).reshape(batch, length, -1))
 
     def _mixed(
@@ -104,7 +114,7 @@ class Block(CheckpointedBlock):
         mask: Bool[Tensor, "B 1 T T"] | None,
         causal: bool,
         cache: KVCache | None,
-        at: Int[Tensor, "B T"],
+        at: Int[Tensor, "B T"] | slice,
         asked: Positions | None = None,
     ) -> Float[Tensor, "B T D"] | Float[Tensor, "n D"]:
         """Apply attention and SwiGLU, each behind its norm, each added to the residual.
@@ -181,9 +191,8 @@ class Transformer(Denoiser):
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""
         config = self.config
         width = config.hidden_size // config.num_attention_heads
-        return KVCache.empty(
-            config.num_hidden_layers, rows, config.num_key_value_heads, capacity, width, self.embed.weight
-        )
+        like = self.blocks[0].attention.qkv.weight  # what is kept is what this makes, in its type
+        return KVCache.empty(config.num_hidden_layers, rows, config.num_key_value_heads, capacity, width, like)
 
     def rolled(self, cache: KVCache, first: int, gone: int) -> KVCache:
         """Return a cache without ``gone`` of its tokens, those behind the ``first``; what follows moves up.
@@ -230,14 +239,19 @@ class Transformer(Denoiser):
         beside = self._memories(state)
         tokens = state.tokens
         batch, length = tokens.shape
-        causal = state.visibility == "causal"
+        causal = state.visibility == "causal" and cache is None
+        places: Int[Tensor, "B T"] | slice
         if cache is not None:
-            positions = cache.lengths[:, None] + torch.arange(length, device=tokens.device)
-            upto = min(int(cache.lengths.max()) + length, cache.keys.shape[3])
+            places = positions = cache.lengths[:, None] + torch.arange(length, device=tokens.device)
+            read = cache.lengths.tolist()
+            upto = min(max(read) + length, cache.capacity)
             mask = cache.visible(last_seen(state, positions), upto)
+            if min(read) == upto - length:  # the rows stand at the same place, and there is room
+                places = slice(upto - length, upto)
+                mask = None if bool(mask.all()) else mask
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
-            mask = attention_mask(state)
+            places, mask = positions, attention_mask(state)
         if beside is not None and (cache is not None or isinstance(self.candidates, FullCandidates)):
             raise Error("memory and thoughts go with neither a key-value cache nor candidate_input=full.")
         given = state.candidates if self.candidates is not None else None
@@ -261,9 +275,9 @@ class Transformer(Denoiser):
         if beside is not None:
             return self._with_memory(state, asked, x, positions, mask, beside, return_hidden)
         for block in self.blocks[:-1]:
-            x = block(x, by, mask, causal, cache, positions)
+            x = block(x, by, mask, causal, cache, places)
         # What follows the last attention is needed where something is asked, and nowhere else.
-        x = self.blocks[-1](x, by, mask, causal, cache, positions, None if return_hidden else asked)
+        x = self.blocks[-1](x, by, mask, causal, cache, places, None if return_hidden else asked)
         x = self.norm(x)
         states = x[asked] if return_hidden else x
         logits = self.head(states)

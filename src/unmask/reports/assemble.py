@@ -105,6 +105,7 @@ def make_setup(
         "threads": torch.get_num_threads(),
         "quick": scope.quick,
         "timing": scope.timing,
+        "precision": scope.precision,
         "seed": seed,
         "draws": scope.draws,
         "samples": scope.samples,

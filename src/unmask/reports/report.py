@@ -63,8 +63,9 @@ def kind(comparison: CompareResult) -> str:
         said = "This is a quick comparison, to see where things stand"
     size = f"{held['documents']} documents, {setup['samples']} texts a row of at most {setup['length']} tokens"
     timing = "" if setup["timing"] else " Timing was off: nothing here speaks of speed or memory."
+    half = " All networks computed in bf16." if setup.get("precision") == "bf16" else ""
     quote = " Leave --quick out for numbers to quote." if setup["quick"] else ""
-    return f"{said}: {size}, {setup['draws']} draws a bound.{quote}{timing}"
+    return f"{said}: {size}, {setup['draws']} draws a bound.{half}{quote}{timing}"
 
 
 def finite(value: Any) -> Any:

@@ -25,6 +25,7 @@ class Scope:
         batches: Texts at once, where generation is timed.
         repeats: Most timed generations a cell.
         seconds: No new repeat starts after this time.
+        precision: What the networks compute in.
         probed: Documents in which a model is asked at every noise level, and its calibration is taken.
     """
 
@@ -40,6 +41,7 @@ class Scope:
     batches: tuple[int, ...] = (1, 8, 32)
     repeats: int = 5
     seconds: float = 5.0
+    precision: str = "fp32"
     probed: int = 16
 
 
@@ -70,6 +72,7 @@ def choose(
     length: int | None = None,
     steps: Sequence[int] | None = None,
     batches: Sequence[int] | None = None,
+    precision: str = "fp32",
 ) -> Scope:
     """Return the quick or the full scope with what was given in place of its own numbers.
 
@@ -98,4 +101,4 @@ def choose(
         "batches": None if batches is None else tuple(batches),
     }
     known = {name: value for name, value in given.items() if value is not None}
-    return replace(QUICK if quick else FULL, timing=timing, **known)  # type: ignore[arg-type]
+    return replace(QUICK if quick else FULL, timing=timing, precision=precision, **known)  # type: ignore[arg-type]

@@ -23,7 +23,8 @@ from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
 from unmask.sampling.settings import AncestralSettings
-from unmask.sampling.state import Frame, SamplerState, frame, rows
+from unmask.sampling.state import Frame, SamplerState, frame
+from unmask.sampling.state import part as part_of
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,9 @@ def decided(model: Any, state: SamplerState, chosen: Bool[Tensor, "B T"], asked:
     """
     if not bool(asked.any()):
         return state
-    every = bool(asked.all())
     index = asked.nonzero()[:, 0]
-    part = state if every else rows(state, index)
-    at = chosen if every else chosen[index]
+    part = part_of(state, index)
+    at = chosen if part is state else chosen[index]
     # Candidates come from the answer at every open position; without them only the decided ones are asked.
     ask = part.open if most_candidates(model, part) else at
     answer = answered(model, part, ask)

@@ -63,8 +63,7 @@ def carried_on(
     given = new_candidates(model, part, at, answer.logits)
     after = replace(after, candidates=carried(after, before.candidates, given, index))
     if before.cache is not None:
-        every = len(index) == len(before.tokens)
-        after = replace(after, cache=answer.cache if every else before.cache.put(index, answer.cache))
+        after = replace(after, cache=before.cache.put(index, answer.cache))
     return thought_on(model, before, after, answer, index)
 
 

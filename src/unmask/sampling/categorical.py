@@ -58,9 +58,11 @@ def draw(
         Error: the logits are not finite, or no token may be drawn at a position.
     """
     size = max(1, _CHUNK // max(1, logits.shape[1]))
+    if len(logits) <= size:
+        return _draw(logits, uniform, temperature, top_k, top_p, forbidden)
     parts = [
         _draw(*(x[i : i + size] for x in (logits, uniform, temperature, top_k, top_p, forbidden)))
-        for i in range(0, max(1, len(logits)), size)
+        for i in range(0, len(logits), size)
     ]
     return Drawn(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Drawn)))
 

@@ -28,7 +28,8 @@ from unmask.sampling.looks import Same, looked
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
 from unmask.sampling.settings import ConfidenceSettings
-from unmask.sampling.state import Frame, SamplerState, frame, rows
+from unmask.sampling.state import Frame, SamplerState, frame
+from unmask.sampling.state import part as part_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Confidence:
         if not bool(active.any()):
             return state, frame(state, state)
         index = active.nonzero()[:, 0]
-        part = state if bool(active.all()) else rows(state, index)
+        part = part_of(state, index)
         answer = answered(model, part, part.open)
         logits = answer.logits
         peak, sure, entropy = _sure(part, logits)

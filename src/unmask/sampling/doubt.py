@@ -41,7 +41,10 @@ def peak_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
         Error: the logits are not finite, or no token may be drawn at a position.
     """
     kept = allowed(state, at, logits)
-    return refuse_nan((kept.amax(-1) - kept.logsumexp(-1)).exp().double(), kept)
+    top = kept.amax(-1, keepdim=True)
+    total = kept.sub_(top).exp_().sum(-1).log_().add_(top[:, 0])  # as logsumexp, with one copy of the logits less
+    peak = (top[:, 0] - total).exp().double()
+    return refuse_nan(peak, allowed(state, at, logits)) if bool(peak.isnan().any()) else peak
 
 
 def said_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
@@ -57,11 +60,13 @@ def doubt_of(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor,
     """
     kept = allowed(state, at, logits)
     p = kept.softmax(-1)
-    two = p.topk(min(2, p.shape[1]), dim=-1).values.double()
-    entropy = torch.special.entr(p).clamp(min=0).sum(-1).double()
-    return Doubt(refuse_nan(two[:, 0], kept), two[:, 0] - two[:, 1:].sum(-1), entropy)
+    entropy = torch.special.entr(p).clamp_(min=0).sum(-1).double()
+    peak, best = p.max(-1, keepdim=True)
+    second = p.scatter_(1, best, 0.0).amax(-1).double()  # topk sorts, and is several times as slow
+    peak = refuse_nan(peak[:, 0].double(), kept)
+    return Doubt(peak, peak - second, entropy)
 
 
 def allowed(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
-    """Return the logits, float32, -inf where a token must not be drawn."""
-    return logits.float().masked_fill(forbidden_at(state, at, logits), -torch.inf)
+    """Return the logits, a copy in float32, -inf where a token must not be drawn."""
+    return logits.to(torch.float32, copy=True).masked_fill_(forbidden_at(state, at, logits), -torch.inf)

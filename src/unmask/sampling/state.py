@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.carried import Carried, Notes, Texts, joined, moved, picked
+from unmask.diffusion.carried import Notes, Texts, is_carried, joined, moved, picked
 from unmask.diffusion.memory import Memory
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState, State
@@ -95,12 +96,12 @@ class SamplerState:
         """True for rows whose decided positions are final."""
         return (self.step >= self.settles) | ~self.loose.any(1)
 
-    @property
+    @cached_property
     def done(self) -> Bool[Tensor, " B"]:
         """True for rows with nothing left to decide, now or later."""
         return ~self.open.any(1) & self.settled
 
-    @property
+    @cached_property
     def noise(self) -> Noise:
         """Noise of this step, each row's own."""
         return Noise(0, self.key).fold(self.step)
@@ -124,7 +125,7 @@ class SamplerState:
     def shown(self, length: int) -> dict[str, Any]:
         """Return what is carried of the first positions and seen by a network: fields of a ``State``."""
         parts = {f.name: getattr(self, f.name, None) for f in fields(State)}
-        return {name: part.upto(length) for name, part in parts.items() if isinstance(part, Carried)}
+        return {name: part.upto(length) for name, part in parts.items() if is_carried(part)}
 
     def to(self, device: torch.device | str) -> SamplerState:
         """Return the state on another device."""
@@ -221,6 +222,14 @@ def rows(state: SamplerState, index: Sequence[int] | Int[Tensor, " b"]) -> Sampl
     at = torch.as_tensor(index, dtype=torch.int64, device=state.tokens.device)
     chosen = tuple(state.settings[i] for i in at.tolist())
     return replace(picked(replace(state, settings=()), at), settings=chosen)
+
+
+def part(state: SamplerState, index: Int[Tensor, " b"]) -> SamplerState:
+    """Return some rows, to be asked about: as :func:`rows`, but what they read goes into the state's own cache."""
+    if len(index) == len(state.tokens):
+        return state
+    chosen = rows(replace(state, cache=None), index)
+    return chosen if state.cache is None else replace(chosen, cache=state.cache.part(index))
 
 
 def split(state: SamplerState) -> list[SamplerState]:

@@ -97,4 +97,6 @@ def thought_on(
         cells = denoised_to(own.cells, own.level, believed, then).to(own.cells.dtype)
         new = replace(own, cells=cells, level=then, believed=believed)
         after = replace(after, thought=renewed(before.thought, new, index, before.texts))
+    if not (before.notes.things or answer.notes.things):
+        return after
     return replace(after, notes=renewed(before.notes, answer.notes, index, before.texts))

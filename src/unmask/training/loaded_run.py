@@ -28,37 +28,47 @@ class Held(Run):
         recipe: Recipe,
         allow_code: bool = False,
         device: str | None = None,
+        half: bool = False,
     ) -> None:
         super().__init__(path, manifest, recipe, allow_code=allow_code)
-        self._device = device
+        self._device, self._half = device, half
         self._network: Denoiser | None = None
 
     @checked
-    def model(self, device: str | None = None) -> Denoiser:
+    def model(self, device: str | None = None, *, half: bool | None = None) -> Denoiser:
         """Return the network, in evaluation mode.
 
         Args:
             device: Where to; default where it is. On another device than that it is a copy.
+            half: Whether it is to compute in bfloat16; default what the run is held in.
 
         Raises:
             Error: the weights are damaged, or are not those of ``config.json`` or of ``run.json``.
         """
+        from unmask.models.half import halved
+
         if self._network is None:
             self._network = super().model(self._device or device)
-        return self._network if device is None or _on(self._network, device) else _copied(self._network, device)
+        network = self._network
+        if self._half if half is None else half:
+            network = halved(network)  # anew: the weights may have been changed since
+        return network if device is None or _on(network, device) else _copied(network, device)
 
 
-def held(run: str | Path | Run) -> Held:
+def held(run: str | Path | Run, *, half: bool = False) -> Held:
     """Return a run that keeps its weights; one that does, as it is.
 
     Args:
         run: A run folder, a Hub name or an opened run.
+        half: Whether its network is to compute in bfloat16 where nothing else is said.
 
     Raises:
         Error: not a run.
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    return run if isinstance(run, Held) else Held(run.path, run.manifest, run.recipe, run.allow_code)
+    if isinstance(run, Held) and run._half == half:
+        return run
+    return Held(run.path, run.manifest, run.recipe, run.allow_code, half=half)
 
 
 def _on(network: Denoiser, device: str) -> bool:

@@ -1,8 +1,9 @@
-"""Which precision ``training.precision: auto`` means: bf16 where it was measured to be faster, remembered in the cache.
+"""Which precision ``auto`` means: bf16 where it was measured to be faster, remembered in the cache.
 
 Supported is not the same as fast, and a product that is faster does not make a step faster. So one block of the
-transformer, as wide as the recipe's network, takes its forward and backward pass in either precision. What that says of
-whole steps is in docs/training.md.
+transformer, as wide as the recipe's network, takes its forward and backward pass in either precision; for sampling and
+scoring the forward pass alone, over as many positions as they ask about at once. What that says of whole steps is in
+docs/training.md, of texts in docs/sampling.md.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from unmask.errors import Error
 from unmask.lines import leads
 from unmask.models.backbones import BACKBONES
 from unmask.models.config import TransformerConfig
+from unmask.models.half import half_products
 from unmask.models.transformer import Block, rotary
 from unmask.training.combination import BYTES, network_keys
 from unmask.training.hardware import processor, threads
@@ -35,9 +37,11 @@ PINNED = "UNMASK_PRECISION"
 """Environment variable: what ``auto`` means on a processor, for those who want the same on all machines."""
 WIDTHS = (64, 128, 256, 512)
 """Widths that are measured; a network counts as the nearest of them."""
+POSITIONS = (1, 8, 32, 128)
+"""Positions that a network is asked about at once; as many counts as the nearest of them, by their ratio."""
 MARGIN = 1.2
 """Least ratio for bf16: a near tie is float32."""
-_LENGTH, _TURNS, _SECONDS = 128, 5, 0.4
+_LENGTH, _TURNS, _SECONDS, _AGAIN = 128, 5, 0.4, 4
 _EITHER = (False, True)
 
 
@@ -74,7 +78,7 @@ def precision(recipe: Recipe, begun: dict[str, Any] | None = None) -> Precision:
 
 
 def automatic(width: int) -> Precision:
-    """Return what ``auto`` means here for a network of this width.
+    """Return what ``auto`` means here for the training of a network of this width.
 
     Raises:
         Error: ``UNMASK_PRECISION`` says neither fp32 nor bf16.
@@ -84,37 +88,69 @@ def automatic(width: int) -> Precision:
         return Precision(there, "native on this GPU" if there else "this GPU has no bf16 of its own")
     if torch.backends.mps.is_available():
         return Precision(False, "float32 on this GPU")
-    if pinned := os.environ.get(PINNED):
-        if pinned not in ("fp32", "bf16"):
-            raise Error(f"{PINNED} is {pinned!r}; set it to fp32 or bf16, or unset it.")
-        return Precision(pinned == "bf16", f"{PINNED}={pinned}")
-    near = min(WIDTHS, key=lambda one: abs(one - width))
-    ratio = faster(near)
-    return Precision(ratio >= MARGIN, f"measured: a block {near} wide trains {ratio:.2f} times as fast in bf16")
+    return _pinned() or _measured(_near(width), None, "trains {:.2f} times as fast in bf16")
+
+
+def answers(recipe: Recipe, positions: int) -> Precision:
+    """Return what ``auto`` means here for sampling and scoring.
+
+    Args:
+        recipe: Of the run.
+        positions: How many of a text's positions are asked about at once.
+
+    Raises:
+        Error: ``UNMASK_PRECISION`` says neither fp32 nor bf16.
+    """
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return Precision(False, "measured on processors only")
+    near = min(POSITIONS, key=lambda one: abs(math.log(one / positions)))
+    return _pinned() or _measured(
+        _near(_width(recipe)), near, f"answers {near} positions {{:.2f}} times as fast in bf16"
+    )
+
+
+def _near(width: int) -> int:
+    return min(WIDTHS, key=lambda one: abs(one - width))
+
+
+def _pinned() -> Precision | None:
+    if not (pinned := os.environ.get(PINNED)):
+        return None
+    if pinned not in ("fp32", "bf16"):
+        raise Error(f"{PINNED} is {pinned!r}; set it to fp32 or bf16, or unset it.")
+    return Precision(pinned == "bf16", f"{PINNED}={pinned}")
+
+
+def _measured(width: int, positions: int | None, does: str) -> Precision:
+    ratio = faster(width, positions)
+    return Precision(ratio >= MARGIN, f"measured: a block {width} wide {does.format(ratio)}")
 
 
 @lru_cache
-def faster(width: int) -> float:
-    """Return how many times as fast as in float32 a block trains in bf16 here, measured once and remembered.
+def faster(width: int, positions: int | None = None) -> float:
+    """Return how many times as fast as in float32 a block computes in bf16 here, measured once and remembered.
 
     Args:
         width: One of ``WIDTHS``.
+        positions: One of ``POSITIONS``, which it answers; ``None``: it trains.
     """
     machine = [*processor(), torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
     told = {"machine": machine, "torch": torch.__version__, "clock": "thread", "width": width}
+    if positions is not None:
+        told["positions"] = positions
     name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def write(folder: Path) -> None:
-        (folder / "ratio.json").write_text(json.dumps({"ratio": measured(width), **told}), encoding="utf-8")
+        (folder / "ratio.json").write_text(json.dumps({"ratio": measured(width, positions), **told}), encoding="utf-8")
 
     try:
         return float(json.loads((built(cache_folder() / "bf16" / name, write) / "ratio.json").read_text())["ratio"])
     except (Error, OSError, ValueError, KeyError):  # no cache, or one that is not ours to write
-        return measured(width)
+        return measured(width, positions)
 
 
-def measured(width: int) -> float:
-    """Time a block's training step in float32 and bf16, turn by turn in changing order; return the ratio of the best.
+def measured(width: int, positions: int | None = None) -> float:
+    """Time a block's step in float32 and bf16, turn by turn in changing order; return the ratio of the best.
 
     What is remembered must not hang on what else the machine did then, so one thread's processor time counts: threads
     that wait for each other on a busy machine once gave 0.95 where it is 2.9.
@@ -123,14 +159,17 @@ def measured(width: int) -> float:
 
     Args:
         width: Of the block.
+        positions: As of :func:`faster`.
     """
+    shape = (max(1, 1024 // width), _LENGTH, width) if positions is None else (1, positions, width)
     with torch.random.fork_rng(devices=[]):
         config = TransformerConfig(
             hidden_size=width, num_attention_heads=width // 32, intermediate_size=5 * width // 2, vocab_size=2
         )
         block = Block(config, 0)
-        x = torch.randn(max(1, 1024 // width), _LENGTH, width, requires_grad=True)
-    places = torch.arange(_LENGTH)[None]
+        x = torch.randn(shape, requires_grad=positions is None)
+    places = torch.arange(shape[1])[None]
+    rounded = half_products(block)
     by = rotary(places, 32, config.rope_theta)
     small = {half: torch.ones(_LENGTH, _LENGTH, dtype=torch.bfloat16 if half else torch.float32) for half in _EITHER}
 
@@ -139,9 +178,15 @@ def measured(width: int) -> float:
             y = block(x, by, None, True, None, places)
         y.float().sum().backward()
 
+    @torch.no_grad()
+    def answer(half: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            for _ in range(_AGAIN):
+                (rounded if half else block)(x, by, None, False, None, places)
+
     with threads(1):
         product = _ratio(lambda half: small[half] @ small[half])
-        return product if product < 1 else _ratio(step)
+        return product if product < 1 else _ratio(step if positions is None else answer)
 
 
 def _ratio(action: Callable[[bool], object]) -> float:

@@ -123,13 +123,14 @@ class Run:
             return make_process(self.recipe, self.tokenizer.vocabulary)
 
     @checked
-    def model(self, device: str | None = None) -> Denoiser:
+    def model(self, device: str | None = None, *, half: bool = False) -> Denoiser:
         """Load the weights (the average, if the run kept one), in evaluation mode.
 
         The network's class is the one of ours that the recipe names, whatever else lies in the folder.
 
         Args:
             device: Where to; default a GPU if there is one.
+            half: Whether it is to compute in bfloat16 (:mod:`unmask.models.half`).
 
         Raises:
             Error: the weights are damaged, or are not those of ``config.json`` or of ``run.json``.
@@ -137,12 +138,14 @@ class Run:
         import torch
 
         from unmask.models.backbones import BACKBONES
+        from unmask.models.half import halved
 
         model = BACKBONES.get(self.recipe.backbone.name).model.from_pretrained(self.path)
         check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
         check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
         model.calibration = StoredCalibration(self.path, self.manifest.get("weights_fingerprint"))
-        return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        return halved(model) if half else model
 
     @property
     def calibration(self) -> dict[str, Any]:

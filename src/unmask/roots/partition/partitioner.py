@@ -19,7 +19,6 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
-from scipy.sparse import csr_array
 
 from unmask.errors import Error
 from unmask.roots.options import Options, validated
@@ -188,6 +187,8 @@ def totals(
 ) -> Float[np.ndarray, "K D"]:
     """Return the sum of the vectors of each label."""
     count = len(labels)
+    from scipy.sparse import csr_array  # a tenth of a second, which whoever only writes texts need not wait
+
     chosen = csr_array((np.ones(count, vectors.dtype), labels, np.arange(count + 1)), shape=(count, shelves))
     found: Float[np.ndarray, "K D"] = np.asarray(chosen.T @ vectors)
     return found
