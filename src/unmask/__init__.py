@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unmask.api.data import data_fetch as data_fetch
     from unmask.api.data import data_stats as data_stats
     from unmask.api.demo import demo as demo
+    from unmask.api.distill import distill as distill
     from unmask.api.doctor import doctor as doctor
     from unmask.api.draw_trace import draw_trace as draw_trace
     from unmask.api.evaluate import evaluate as evaluate
@@ -80,6 +81,7 @@ _HOMES = {
     "data_fetch": "unmask.api.data",
     "data_stats": "unmask.api.data",
     "demo": "unmask.api.demo",
+    "distill": "unmask.api.distill",
     "doctor": "unmask.api.doctor",
     "draw_trace": "unmask.api.draw_trace",
     "evaluate": "unmask.api.evaluate",
@@ -129,6 +131,7 @@ __all__ = [
     "data_fetch",
     "data_stats",
     "demo",
+    "distill",
     "doctor",
     "draw_trace",
     "evaluate",

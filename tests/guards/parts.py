@@ -62,6 +62,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"weighting": "elbo", "times": "bell", "schedule": "polynomial:2"},
         {"scripts": {"devanagari": "polynomial:1.5", "latin": "cosine", "markers": "sqrt", "span": 2.0}},
         {"scripts": {"devanagari": "polynomial:1.5", "clusters": 0.9}, "weighting": "elbo"},
+        {"random_mask": 3, "random_mask_words": 5},
     ],
     "block": [
         {"block_size": (2, 4)},
@@ -69,6 +70,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"block_size": 3, "weighting": "elbo", "schedule": "cosine"},
         {"block_size": 4, "curriculum_start": 0.3, "causal_warmup": 0.2},
         {"block_size": 4, "scripts": {"devanagari": "polynomial:1.5", "span": 2.0}},
+        {"block_size": 4, "random_mask": 3},
     ],
     "sparse": [{"candidate_passes": 2, "candidates": 3}, {"scripts": {"devanagari": "polynomial:1.5"}}],
     "sparse_flatten": [

@@ -42,6 +42,7 @@ VERBS = {
     "doctor": "doctor",
     "recipes": "recipes",
     "train": "train",
+    "distill": "distill",
     "sample": "sample",
     "samplers": "samplers",
     "infill": "infill",

@@ -18,7 +18,14 @@ WRITTEN = ("output", "trace", "copy")
 """Names of parameters that say what a verb writes."""
 Force = Annotated[bool, typer.Option("--force", help="Replace what lies where this is to write.")]
 OWN_RULE = {
-    *("train.train.output", "sweep.sweep.output", "compare.compare.output", "demo.demo.output", "export.export.output"),
+    *(
+        "train.train.output",
+        "distill.distill.output",
+        "sweep.sweep.output",
+        "compare.compare.output",
+        "demo.demo.output",
+        "export.export.output",
+    ),
     *("data.fetch.output", "data.convert.output", "index.build.output", "index.merge.output", "index.link.output"),
     # an older trace or thought is replaced, and no other file
     *("sample.sample.trace", "infill.infill.trace", "thought_file.save.output", "thought_file.resume.output"),

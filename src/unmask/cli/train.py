@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unmask.cli.console import note, print_json, say
 from unmask.lines import counted, shell
+
+if TYPE_CHECKING:
+    from unmask.training.plan import Plan
+    from unmask.training.run import Run
 
 
 def train(
@@ -25,38 +29,49 @@ def train(
 ) -> None:
     """Train a model. Ctrl-C saves; --resume goes on to the weights an uninterrupted run would have."""
     from unmask.api import train as api
-    from unmask.training.ancestry import origin
 
     if dry_run:
-        plan = api.plan(recipe, option or [])
-        cost = {
-            "parameters": plan.parameters,
-            "training_flops_per_token": plan.training_flops_per_token,
-            "tokens": plan.tokens,
-            "training_flops": plan.training_flops,
-            "memory_bytes": plan.memory_bytes,
-            "vocab_size": plan.vocab_size,
-        }
-        if json:
-            told = {} if plan.start is None else {"init": plan.start.told(), "notes": list(plan.start.notes)}
-            print_json({"recipe": plan.recipe.model_dump(), **cost, **told})
-            return
-        say(plan.recipe.to_yaml())
-        say(f"parameters        {plan.parameters:,}")
-        if plan.tokens is None:
-            epochs = f"of {plan.recipe.training.epochs:g} epochs: known once the data is read"
-            say(f"tokens            {plan.tokens_per_step:,} a step; steps {epochs}")
-        else:
-            say(f"tokens            {plan.tokens:,}")
-        whole = "" if plan.training_flops is None else f", {plan.training_flops:.3g} in all"
-        say(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
-        say(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
-        if plan.start is not None:
-            say(f"begins with       {origin(plan.start.told())}")
-            for each in plan.start.notes:
-                note(f"note: {each}")
+        tell_plan(api.plan(recipe, option or []), json)
         return
-    run = api.train(recipe, option or [], output=output, resume=resume)
+    tell_run(api.train(recipe, option or [], output=output, resume=resume), json)
+
+
+def tell_plan(plan: Plan, json: bool) -> None:
+    """Print what a recipe will cost."""
+    from unmask.training.ancestry import origin
+
+    cost = {
+        "parameters": plan.parameters,
+        "training_flops_per_token": plan.training_flops_per_token,
+        "tokens": plan.tokens,
+        "training_flops": plan.training_flops,
+        "memory_bytes": plan.memory_bytes,
+        "vocab_size": plan.vocab_size,
+    }
+    if json:
+        told = {} if plan.start is None else {"init": plan.start.told(), "notes": list(plan.start.notes)}
+        print_json({"recipe": plan.recipe.model_dump(), **cost, **told})
+        return
+    say(plan.recipe.to_yaml())
+    say(f"parameters        {plan.parameters:,}")
+    if plan.tokens is None:
+        epochs = f"of {plan.recipe.training.epochs:g} epochs: known once the data is read"
+        say(f"tokens            {plan.tokens_per_step:,} a step; steps {epochs}")
+    else:
+        say(f"tokens            {plan.tokens:,}")
+    whole = "" if plan.training_flops is None else f", {plan.training_flops:.3g} in all"
+    say(f"training FLOPs    {plan.training_flops_per_token:.3g} a token{whole}")
+    say(f"memory, estimated {plan.memory_bytes / 2**20:,.0f} MiB")
+    if plan.start is not None:
+        say(f"begins with       {origin(plan.start.told())}")
+        for each in plan.start.notes:
+            note(f"note: {each}")
+
+
+def tell_run(run: Run, json: bool) -> None:
+    """Print what a training left, and end as it ended."""
+    from unmask.training.ancestry import origin
+
     manifest = run.manifest
     if json:
         print_json({"run": str(run.path), **manifest})

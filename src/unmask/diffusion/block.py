@@ -103,21 +103,22 @@ class Block:
         place = torch.remainder(spread(seed, batch.order)[:, None] + _number(start) * _ALONG, 1.0)
         hidden, weight = self.masked.hide(laid.batch, seed, place, progress)
         hidden = hidden & ~laid.fill.gather(1, start)  # a block behind the end of its text
-        state = self._state(laid, start, laid.batch.tokens.masked_fill(hidden, self.mask_id))
+        state = self._state(laid, start, laid.batch.tokens.masked_fill(hidden, self.mask_id), seed)
         if self.options.causal_weight:
             state = replace(state, clean_at=laid.batch.askable & ~laid.fill)
         return Corrupted(state, laid.batch.tokens, hidden * weight.float())
 
-    def _state(self, laid: Layout, start: Int[Tensor, "B L"], tokens: Int[Tensor, "B L"]) -> State:
+    def _state(self, laid: Layout, start: Int[Tensor, "B L"], tokens: Int[Tensor, "B L"], seed: int) -> State:
         """Return what the network sees where the noisy copy shows ``tokens``."""
         several = bool((laid.owner != laid.owner[:, :1]).any())
-        return State(
+        state = State(
             tokens.masked_fill(laid.unknown, self.mask_id),
             "block",
             segments=laid.owner if several else None,
             block=start,
             clean=laid.batch.tokens,
         )
+        return self.masked.shown(state, seed, laid.batch)
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the nats of hidden words and, weighted, of the clean text, each normalised by a constant."""
@@ -149,7 +150,7 @@ class Block:
         start = laid.starts(torch.full_like(batch.order, self.largest))
 
         def dress(state: State, *_: Tensor) -> State:
-            return self._state(laid, start, state.tokens)
+            return self._state(laid, start, state.tokens, seed)
 
         asked = None if scored is None else scored.gather(1, laid.source)
         draws = draws if self.largest > 1 else 1

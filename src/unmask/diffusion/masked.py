@@ -33,6 +33,7 @@ from unmask.diffusion.likelihood import Likelihood, duel_nats, masked_bound, tok
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.options import CausalOptions, MaskedOptions
 from unmask.diffusion.process import Corrupted, Network, visible_segments
+from unmask.diffusion.random_mask import with_random_mask
 from unmask.diffusion.schedules import Schedule, get_schedule
 from unmask.diffusion.scripts import Scripts
 from unmask.diffusion.state import Shows, State, Visibility
@@ -48,7 +49,6 @@ class Masked:
     name = MaskedOptions.name
     visibility: Visibility = MaskedOptions.visibility
     shows: Shows = MaskedOptions.shows
-    likelihoods = ("default", "duel")
     told_length = True
     sampler = MaskedOptions.sampler
     Options = MaskedOptions
@@ -57,6 +57,7 @@ class Masked:
         self.options = options
         self.mask_id = words.mask
         self.never = (words.mask,)
+        self.likelihoods = ("default",) if options.random_mask else ("default", "duel")  # a mixture has no exact one
         self.schedule = get_schedule(options.schedule)
         self.times = Times(options.times, options.bell_center, options.bell_width)
         self.scripts = None if options.scripts is None else Scripts(options.scripts, options.schedule, words.table)
@@ -146,7 +147,13 @@ class Masked:
         state = State(
             batch.tokens.masked_fill(hidden, self.mask_id), "bidirectional", segments=segments, valid=valid, t=actual
         )
-        return Corrupted(state, batch.tokens, hidden * weight.float())
+        return Corrupted(self.shown(state, seed, batch), batch.tokens, hidden * weight.float())
+
+    def shown(self, state: State, seed: int, batch: Batch) -> State:
+        """Return a state of a batch with the random vectors of its masks, if the process has any."""
+        if not self.options.random_mask:
+            return state
+        return with_random_mask(state, self.mask_id, Noise(seed, batch.order).keys, self.options.random_mask_words)
 
     def loss(self, model: Network, batch: Batch, seed: int, progress: float = 1.0) -> dict[str, Tensor]:
         """Return the weighted nats: a hidden token (``ce``) or a token (``elbo``), normalised by a constant."""
@@ -178,7 +185,11 @@ class Masked:
     ) -> Likelihood:
         """Return an upper bound on the nats of each row from ``draws`` network calls."""
         segments, valid = visible_segments(batch, self.options.isolate_documents)
-        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored)
+
+        def dress(state: State, *_: Tensor) -> State:
+            return self.shown(state, seed, batch)
+
+        nats = masked_bound(model, batch, segments, valid, self.mask_id, draws, seed, scored, dress)
         return Likelihood(nats, "upper bound", draws)
 
     def duel(

@@ -5,7 +5,7 @@ Each model is the ``Options`` of the process of its name.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -101,6 +101,25 @@ class MaskedOptions(ProcessOptions):
     """Share of the steps trained left to right first."""
     scripts: ScriptOptions | None = Field(None, exclude_if=lambda value: value is None)
     """How text of several scripts is hidden: schedules by kind of word, clusters whole, spans. ``None``: all alike."""
+    random_mask: int = Field(0, ge=0)
+    """Width of a random vector that is added wherever a text shows the mask; 0: none is. A step's words are then drawn
+    from a mixture (``unmask distill``)."""
+    random_mask_words: int = Field(0, ge=0)
+    """Words of a stretch that shares a vector; 0: a whole text, or block, shares one."""
+
+    def network(self) -> dict[str, Any]:
+        """Return the width of the mask's random vector and its stretch, if there is one."""
+        return {key: value for key in ("random_mask", "random_mask_words") if (value := getattr(self, key))}
+
+    @model_validator(mode="after")
+    def _mask_is_shown(self) -> Self:
+        if self.random_mask and self.name not in ("masked", "block"):
+            raise ValueError(f"random_mask {self.random_mask} is for masked and block, whose open words show the mask")
+        if self.random_mask_words and (self.name != "masked" or not self.random_mask):
+            raise ValueError(
+                f"random_mask_words {self.random_mask_words} cuts the texts of a masked process with a random_mask"
+            )
+        return self
 
     @field_validator("schedule")
     @classmethod
@@ -150,7 +169,7 @@ class BlockOptions(MaskedOptions):
 
     def network(self) -> dict[str, Any]:
         """Return the largest block, which samplers write where they are told none."""
-        return {"block_size": self.sizes[-1]}
+        return {**super().network(), "block_size": self.sizes[-1]}
 
     @property
     def recites(self) -> bool:

@@ -18,6 +18,7 @@ from unmask.diffusion.carried import Carried, Notes, moved, picked
 from unmask.diffusion.memory import Memory
 from unmask.diffusion.options import Shows as Shows
 from unmask.diffusion.options import Visibility as Visibility
+from unmask.diffusion.random_mask import RandomMask
 from unmask.diffusion.thought import Read, Thought
 
 
@@ -85,6 +86,8 @@ class State:
         clean: The text as it is, read left to right beside ``tokens``: what stands before a block is then seen here,
             so that every block of ``tokens`` may be noisy. ``None``: it is seen in ``tokens``.
         clean_at: Positions of the clean text whose tokens are asked, too (``Prediction.clean``); ``None``: none is.
+        random_mask: The random vector of each row's masks; ``None``: the mask is one and the same. Only a network with
+            such a mask reads it.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -102,6 +105,7 @@ class State:
     block: Int[Tensor, "B T"] | None = None
     clean: Int[Tensor, "B T"] | None = None
     clean_at: Bool[Tensor, "B T"] | None = None
+    random_mask: RandomMask | None = None
 
     def opened(self, mask: int) -> Bool[Tensor, "B T"]:
         """Return the positions that are not decided: those that show the mask, or a word that may be wrong."""

@@ -40,6 +40,7 @@ def to_llama(model: Transformer) -> LlamaForCausalLM:
         "backbone.output_shift is 0, and Llama's position p predicts token p + 1": ours.output_shift != 1,
         "backbone.time_input is on, and Llama takes no noise level": ours.time_input,
         "it has passages with thoughts, or takes retrieved memory": bool(ours.thought or ours.memory_width),
+        "its mask is random (random_mask), and Llama has none": bool(ours.random_mask),
     }
     _refuse("this network cannot become a Llama", reasons, "train one without that")
     config = LlamaConfig(

@@ -18,6 +18,7 @@ from unmask.models.config import NetworkConfig
 from unmask.models.convolution import DepthwiseConvolution
 from unmask.models.fused import RMSNorm
 from unmask.models.latent import Hidden, Latent
+from unmask.models.mask_vector import MaskVector
 from unmask.models.retrieved import RetrievedMemory
 from unmask.models.side_vectors import Memories, joined
 from unmask.models.stored import StoredNetwork
@@ -36,6 +37,7 @@ class Denoiser(StoredNetwork):
         retrieved: How retrieved vectors enter, or ``None``.
         thoughts: How thoughts enter and leave, or ``None``.
         latent: How the hidden states of an earlier answer enter, or ``None``.
+        mask_vector: How the random vector of a mask enters, or ``None``.
         leaves_notes: Whether each answer leaves something for the next one (``Prediction.notes``).
         norm: The last norm.
         head: From width to vocabulary.
@@ -56,6 +58,7 @@ class Denoiser(StoredNetwork):
         self.thoughts = Thoughts(thought, width, config.num_attention_heads, eps) if thought.shape else None
         self.latent = Latent(width, eps) if thought.latent else None
         self.leaves_notes = self.latent is not None
+        self.mask_vector = MaskVector(config.random_mask, width) if config.random_mask else None
 
     def _init_weights(self, module: nn.Module) -> None:
         std = self.config.initializer_range
@@ -72,6 +75,8 @@ class Denoiser(StoredNetwork):
         elif isinstance(module, PooledCandidates):
             nn.init.zeros_(module.query)
             nn.init.ones_(module.sharpness)
+        elif isinstance(module, MaskVector):
+            nn.init.zeros_(module.weight)
 
     def get_input_embeddings(self) -> nn.Embedding:
         """Return the token embedding."""
@@ -98,8 +103,10 @@ class Denoiser(StoredNetwork):
         return frozenset()
 
     def _embedded(self, state: State) -> Float[Tensor, "B T D"]:
-        """Return the embeddings of a state: tokens, pooled candidates, noise level."""
+        """Return the embeddings of a state: tokens, random masks, pooled candidates, noise level."""
         x = self.embed(state.tokens)
+        if self.mask_vector is not None and state.random_mask is not None:
+            x = x + self.mask_vector(state.random_mask)
         if state.candidates is not None and isinstance(self.candidates, PooledCandidates):
             x = x + self.candidates(self.embed, state.candidates)
         if self.time is not None:

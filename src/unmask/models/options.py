@@ -53,6 +53,8 @@ class NetworkOptions:
         memory_dropout: Probability that a row's retrieved memory is left out in training.
         thought: The recipe's section ``thought`` (:class:`unmask.diffusion.thought.ThoughtOptions`); ``None``: none.
         candidates: Candidates that an open position carried in training (K); samplers carry as many.
+        random_mask: Width of the random vector that is added to a text's masks (``process.random_mask``); 0: none is.
+        random_mask_words: Positions that share such a vector; 0: all of a text do.
         tie_word_embeddings: Share the input embedding with the output head.
         initializer_range: Standard deviation of the initial weights.
 
@@ -86,6 +88,8 @@ class NetworkOptions:
         memory_width: int = 0,
         memory_dropout: float = 0.0,
         thought: dict[str, Any] | None = None,
+        random_mask: int = 0,
+        random_mask_words: int = 0,
         tie_word_embeddings: bool = True,
         initializer_range: float = 0.02,
         **kwargs: Any,
@@ -106,6 +110,8 @@ class NetworkOptions:
         self.memory_width = memory_width
         self.memory_dropout = memory_dropout
         self.thought = thought
+        self.random_mask = random_mask
+        self.random_mask_words = random_mask_words
         self.initializer_range = initializer_range
         self.tie_word_embeddings = tie_word_embeddings
         _check(self)
@@ -208,7 +214,7 @@ def _check(config: NetworkOptions) -> None:
             f"backbone.hidden_size {width} does not split into {heads} heads of an even width; "
             f"make hidden_size a multiple of {2 * heads}."
         )
-    check_counts(config, ("memory_width",), least=0)
+    check_counts(config, ("memory_width", "random_mask", "random_mask_words"), least=0)
     if not 0 <= config.memory_dropout < 1:
         raise Error(f"backbone.memory_dropout is {config.memory_dropout}; it must be at least 0 and below 1.")
     if config.memory_dropout and not config.memory_width:

@@ -21,14 +21,14 @@ from unmask.diffusion.likelihood import without
 from unmask.diffusion.sparse import top_candidates
 from unmask.diffusion.state import Prediction, SparseState, State
 from unmask.sampling.sampler import masked_view
-from unmask.sampling.span import answered_in_block
+from unmask.sampling.span import answered_in_block, masks_shown
 from unmask.sampling.state import SamplerState
 from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 
 
 def seen(model: Any, state: SamplerState) -> State:
     """Return what a bidirectional model sees of a state: the canvas, and all that is carried."""
-    return in_mind(model, state, masked_view(state))
+    return in_mind(model, state, masks_shown(model, state, masked_view(state)))
 
 
 def answered(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from unmask.diffusion.carried import Carried, Texts
+from unmask.diffusion.random_mask import with_random_mask
 from unmask.diffusion.state import Prediction, State
 
 if TYPE_CHECKING:
@@ -62,8 +63,17 @@ def answered_in_block(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) 
     valid = column < span.until[:, None]
     place = column.clamp(max=tokens.shape[1] - 1)
     view = State(tokens.gather(1, place), "block", valid=valid, block=torch.minimum(column, span.begin[:, None]))
+    view = masks_shown(model, state, view)
     answer: Prediction = model(view, at=asked.gather(1, place) & valid, cache=state.cache.rewound(start))
     return replace(answer, cache=answer.cache.rewound(span.begin))
+
+
+def masks_shown(model: Any, state: SamplerState, view: State) -> State:
+    """Return what a model sees with the random vectors of its masks, if it was trained with any."""
+    config = getattr(model, "config", None)
+    if not getattr(config, "random_mask", 0):
+        return view
+    return with_random_mask(view, state.vocabulary.mask, state.key, getattr(config, "random_mask_words", 0))
 
 
 def roomy(model: Any, state: SamplerState) -> Cache:
@@ -105,5 +115,5 @@ def _read_all(model: Any, state: SamplerState, tokens: Int[Tensor, "B L"], at: B
         valid=None if bool(valid.all()) else valid,
         block=torch.minimum(column, span.begin[:, None]),
     )
-    answer: Prediction = model(view, at=at[:, : len(column)])
+    answer: Prediction = model(masks_shown(model, state, view), at=at[:, : len(column)])
     return answer

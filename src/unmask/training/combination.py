@@ -68,6 +68,9 @@ def check_combination(recipe: Recipe) -> None:
         )
     process = recipe.process_options()
     process.check(config)
+    for key in ("random_mask", "random_mask_words"):
+        if (here := getattr(config, key)) != (own := getattr(process, key, 0)):
+            raise Error(f"backbone.{key} is {here} and process.{key} {own}; leave the first out.")
     if recipe.evidence is not None:
         check_evidence(process, process, config)
     if recipe.thought is not None:

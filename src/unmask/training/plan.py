@@ -117,6 +117,12 @@ def plan(recipe: Recipe, words: Vocabulary | None = None, start: WarmStart | Non
         # inputs of the blocks, and one block at a time
         layers = config.num_hidden_layers
         kept = kept / layers + layers * config.hidden_size * (copies + beside(config)[1] / length)
+    vectors = 1
+    passes = 1.0
+    if recipe.distill is not None:
+        vectors = recipe.distill.vectors if config.random_mask else 1
+        passes = vectors + 2 / 3  # a step is three forward passes, and the teacher takes two
+        kept *= vectors
     rows = training.per_device_train_batch_size
     parameters = parameter_count(model)
     return Plan(
@@ -124,7 +130,7 @@ def plan(recipe: Recipe, words: Vocabulary | None = None, start: WarmStart | Non
         process=process,
         config=config,
         parameters=parameters,
-        training_flops_per_token=process.training_flops(lambda asked: model.flops(length, asked)),
+        training_flops_per_token=process.training_flops(lambda asked: model.flops(length, asked)) * passes,
         tokens_per_step=(step := rows * training.gradient_accumulation_steps * recipe.data.length),
         tokens=training.max_steps * step if training.epochs is None else None,
         memory_bytes=training_memory(

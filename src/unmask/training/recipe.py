@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from unmask.data.yaml_text import load_yaml
+from unmask.diffusion.distill_options import DistillOptions
 from unmask.diffusion.registry import PROCESSES
 from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error, nearest, warn_renamed
@@ -68,6 +69,8 @@ class Recipe(Section):
     """Passages with thoughts; a list alone is the thought's shape."""
     evidence: EvidenceSection | None = Field(None, exclude_if=lambda value: value is None)
     """Retrieved texts as memory; a folder alone is the index."""
+    distill: DistillOptions | None = Field(None, exclude_if=lambda value: value is None)
+    """What a student learns from the run of ``training.init``, its first teacher."""
     decide: DecideSection | None = None
 
     @model_validator(mode="wrap")
@@ -112,7 +115,17 @@ class Recipe(Section):
                 "no more behind it; make it smaller."
             )
         check_combination(self)
+        self._check_distill()
         return self
+
+    def _check_distill(self) -> None:
+        if self.distill is None:
+            return
+        self.distill.check(self.process_options())
+        if self.training.init is None:
+            raise Error("distill needs a teacher: set training.init=run:DIR, or use: unmask distill RUN.")
+        if self.thought is not None or self.evidence is not None:
+            raise Error("distill takes neither thoughts nor evidence; leave those sections out.")
 
     def _check_match(self) -> None:
         match = self.backbone.match

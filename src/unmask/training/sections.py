@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from unmask.diffusion.distill_options import DistillOptions
 from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.rules import parse_rule
@@ -208,6 +209,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "qcontroller": ControllerOptions,
     "thought": ThoughtOptions,
     "evidence": EvidenceSection,
+    "distill": DistillOptions,
     "decide": DecideSection,
 }
 """Name in a recipe -> its keys."""

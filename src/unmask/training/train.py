@@ -35,6 +35,7 @@ from unmask.training.qcontroller.callback import load, make_controller
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE, WEIGHTS, Run, open_folder, write_json
 from unmask.training.slowdown import Slowdown
+from unmask.training.teacher import Teacher
 from unmask.training.trackers import make_trackers
 from unmask.training.trainer import ProcessTrainer
 from unmask.training.warm_start import START, keep_start, warm_start
@@ -168,15 +169,17 @@ def _train(
                 load(controller, checkpoint)
     flops = work.plan.training_flops_per_token * rows * recipe.data.length
     ending = Ending(folder, manifest, metrics, ema, flops)
+    teacher = None if recipe.distill is None else Teacher(recipe.distill, work.plan.process, model, ema, checkpoint)
     trainer = ProcessTrainer(
         model=model,
         args=arguments,
-        process=work.plan.process,
+        process=work.plan.process if teacher is None else teacher.process,
         bos=text.tokenizer.bos_id,
         folder=stored,
         keep=recipe.training.save_total_limit,
         ema=ema,
         controller=controller,
+        teacher=teacher,
         trained=ending.keep,
         train_dataset=text.examples(arguments.max_steps * rows, recipe.seed),
         eval_dataset=BlockStream(text.valid, held_out, recipe.seed) if text.valid else None,

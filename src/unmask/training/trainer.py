@@ -23,6 +23,7 @@ from unmask.training.order import as_batch
 from unmask.training.qcontroller import callback as steering
 from unmask.training.qcontroller.factors import Controller
 from unmask.training.qcontroller.probe import probe_loss
+from unmask.training.teacher import Teacher
 
 
 class ProcessTrainer(Trainer):
@@ -38,6 +39,7 @@ class ProcessTrainer(Trainer):
         keep: Checkpoints to keep.
         ema: The moving average, or ``None``.
         controller: Steers the optimiser, or ``None``.
+        teacher: Whom a student learns from, or ``None``.
         trained: Called with the trainer once the last step is taken, before the last score, checkpoint and report:
             whatever fails then, what was learnt is kept.
         **trainer: Datasets, collator and callbacks, as ``transformers.Trainer`` takes them.
@@ -54,6 +56,7 @@ class ProcessTrainer(Trainer):
         keep: int,
         ema: EMA | None,
         controller: Controller | None = None,
+        teacher: Teacher | None = None,
         trained: Callable[[ProcessTrainer], None] | None = None,
         **trainer: Any,
     ) -> None:
@@ -66,6 +69,7 @@ class ProcessTrainer(Trainer):
         self.keep = keep
         self.ema = ema
         self.controller = controller
+        self.teacher = teacher
         self._trained = trained
         self.gradients = GradientMonitor(args.max_grad_norm, min(IN_A_ROW, max(args.max_steps, 1)))
         self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
@@ -74,6 +78,8 @@ class ProcessTrainer(Trainer):
         self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
         if ema is not None:
             self.add_callback(_FollowWeights(ema))
+        if teacher is not None:
+            self.add_callback(teacher)
         self.steering: steering.Steering | None = None
         self._fixed: Batch | None = None
         if controller is not None:
@@ -252,6 +258,8 @@ class ProcessTrainer(Trainer):
             if self.args.should_save:
                 if self.ema is not None:
                     self.ema.save(partial)
+                if self.teacher is not None:
+                    self.teacher.save(partial)
                 if self.controller is not None:
                     steering.save(self.controller, partial)
                 self.gradients.save(partial)

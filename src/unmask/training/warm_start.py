@@ -36,10 +36,10 @@ START = "init"
 """Folder of a run that is not finished: the weights that it began with."""
 _FREE = {
     *("vocab_size", "max_position_embeddings", "dropout", "memory_dropout", "initializer_range"),
-    *("candidates", "candidate_places", "block_size"),
+    *("candidates", "candidate_places", "block_size", "random_mask_words"),
 }
 """Options of a network that no weight hangs on, and its vocabulary, which is the tokenizer's."""
-_PARTS = ("time_input", "candidate_input", "memory_width", "thought")
+_PARTS = ("time_input", "candidate_input", "memory_width", "thought", "random_mask")
 """Options that add a part to a network: the new process decides which there are."""
 
 
