@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from untrained_runs import MakeRun, make_run, own_cache, world  # noqa: F401
+
 WIDTHS = (1280, 390)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -66,3 +68,9 @@ def watched(request: pytest.FixtureRequest, browser: Any) -> Iterator[Watched]:
 def runs(tiny_run: Path, tiny_masked_run: Path) -> tuple[Path, Path]:
     """A causal and a masked run that learned next to nothing."""
     return tiny_run, tiny_masked_run
+
+
+@pytest.fixture(scope="session")
+def long_runs(make_run: MakeRun) -> tuple[Path, Path]:  # noqa: F811
+    """An untrained causal and masked run whose context holds a prompt in Devanagari, in bytes."""
+    return make_run("left", length=400), make_run("hidden", "masked", length=400)

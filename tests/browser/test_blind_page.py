@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from unmask.api.blind import blind, blind_results
+from unmask.cli.app import run
 
 pytestmark = pytest.mark.browser
 KEYS = {"left": "1", "none": "0", "right": "2"}
 ARROWS = {"left": "ArrowLeft", "none": "ArrowDown", "right": "ArrowRight"}
 LABELS = {"left": "Text 1", "none": "No preference", "right": "Text 2"}
+SHORT = ["--pairs", "9", "--length", "8"]
 PROMPTS = ["The hen met", "A fox <b>&amp;", "On day 3 the owl", "एक हेन"]
 
 
@@ -112,3 +114,30 @@ def test_another_reader_starts_anew(watched: Any, folder: Path) -> None:
     page.get_by_role("button", name="Erase and start anew").click()
     assert page.get_by_role("button", name="Begin").is_visible() and page.get_by_text("0 of 4 judged").is_visible()
     assert page.evaluate(stored)["choices"] == {} and page.evaluate(stored)["session"] != before
+
+
+def test_hindi_hinglish_and_mixed_prompts_are_judged_end_to_end(
+    watched: Any, long_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert run(["compare", *map(str, long_runs), "--blind", "--prompts", "indic", "-o", str(tmp_path), *SHORT]) == 0
+    key = json.loads((tmp_path / "key.json").read_text(encoding="utf-8"))
+    page = watched.page
+    page.goto((tmp_path / "blind.html").as_uri())
+    page.get_by_label("Your name or initials").fill("मीरा")
+    page.get_by_role("button", name="Begin").click()
+    for number, pair in enumerate(key["pairs"], start=1):
+        assert page.get_by_role("heading", name=f"Pair {number} of 9").is_visible() and watched.fits()
+        assert page.locator("#left").text_content() == pair["prompt"] + pair["texts"][pair["left"]]
+        for answer in wanted(pair, 1):
+            page.keyboard.press(KEYS[answer])
+        if number < 9:
+            page.keyboard.press("Enter")
+    page.get_by_role("button", name="Finish").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download choices.json").click()
+    download.value.save_as(tmp_path / "choices.json")
+    assert watched.outside() == [] and watched.complaints == []
+    assert run(["compare", str(tmp_path / "choices.json"), "--blind-results", "-o", str(tmp_path)]) == 0
+    found = blind_results([tmp_path / "choices.json"], tmp_path)
+    assert found.raters == ("मीरा",) and found.pairs == len(key["pairs"]) == 9
+    assert [(c.wins, c.losses, c.ties) for c in found.criteria] == [(9, 0, 0), (9, 0, 0), (0, 0, 9), (9, 0, 0)]

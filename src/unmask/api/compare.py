@@ -39,6 +39,7 @@ def compare(
     length: int | None = None,
     steps: Sequence[int] | None = None,
     batches: Sequence[int] | None = None,
+    measures: Sequence[str] = (),
     budget: Literal["tokens", "flops", "time"] = "tokens",
     rules: str | Path | None = None,
     seed: int = 0,
@@ -71,6 +72,8 @@ def compare(
         length: Tokens of a generated text; default what the shortest context holds, at most 256, quick 64.
         steps: Steps of samplers that have them; 8, 32 and 128, quick 8 and 32.
         batches: Batch sizes at which generation is timed; 1, 8 and 32, quick 1.
+        measures: What is measured besides: ``script``, whether runs that go on from prompts in Hindi, Hinglish and
+            mixed script keep it (see :data:`unmask.reports.scope.MEASURES`).
         budget: What the rivals are said to be equal in; over 2 % of difference is a warning.
         rules: A YAML file of decision rules (``keep``, ``against``, ``rules``), beside those of the runs' recipes.
         seed: Of the documents chosen, the bounds, the samples.
@@ -108,6 +111,7 @@ def compare(
         steps=steps,
         batches=batches,
         precision=precision,
+        measures=measures,
     )
     check_seed(seed)
     if precision not in ("fp32", "bf16"):

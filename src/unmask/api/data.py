@@ -10,6 +10,7 @@ from typing import Any, Literal
 from unmask.data import readers, sources, writers
 from unmask.data.corpus import documents, load_corpus
 from unmask.data.fetch import fetch
+from unmask.data.script_stats import fertility, script_stats
 from unmask.data.tokenizers import make_tokenizer
 from unmask.errors import Error
 from unmask.lines import counted
@@ -22,14 +23,18 @@ class DataStatsResult(Result):
 
     Attributes:
         corpus: What :meth:`unmask.data.corpus.Corpus.stats` returns.
-        tokenizer: Name, fingerprint, vocab_size, and tokens, bytes_per_token on ``split``: the validation split, or,
-            where that is empty, another.
+        tokenizer: Name, fingerprint, vocab_size, and tokens, bytes_per_token and ``fertility`` by script (see
+            :func:`unmask.data.script_stats.fertility`) on ``split``: the validation split, or, where that is empty,
+            another.
         notes: What to know about the choice of files, and whether there is enough text to train on.
+        scripts: What :func:`unmask.data.script_stats.script_stats` returns of the train split, or, where that is empty,
+            of another; ``None`` of bytes that are no text.
     """
 
     corpus: dict[str, Any]
     tokenizer: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    scripts: dict[str, Any] | None = None
 
     def _facts(self) -> tuple[str, ...]:
         found = self.corpus
@@ -38,7 +43,7 @@ class DataStatsResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {**self.corpus, "tokenizer": self.tokenizer, "notes": list(self.notes)}
+        return {**self.corpus, "scripts": self.scripts, "tokenizer": self.tokenizer, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +89,7 @@ def data_stats(
     *,
     tokenizer: str | None = None,
     vocab_size: int = 4096,
+    balance: bool = False,
     valid: str | Path | None = None,
     normalize: Literal["NFC"] | None = None,
     text_field: str = "text",
@@ -93,8 +99,9 @@ def data_stats(
 
     Args:
         source: See :mod:`unmask.data.sources`.
-        tokenizer: "bytes", "bpe" (trained on the train split), "hf:owner/name" or a folder.
+        tokenizer: "bytes", "bpe" (trained on the train split), "hf:owner/name", a folder or a run.
         vocab_size: Vocabulary for "bpe".
+        balance: "bpe" counts the words of each script as often as those of every other.
         valid: A source that is the validation split.
         normalize: "NFC" or None.
         text_field: Field that holds the text.
@@ -108,18 +115,18 @@ def data_stats(
     filled = [name for name, held in stats["splits"].items() if held["documents"]]
     empty = [name for name in ("train", "valid") if name not in filled]
     notes = (*corpus.notes, *(f"the {name} split is empty; to train, give more documents." for name in empty))
-    if tokenizer is None:
-        return DataStatsResult(stats, notes=notes)
     learned, measured = (next(name for name in (wish, *filled) if name in filled) for wish in ("train", "valid"))
-    chosen = make_tokenizer(tokenizer, documents(corpus.split(learned)), vocab_size, binary)
+    scripts = None if binary else script_stats(documents(corpus.split(learned)))
+    if tokenizer is None:
+        return DataStatsResult(stats, None, notes, scripts)
+    chosen = make_tokenizer(tokenizer, documents(corpus.split(learned)), vocab_size, binary, balance)
     tokens = sum(len(chosen.encode(text)) for text in documents(corpus.split(measured)))
     size = stats["splits"][measured]["bytes"]
     figures = {"name": chosen.name, "fingerprint": chosen.fingerprint, "vocab_size": chosen.vocab_size}
-    return DataStatsResult(
-        stats,
-        {**figures, "split": measured, "tokens": tokens, "bytes_per_token": size / tokens},
-        (*notes, *chosen.notes),
-    )
+    figures |= {"split": measured, "tokens": tokens, "bytes_per_token": size / tokens}
+    if not binary:
+        figures["fertility"] = fertility(documents(corpus.split(measured)), chosen)
+    return DataStatsResult(stats, figures, (*notes, *chosen.notes), scripts)
 
 
 def data_fetch(name: str, output: str | Path, *, force: bool = False) -> DataFetchResult:

@@ -38,6 +38,10 @@ def _refuse(given: Parameters) -> None:
         raise Error(f"--blind takes two runs, got {len(given['runs'])}.")
     for option in ("steps", "batches"):
         _numbers(f"--{option}", given[option])
+    if given["measures"] is not None:
+        from unmask.reports.scope import choose
+
+        choose(measures=_names(given["measures"]))
 
 
 @refused_by(_refuse)
@@ -82,6 +86,12 @@ def compare(
     ] = None,
     batches: Annotated[
         str | None, typer.Option("--batches", help="Batch sizes that are timed; default 1,8,32, quick 1.")
+    ] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(
+            "--measures", help="Measure besides: script (keeps Hindi, Hinglish and mixed script after prompts)."
+        ),
     ] = None,
     budget: Annotated[
         str, typer.Option("--budget", help="What the runs are said to be equal in: tokens, flops or time.")
@@ -154,6 +164,7 @@ def compare(
                 length=length,
                 steps=_numbers("--steps", steps),
                 batches=_numbers("--batches", batches),
+                measures=_names(measures or ""),
                 budget=budget,  # type: ignore[arg-type]  # the function refuses any other
                 rules=rules,
                 seed=seed,
@@ -207,3 +218,7 @@ def _numbers(option: str, text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise Error(f"{option} {text!r} must be whole numbers with commas between them, such as 8,32.") from error
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

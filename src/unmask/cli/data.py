@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.lines import counted
+from unmask.lines import counted, visible
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at a corpus, bring one here, or change its format.")
 
@@ -23,16 +23,19 @@ _JSON = "Print one JSON object on stdout."
 def stats(
     source: Annotated[str, typer.Argument(help=_SOURCE)],
     tokenizer: Annotated[
-        str | None, typer.Option(help="Measure a tokenizer too: bytes, bpe, hf:owner/name, or a folder.")
+        str | None, typer.Option(help="Measure a tokenizer too: bytes, bpe, hf:owner/name, a folder or a run.")
     ] = None,
     vocab_size: Annotated[int, typer.Option(help="Vocabulary for bpe.")] = 4096,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Train bpe on words of each script as often as of every other.")
+    ] = False,
     valid: Annotated[str | None, typer.Option(help="A source that is the validation split.")] = None,
     nfc: Annotated[bool, typer.Option("--nfc", help="Normalise to NFC.")] = False,
     text_field: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     binary: Annotated[bool, typer.Option("--binary", help="Read files of any kind as bytes.")] = False,
     json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
 ) -> None:
-    """Count the documents, bytes and characters of a corpus, per split."""
+    """Count a corpus: documents and bytes per split, scripts and languages, characters that are odd or broken."""
     from unmask.api.data import data_stats
 
     note(f"reading {source} ...")
@@ -40,6 +43,7 @@ def stats(
         source,
         tokenizer=tokenizer,
         vocab_size=vocab_size,
+        balance=balance,
         valid=valid,
         normalize="NFC" if nfc else None,
         text_field=text_field,
@@ -61,12 +65,38 @@ def stats(
         f"mean document {corpus['mean_document_bytes']:,.0f} bytes; "
         f"dropped {dropped['duplicates']:,} duplicates, {dropped['empty']:,} empty"
     )
+    if found.scripts:
+        _say_scripts(found.scripts)
     if found.tokenizer:
         figures = found.tokenizer
         say(
             f"tokenizer {figures['name']} ({figures['fingerprint']}), vocabulary {figures['vocab_size']:,}: "
             f"{figures['bytes_per_token']:.2f} bytes a token on the {figures['split']} split"
         )
+        for script, row in figures.get("fertility", {}).items():
+            say(
+                f"  {script:<11}{row['tokens_per_cluster']:>6.2f} tokens a letter, {row['tokens_per_byte']:.2f} a byte"
+                f"  ({row['tokens']:,} tokens)"
+            )
+
+
+def _say_scripts(found: dict[str, Any]) -> None:
+    """Say what a corpus is written in, and what is odd in it."""
+    shares = ", ".join(f"{script} {share:.1%}" for script, share in found["share"].items() if share)
+    say(f"scripts      {shares} of {found['clusters']:,} letters (grapheme clusters)")
+    languages = ", ".join(f"{name} {count:,}" for name, count in found["languages"].items() if count)
+    if languages:
+        rates = ", ".join(f"{by} {rate:.3f}" for by, rate in found["switch_rate"].items() if rate is not None)
+        say(f"words        {languages}; mixed within {found['words']['mixed']:,}")
+        say(f"mixing       CMI {found['cmi']:.1f}; switches a word: {rates}")
+    broken = found["broken"]
+    shown = " ".join(visible(cluster) for cluster in broken["most"])
+    say(f"broken       {broken['clusters']:,} letters ({broken['share']:.3%}) {shown}".rstrip())
+    for name in ("invisible", "odd"):
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in found[name].items())
+        say(f"{name:<13}{counts or 'none'}")
+    if found["not_nfc"]:
+        say(f"not NFC      {counted(found['not_nfc'], 'document')}")
 
 
 @data_app.command("fetch")

@@ -13,7 +13,7 @@ Letters: n bytes of a text, K distinct grams, S texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -138,14 +138,19 @@ class ByteNgram:
             packed = (packed << np.uint64(BITS)) | symbol
         return self._probability((packed << np.uint64(BITS)) | np.arange(SYMBOLS, dtype=np.uint64))
 
-    def sample(self, texts: int, length: int, seed: int = 0) -> list[bytes]:
+    def sample(self, texts: int, length: int, seed: int = 0, after: Sequence[bytes] = ()) -> list[bytes]:
         """Draw texts from the model; each ends at its end-of-text or after ``length`` bytes.
+
+        ``after`` are the beginnings that they go on from, one a text; without, they begin.
 
         A draw walks down the interpolation: at order k it takes the counts' own distribution with probability
         c(h) / (c(h) + u(h)), else asks order k-1.
         """
         rng = np.random.default_rng(seed)
         tail = np.full((texts, self.order - 1), BOS, np.uint64)
+        for row, given in enumerate(after):
+            seen = np.frombuffer(given, np.uint8)[len(given) - min(len(given), self.order - 1) :]
+            tail[row, self.order - 1 - len(seen) :] = seen
         out = np.full((texts, length), END, np.int64)
         alive = np.arange(texts)
         for place in range(length):

@@ -21,6 +21,7 @@ from unmask.data import binary as binary_text
 from unmask.data import utf8
 from unmask.data.adopt import PROBES as PROBES
 from unmask.data.adopt import ROLES, SPECIALS, adopt, special
+from unmask.data.balance import balanced
 from unmask.data.token_bytes import CHARACTERS, SPACE, token_bytes
 from unmask.data.vocabulary import Vocabulary
 from unmask.errors import Error, nearest
@@ -196,34 +197,41 @@ class Tokenizer:
         (folder / _STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", "utf-8")
 
 
-def make_tokenizer(spec: str, texts: Iterable[str], vocab_size: int, binary: bool = False) -> Tokenizer:
+def make_tokenizer(
+    spec: str, texts: Iterable[str], vocab_size: int, binary: bool = False, balance: bool = False
+) -> Tokenizer:
     """Make the tokenizer that a recipe names.
 
     Args:
-        spec: "bytes", "bpe" (trained on ``texts``), "hf:owner/name", or a local folder with a ``tokenizer.json``.
+        spec: "bytes", "bpe" (trained on ``texts``), "hf:owner/name", or a local folder: a run, or one with a
+            ``tokenizer.json``.
         texts: Texts of the train split; read only for "bpe".
         vocab_size: Wanted vocabulary for "bpe", specials included; fewer when the text has no more merges.
         binary: The texts are bytes of any kind; only "bytes" reads them.
+        balance: "bpe" counts the words of each script as often as those of every other.
 
     Raises:
-        Error: unknown spec, vocabulary too small, or a tokenizer that changes text.
+        Error: unknown spec, vocabulary too small, a tokenizer that changes text, or one to be balanced that is not
+            trained here.
     """
+    if balance and spec != "bpe":
+        raise Error(f"data.balance is for a tokenizer that is trained, and data.tokenizer is {spec!r}. Leave one out.")
     if binary and spec != "bytes":
         raise Error(f"data.binary models bytes, and the tokenizer is {spec!r}. Set data.tokenizer=bytes.")
     if spec == "bytes":
         return _byte_tokenizer(binary)
     if spec == "bpe":
-        return _train_bpe(texts, vocab_size)
+        return _train_bpe(texts, vocab_size, balance)
     if spec.startswith("hf:"):
         from unmask.data.hub import hub_tokenizer_folder
 
         return _adopted(hub_tokenizer_folder(spec), spec)
     if Path(spec).is_dir():
-        folder = Path(spec)
+        folder = Path(spec) / "tokenizer" if (Path(spec) / "tokenizer" / _STATE_FILE).is_file() else Path(spec)
         return load_tokenizer(folder) if (folder / _STATE_FILE).is_file() else _adopted(folder, spec)
     raise Error(
         f"unknown tokenizer {spec!r}.{nearest(spec, ('bytes', 'bpe'))} "
-        "Use bytes, bpe, hf:owner/name, or a folder that holds a tokenizer.json."
+        "Use bytes, bpe, hf:owner/name, a run, or a folder that holds a tokenizer.json."
     )
 
 
@@ -274,7 +282,7 @@ def _byte_tokenizer(binary: bool = False) -> Tokenizer:
     return Tokenizer("bytes", backend.to_str(), range(len(SPECIALS)), binary)
 
 
-def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def _train_bpe(texts: Iterable[str], vocab_size: int, balance: bool = False) -> Tokenizer:
     smallest = len(SPECIALS) + 256
     if vocab_size < smallest:
         raise Error(
@@ -282,9 +290,10 @@ def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
             f"Use at least {smallest}, or the tokenizer 'bytes'."
         )
     backend = Backend(models.BPE())
+    words = pre_tokenizers.Split(Regex(_WORDS), "isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+            words,
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -295,6 +304,8 @@ def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=sorted(CHARACTERS),
         show_progress=False,
     )
+    if balance:
+        texts = balanced(texts, lambda text: [word for word, _ in words.pre_tokenize_str(text)])
     backend.train_from_iterator(texts, trainer)
     return Tokenizer("bpe", backend.to_str(), range(len(SPECIALS)))
 

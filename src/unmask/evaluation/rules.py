@@ -71,6 +71,13 @@ MEASURES = {
     "infill_bleu": "BLEU of filled holes against the removed text",
     "infill_chrf": "chrF of the same",
     "infill_rouge": "ROUGE-L of the same",
+    "script_errors": "share of words with a script error, after prompts (--measures script)",
+    "mixed_words": "share of words with two scripts inside",
+    "broken_letters": "share of grapheme clusters that cannot be written",
+    "broken_utf8": "share of characters that are U+FFFD",
+    "script_distance": "distance of script shares to sentences of the prompts' class, 0 to 1",
+    "switch_distance": "distance of the rate at which languages switch, to the same",
+    "spelt_two_ways": "share of repeated words that a text spells in more than one way",
 }
 """What a rule can speak of."""
 PLACES = ("sampler", "steps", "batch")

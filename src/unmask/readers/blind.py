@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -19,13 +19,10 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from unmask.errors import Error
 from unmask.lines import counted
 from unmask.readers.prompts import Criterion
 from unmask.result import Result
-from unmask.sampling import SAMPLERS, Request, canvas, generate
-from unmask.sampling.infill import hand_over_space, spaced_tokens
-from unmask.training.own_text import own_text
+from unmask.training.go_on import go_on
 from unmask.training.run import Run
 
 FORMAT = 1
@@ -163,30 +160,10 @@ def _write(
     run: Run, prompts: Sequence[str], length: int, temperature: float, seed: int
 ) -> tuple[list[str], dict[str, Any]]:
     """Return what a run writes after each prompt, and the sampler and settings it used."""
-    tokenizer, model = run.tokenizer, run.model()
-    spaced = spaced_tokens(tokenizer, model.config.vocab_size)
-    words = replace(tokenizer.vocabulary, spaced=spaced)
     shared = {"temperature": temperature, "temperature_end": None, "top_k": 0, "top_p": 1.0, "seed": seed}
     own = run.recipe.sampler_settings()
     settings = own.but(**{key: value for key, value in shared.items() if key in own.known})
-    sampler = SAMPLERS.get(own.name)()
-    context = int(model.config.max_position_embeddings)
-    requests = []
-    for number, prompt in enumerate(prompts):
-        before, leads = hand_over_space(own_text(prompt, run), words)
-        ids = tokenizer.encode(before)
-        if 1 + len(ids) + length > context:
-            raise Error(
-                f"the prompt {prompt[:40]!r} takes {len(ids)} tokens, which with {length} to write do not fit into the "
-                f"context of {context} of {run.name}; lower --length, or shorten the prompt."
-            )
-        tokens, lead = canvas([ids, []], [length], words, [0] if leads else [])
-        requests.append(Request(tokens, settings, number, lead))
-    done = generate(model, sampler, requests, words, batch_size=16, process=run.process)
-    texts = []
-    for request, sample in zip(requests, done, strict=True):
-        text = tokenizer.decode(sample.written)
-        texts.append(text.removeprefix(" ") if request.lead else text)
+    texts = go_on(run, run.model(), prompts, settings, length)
     kept = settings.model_dump(exclude={"seed", "temperature"})
     return texts, {"sampler": own.name, "settings": dict(sorted(kept.items()))}
 

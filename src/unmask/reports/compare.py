@@ -29,6 +29,7 @@ from unmask.reports.progress import Progress
 from unmask.reports.report import write_report
 from unmask.reports.rows import CompareResult, sharpest
 from unmask.reports.scope import FULL, Scope
+from unmask.reports.scripts import Scripts, keep_script
 from unmask.reports.session import Session
 from unmask.training.hardware import device_name
 from unmask.training.held_out import corpus_of, held_out
@@ -148,11 +149,13 @@ def _measured(
     probes = Probes.make(text.texts, session.window, scope.holes, seed, session.warnings.append, scope.probed)
     probed = stages.probe(session, probes)
     controls = stages.control(session, yardstick, bytes_each)
+    scripts = keep_script(session) if "script" in scope.measures else Scripts()
 
     nats = {entrant.name: stacked(each) for entrant, each in zip(entrants, scores, strict=True)}
     base = nats[entrants[0].name]
     rows = [
-        make_row(entrant, scores[i], texts[i], base if i else None, probed[i]) for i, entrant in enumerate(entrants)
+        scripts.added_to(make_row(entrant, scores[i], texts[i], base if i else None, probed[i]))
+        for i, entrant in enumerate(entrants)
     ]
     judges = [judge.name for judge in yardstick.judges]
     evidence = Evidence(nats, first.per_document[1], sharpest(controls, judges))
@@ -175,6 +178,7 @@ def _measured(
         folder=str(folder),
         decisions=[decide(each, rows, evidence) for each in asked],
         fills=probes.controls,
+        scripts=scripts.tables,
         answer=answer(rows, controls, evidence),
     )
 

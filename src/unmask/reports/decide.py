@@ -196,7 +196,10 @@ def _estimate(rule: Rule, row: Row, evidence: Evidence) -> _Estimate | str:
         return "not known for this run" if value is None else _Estimate(float(value))
     if rule.measure in row.measures:
         value = row.measures[rule.measure]
-        return "does not apply" if value is None else _over_seeds(value, row.measure_spread.get(rule.measure), row)
+        chance = row.measure_chance.get(rule.measure)
+        return (
+            "does not apply" if value is None else _over_seeds(value, row.measure_spread.get(rule.measure), row, chance)
+        )
     text = _way(rule, row)
     if text is None:
         return "it was not sampled in that way"
@@ -210,12 +213,13 @@ def _estimate(rule: Rule, row: Row, evidence: Evidence) -> _Estimate | str:
     return "not measured" if value is None else _over_seeds(float(value), text.spread.get(key), row)
 
 
-def _over_seeds(value: float, spread: float | None, row: Row) -> _Estimate:
-    """Return a mean over seeds; of a single one nothing is known beside its value."""
+def _over_seeds(value: float, spread: float | None, row: Row, chance: Source | None = None) -> _Estimate:
+    """Return a mean over seeds; of a single one nothing is known beside its value, and the chance of its prompts."""
     count = len(row.seeds)
-    if spread is None or count < 2 or not math.isfinite(spread):
-        return _Estimate(value)
-    return _Estimate(value, (spread**2 / count, count - 1.0))
+    known = [] if chance is None else [chance]
+    if spread is not None and count > 1 and math.isfinite(spread):
+        known.append((spread**2 / count, count - 1.0))
+    return _Estimate(value, added(known) if known else None)
 
 
 def _timed(measure: str, cell: Latency) -> _Estimate | str:

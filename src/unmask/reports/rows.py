@@ -12,6 +12,7 @@ from unmask.evaluation.denoising import DenoisingProfile
 from unmask.evaluation.infilling import FillScore, Infilling
 from unmask.evaluation.latency import Latency
 from unmask.evaluation.rules import Outcome, Verdict
+from unmask.evaluation.script_quality import ScriptQuality
 from unmask.evaluation.text import TextQuality
 from unmask.result import Result
 
@@ -89,6 +90,7 @@ class Row:
         train_seconds: Seconds of its training steps.
         measures: What else was measured of the model, by the names that rules use; ``None``: does not apply to it.
         measure_spread: Standard deviation over seeds of each.
+        measure_chance: Variance of some that comes from the choice of prompts, with its degrees of freedom.
         denoising: Accuracy and nats by noise level (of the first seed).
         calibration: Confidence against accuracy by noise level (of the first seed).
         infilling: Holes filled, against the removed text (of the first seed).
@@ -126,6 +128,7 @@ class Row:
     train_seconds: float | None = None
     measures: dict[str, float | None] = field(default_factory=dict)
     measure_spread: dict[str, float] = field(default_factory=dict)
+    measure_chance: dict[str, tuple[float, float]] = field(default_factory=dict)
     denoising: DenoisingProfile | None = None
     calibration: Calibration | None = None
     infilling: Infilling | None = None
@@ -150,6 +153,25 @@ class Control:
     bound: str = ""
     interval: tuple[float, float] | None = None
     text: TextRow | None = None
+
+
+@dataclass(frozen=True)
+class Continued:
+    """What goes on from the prompts of one class, beside the sentences of that class.
+
+    Attributes:
+        quality: Its script errors, shares and switches.
+        script_distance: How far its scripts are from the sentences', 0 to 1.
+        switch_distance: How far its switch rate is from theirs.
+        texts: A few of the texts, prompts before them.
+        fill: The class's holes, filled; ``None`` where it cannot fill any.
+    """
+
+    quality: ScriptQuality
+    script_distance: float | None
+    switch_distance: float | None
+    texts: list[str] = field(default_factory=list)
+    fill: FillScore | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,8 @@ class CompareResult(Result):
         folder: Where the report was written.
         decisions: What the rules say, one entry a set of rules.
         fills: What needs no model makes of the holes: the controls of ``infilling``.
+        scripts: What runs and controls wrote after prompts in Hindi, Hinglish and mixed script, by name and class;
+            empty where it was not asked for.
         answer: The result in a sentence.
     """
 
@@ -195,6 +219,7 @@ class CompareResult(Result):
     folder: str
     decisions: list[Decision] = field(default_factory=list)
     fills: dict[str, FillScore] = field(default_factory=dict)
+    scripts: dict[str, dict[str, Continued]] = field(default_factory=dict)
     answer: str = ""
 
     def _facts(self) -> tuple[str, ...]:

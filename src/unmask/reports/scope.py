@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unmask.errors import Error, check_texts
+from unmask.errors import Error, check_texts, nearest
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Scope:
         seconds: No new repeat starts after this time.
         precision: What the networks compute in.
         probed: Documents in which a model is asked at every noise level, and its calibration is taken.
+        measures: What is measured besides; see :data:`MEASURES`.
+        prompts: Most prompts, and holes, of each class of the evaluation set for Hindi, where ``script`` is measured.
     """
 
     quick: bool = False
@@ -43,8 +45,12 @@ class Scope:
     seconds: float = 5.0
     precision: str = "fp32"
     probed: int = 16
+    measures: tuple[str, ...] = ()
+    prompts: int = 60
 
 
+MEASURES = {"script": "script errors, shares and switches after prompts in Hindi, Hinglish and mixed script"}
+"""What can be asked for besides."""
 FULL = Scope()
 QUICK = Scope(
     quick=True,
@@ -58,6 +64,7 @@ QUICK = Scope(
     repeats=3,
     seconds=1.0,
     probed=4,
+    prompts=10,
 )
 
 
@@ -73,12 +80,16 @@ def choose(
     steps: Sequence[int] | None = None,
     batches: Sequence[int] | None = None,
     precision: str = "fp32",
+    measures: Sequence[str] = (),
 ) -> Scope:
     """Return the quick or the full scope with what was given in place of its own numbers.
 
     Raises:
-        Error: a number below 1 (holes: below 0), or batches to be timed where timing is off.
+        Error: a number below 1 (holes: below 0), batches to be timed where timing is off, or an unknown measure.
     """
+    for name in measures:
+        if name not in MEASURES:
+            raise Error(f"unknown measures {name!r}.{nearest(name, MEASURES)} Choose from {', '.join(MEASURES)}.")
     for name, values in (("steps", steps), ("batches", batches)):
         if values is not None and (not values or min(values) < 1):
             raise Error(f"{name} must be numbers of at least 1, got {list(values)}.")
@@ -101,4 +112,5 @@ def choose(
         "batches": None if batches is None else tuple(batches),
     }
     known = {name: value for name, value in given.items() if value is not None}
-    return replace(QUICK if quick else FULL, timing=timing, precision=precision, **known)  # type: ignore[arg-type]
+    known |= {"measures": tuple(dict.fromkeys(measures)), "precision": precision}
+    return replace(QUICK if quick else FULL, timing=timing, **known)  # type: ignore[arg-type]

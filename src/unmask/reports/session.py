@@ -52,7 +52,7 @@ class Session:
     def stage(self, name: str, weights: Sequence[float]) -> Stage:
         """Begin a stage: its items by their work, in any unit."""
         self.begun += 1
-        return Stage(name, (self.begun, 6 if self.scope.timing else 5), weights, self.tell)
+        return Stage(name, (self.begun, 5 + self.scope.timing + len(self.scope.measures)), weights, self.tell)
 
     def part(self, stage: Stage, what: str, name: str, kind: Any, measure: Callable[[], Value]) -> Value:
         """Measure the next item of a stage, or take it from the parts that are here.

@@ -8,6 +8,7 @@ from unmask.lines import counted
 from unmask.reports.cells import UNDER_LOAD, Table, beside, difference, interval, judged, measured, scale, sign, speed
 from unmask.reports.probe_tables import filling_table, restoring_table
 from unmask.reports.rows import CompareResult
+from unmask.reports.script_tables import script_tables
 
 OTHERS = {"self_bleu": "self-BLEU", "coherence": "coherence", "divergence": "divergence"}
 DIGITS = {"self_bleu": 1}
@@ -19,7 +20,8 @@ def tables(comparison: CompareResult) -> list[Table]:
     probed = [restoring_table(comparison)]
     if comparison.fills:
         probed.append(filling_table(comparison))
-    return [bits_table(comparison), *decided, speed_table(comparison), quality_table(comparison), *probed]
+    scripts = script_tables(comparison) if comparison.scripts else []
+    return [bits_table(comparison), *decided, speed_table(comparison), quality_table(comparison), *probed, *scripts]
 
 
 def bits_table(comparison: CompareResult) -> Table:

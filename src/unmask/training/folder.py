@@ -88,10 +88,11 @@ def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
     for source in filter(None, (recipe.data.source, recipe.data.valid)):
         check_source(source, recipe.data.binary)
         _check_apart(folder, source)
-    if (tokenizer := recipe.data.tokenizer) not in ("bytes", "bpe") and not tokenizer.startswith("hf:"):
+    tokenizer, balance = recipe.data.tokenizer, recipe.data.balance
+    if (tokenizer not in ("bytes", "bpe") and not tokenizer.startswith("hf:")) or (balance and tokenizer != "bpe"):
         from unmask.data.tokenizers import make_tokenizer
 
-        make_tokenizer(tokenizer, (), 0)
+        make_tokenizer(tokenizer, (), 0, balance=balance)
     entropy_run(str((recipe.backbone.model_extra or {}).get("entropy", "")))
     _, start = warm_start(recipe)
     if start is not None:

@@ -93,7 +93,9 @@ def prepare(
     split = corpus.split(data.split)
     held_out = corpus.split("valid") if recipe.training.valid_blocks else None
     if fresh:
-        tokenizer = tokenizer or make_tokenizer(data.tokenizer, documents(split), data.vocab_size, data.binary)
+        tokenizer = tokenizer or make_tokenizer(
+            data.tokenizer, documents(split), data.vocab_size, data.binary, data.balance
+        )
         tokenizer.save(folder / "tokenizer")
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")

@@ -81,6 +81,8 @@ class DataSection(Section):
     """``bytes``, ``bpe`` (trained on the corpus), or ``hf:owner/name``."""
     vocab_size: int = Field(2048, ge=260)
     """Token ids of a ``bpe`` tokenizer, specials included."""
+    balance: bool = Field(False, exclude_if=lambda value: not value)
+    """A ``bpe`` tokenizer counts the words of each script as often as those of every other."""
     length: int = Field(128, ge=4)
     """Tokens in a block (T), BOS included."""
 

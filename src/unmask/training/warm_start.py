@@ -163,7 +163,7 @@ def _settled(recipe: Recipe, run: Run) -> tuple[Recipe, list[str]]:
 def _differences(recipe: Recipe, run: Run) -> Iterator[tuple[str, Any, Any]]:
     """Yield key, value here and value there of what has to be the same."""
     data, other = recipe.data, run.recipe.data
-    for key in ("tokenizer", "binary", *(("vocab_size",) if other.tokenizer == "bpe" else ())):
+    for key in ("tokenizer", "binary", *(("vocab_size", "balance") if other.tokenizer == "bpe" else ())):
         if getattr(data, key) != getattr(other, key):
             yield f"data.{key}", getattr(data, key), getattr(other, key)
     name = recipe.backbone.name

@@ -1,0 +1,1 @@
+"""Behind docs/hindi.md."""
