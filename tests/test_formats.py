@@ -78,6 +78,7 @@ PUBLIC = {
         "thoughts_save",
         "thoughts_steer",
         "train",
+        "tune",
     ),
 }
 RESULTS = {
@@ -110,6 +111,7 @@ RESULTS = {
     "thoughts_resume": "run file sampler settings text texts completions ended tokens steps forwards output",
     "thoughts_save": "run path text tokens passages stack shape",
     "thoughts_steer": "run sampler settings property schedule where prompt rows",
+    "tune": "run judge real_bits_per_byte front own chosen preset picture trials collapsed",
 }
 """Public function -> the fields that its result has had since the first version."""
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from unmask.api.thought_file import thoughts_save as thoughts_save
     from unmask.api.train import plan as plan
     from unmask.api.train import train as train
+    from unmask.api.tune import tune as tune
     from unmask.training.recipe import Recipe as Recipe
     from unmask.training.recipe import load_recipe as load_recipe
     from unmask.training.run import Run as Run
@@ -110,6 +111,7 @@ _HOMES = {
     "thoughts_save": "unmask.api.thought_file",
     "thoughts_steer": "unmask.api.steer",
     "train": "unmask.api.train",
+    "tune": "unmask.api.tune",
 }
 
 __all__ = [
@@ -160,6 +162,7 @@ __all__ = [
     "thoughts_save",
     "thoughts_steer",
     "train",
+    "tune",
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import torch
 
+from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, resolve_verified
 from unmask.api.writing import Setting, Watch, vocabulary_of, write
 from unmask.data.batch import Batch
@@ -19,6 +20,7 @@ from unmask.result import Result
 from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
 from unmask.sampling.lengths import Choice, around_nats, posterior
 from unmask.sampling.lengths import chosen as chosen_layout
+from unmask.sampling.result_cache import remembered
 from unmask.training.own_text import own_text, shown
 from unmask.training.run import Run
 
@@ -48,6 +50,7 @@ class InfillResult(Result):
             (``unmask calibrate``) with the setting ``calibrated``.
         verifier: The verifier's folder and the settings of the repair; ``None``: there was none.
         checked: For each text, what the verifier said of it; ``None``: there was none.
+        preset: The run's preset that it was written by; ``None``: there was none, or it did not count.
     """
 
     run: str
@@ -68,6 +71,7 @@ class InfillResult(Result):
     confidence: list[list[float]]
     verifier: dict[str, Any] | None = None
     checked: list[CheckedText] | None = None
+    preset: str | None = None
 
     def _facts(self) -> tuple[str, ...]:
         filled = repr(excerpt(self.texts[0], 64)) if self.texts else ""
@@ -85,6 +89,7 @@ def infill(
     hole: str | None = None,
     n: int = 1,
     sampler: str | None = None,
+    preset: bool = True,
     batch_size: int = 8,
     draws: int = 16,
     trace: str | Path | None = None,
@@ -110,14 +115,15 @@ def infill(
             many network calls a combination as that text has tokens (the 16 nearest on each side of a hole).
         hole: Another sign for a hole; underscores are then text.
         n: How many filled sentences.
-        sampler: Name of a sampler; default: the recipe's, else the process's.
+        sampler: Name of a sampler; default: the preset's, else the recipe's, else the process's.
+        preset: Whether a preset of the run (``unmask tune``) counts; it does not where a sampler is named.
         batch_size: Most texts in one network call.
         draws: Network calls that each text's score is averaged over.
         trace: Also write a trace file.
         watch: Called at every step.
         verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
         verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
-        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
         Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
@@ -128,7 +134,7 @@ def infill(
     pieces, (low, high) = parse_holes(text, hole), parse_length(length)
     if verify == "lossless":
         raise Error("a lossless verifier writes left to right and cannot fill holes; use verify repair.")
-    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, "repair")
+    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, "repair", preset=preset)
     if resolved.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
@@ -152,13 +158,23 @@ def infill(
     probabilities = [1.0]
     if len(tried) > 1:
         each = hole_requests(pieces, tried, tokenizer, vocabulary, resolved)
-        nats = around_nats(model, each, vocabulary, orders=orders, seed=resolved.seed, batch_size=batch_size)
-        probabilities = posterior(nats)
+
+        def weighed() -> list[float]:
+            nats = around_nats(model, each, vocabulary, orders=orders, seed=resolved.seed, batch_size=batch_size)
+            return posterior(nats)
+
+        about = [one.request for one in each]
+        probabilities = remembered(run.cache, run.path, model, about, ("lengths", orders, batch_size), weighed)
     lengths = [tried[chosen_layout(probabilities, length_by, resolved.seed, i)] for i in range(n)]
     asked = [hole_requests(pieces, [own], tokenizer, vocabulary, resolved, i)[0] for i, own in enumerate(lengths)]
     samples = write(run, model, chosen, [a.request for a in asked], vocabulary, batch_size, trace, watch)
-    score = RunScore(run, model, batch_size, draws)
-    bits = score.bits_per_byte([sample.tokens for sample in samples])
+
+    def scored() -> tuple[list[float], str]:
+        score = RunScore(run, model, batch_size, draws)
+        return score.bits_per_byte([sample.tokens for sample in samples]), score.bound
+
+    asked_for = [one.request for one in asked]
+    bits, bound = remembered(run.cache, run.path, model, asked_for, ("score", batch_size, draws), scored)
     return InfillResult(
         run=str(run.path),
         sampler=resolved.name,
@@ -171,7 +187,7 @@ def infill(
         ],
         lengths=[list(own) for own in lengths],
         bits_per_byte=bits,
-        bound=score.bound,
+        bound=bound,
         tried=len(tried),
         layouts=[list(own) for own in tried],
         probabilities=probabilities,
@@ -181,6 +197,7 @@ def infill(
         confidence=[[round(value, 5) for value in sample.sure] for sample in samples],
         verifier=None if plan is None else plan.to_dict(),
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
+        preset=told_preset(run, sampler, preset and verifier is None),
     )
 
 

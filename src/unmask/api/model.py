@@ -18,8 +18,9 @@ from unmask.api.likelihood import likelihood
 from unmask.api.sample import sample
 from unmask.api.stream import stream
 from unmask.arguments import checked
-from unmask.errors import Error
+from unmask.errors import Error, wrong_count
 from unmask.lines import counted, line
+from unmask.sampling.result_cache import ResultCache
 from unmask.training.loaded_run import Held
 from unmask.training.run import Run
 
@@ -58,7 +59,7 @@ class Model(Held):
         return line("Model", str(self.path), self.recipe.process.name, size, f"on {self.device}")
 
 
-def load(run: str | Path | Run, *, device: str | None = None, allow_code: bool = False) -> Model:
+def load(run: str | Path | Run, *, device: str | None = None, allow_code: bool = False, cache: int = 0) -> Model:
     """Load a run: its weights, tokenizer and process are read once, and kept for all that is done with it.
 
     Args:
@@ -66,17 +67,24 @@ def load(run: str | Path | Run, *, device: str | None = None, allow_code: bool =
         device: Where the weights go, such as ``cpu`` or ``cuda:1``; default a GPU if there is one.
         allow_code: Import code that its recipe names (a schedule ``module:function``): for runs of people whom you
             trust.
+        cache: Bytes of memory for texts that were written before: a request that was asked already (its prompt, all
+            settings, seed and number) is answered from it, equal to the letter. 0: none are kept, and of a model that
+            is loaded already what it has stays.
 
     Raises:
-        Error: no such run or device, or a damaged run.
+        Error: no such run or device, a damaged run, or less than no memory.
     """
+    if wrong := wrong_count("cache", cache, 0, "nothing is kept"):
+        raise Error(wrong)
     if device is not None:
         _check_device(device)
     elif isinstance(run, Model):
+        run.cache = ResultCache(cache) if cache else run.cache
         return run
     opened = run if isinstance(run, Run) else Run.open(run, allow_code=allow_code)
     model = Model(opened.path, opened.manifest, opened.recipe, opened.allow_code or allow_code, device)
     _ = model.network, model.tokenizer, model.process  # what is damaged is told here
+    model.cache = ResultCache(cache) if cache else None
     return model
 
 

@@ -12,6 +12,7 @@ from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
 from unmask.api.prompt_evidence import EvidenceText
 from unmask.api.prompted import check_asked, lay_out
+from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, check_alone, resolve_verified
 from unmask.api.writing import Setting, Watch, write
 from unmask.errors import Error
@@ -55,6 +56,7 @@ class SampleResult(Result):
         data: The whole texts as bytes, whatever they are; ``texts`` have U+FFFD where these are not UTF-8.
         binary: Whether the run models bytes; then JSON has ``data`` as ``base64``.
         precision: What the network computed in, ``fp32`` or ``bf16``.
+        preset: The run's preset that it was written by; ``None``: there was none, or it did not count.
     """
 
     run: str
@@ -81,6 +83,7 @@ class SampleResult(Result):
     verifier: dict[str, Any] | None = None
     checked: list[CheckedText] | None = None
     precision: str = "fp32"
+    preset: str | None = None
 
     def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
@@ -101,6 +104,7 @@ def sample(
     max_tokens: int | None = None,
     n: int = 1,
     sampler: str | None = None,
+    preset: bool = True,
     batch_size: int = 8,
     trace: str | Path | None = None,
     watch: Watch | None = None,
@@ -122,7 +126,8 @@ def sample(
         max_tokens: Most tokens to write, more than the context holds where no suffix follows; default: what the context
             has room for.
         n: How many texts; text i is the same whatever ``n`` is.
-        sampler: Name of a sampler; default: the recipe's, else the process's.
+        sampler: Name of a sampler; default: the preset's, else the recipe's, else the process's.
+        preset: Whether a preset of the run (``unmask tune``) counts; it does not where a sampler is named.
         batch_size: Most texts in one network call; no text depends on it.
         trace: Also write a trace file.
         watch: Called at every step.
@@ -136,7 +141,7 @@ def sample(
         precision: What the network computes in: ``fp32``, ``bf16``, or ``auto``, bf16 where measured to be faster
             (:mod:`unmask.training.inference`). Tokens are drawn in float64 from float32 logits either way.
         **settings: Of the sampler (``unmask samplers`` lists them), and of a repair (``span``, ``suspect``,
-            ``unlikely``, ``rounds``); what is left out comes from the recipe.
+            ``unlikely``, ``rounds``); what is left out is the preset's or recipe's.
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
@@ -145,7 +150,7 @@ def sample(
     """
     check_alone(verifier, fallback=fallback, index=index)
     check_precision(precision)
-    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify)
+    run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, preset=preset)
     check_asked(n, index, evidence)
     computed = precision_of(run, precision, resolved)
     other = None if fallback is None else fallback_run(fallback)
@@ -198,9 +203,10 @@ def sample(
         verifier=None if plan is None else plan.to_dict(),
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
         precision=str(computed),
+        preset=told_preset(run, sampler, preset and verifier is None),
     )
 
 
 def _behind(run: Run, before: str, count: int, seed: int) -> str:
     """Return what a causal run writes behind a text."""
-    return sample(run, before, max_tokens=count, seed=seed, ignore_eos=True).completions[0]
+    return sample(run, before, max_tokens=count, seed=seed, ignore_eos=True, preset=False).completions[0]

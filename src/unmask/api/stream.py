@@ -55,6 +55,7 @@ def stream(
     max_tokens: int | None = None,
     n: int = 1,
     sampler: str | None = None,
+    preset: bool = True,
     batch_size: int = 8,
     index: str | Path | Index | None = None,
     evidence: int | None = None,
@@ -73,21 +74,22 @@ def stream(
         suffix: Text behind it (masked runs).
         max_tokens: Most tokens to write, as of :func:`unmask.sample`.
         n: How many texts.
-        sampler: Name of a sampler; default: the recipe's, else the process's.
+        sampler: Name of a sampler; default: the preset's, else the recipe's, else the process's.
+        preset: Whether a preset of the run (``unmask tune``) counts; it does not where a sampler is named.
         batch_size: Most texts in one network call.
         index: An index in which the prompt is looked up.
         evidence: How many texts are looked up.
         verifier: A causal run, or ``self``, as of :func:`unmask.sample`.
         verify: What it is for.
         precision: What the network computes in, as of :func:`unmask.sample`.
-        **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
+        **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
         Error: as :func:`unmask.sample`, before the first moment; a text longer than a passage of a run with thoughts.
     """
     check_alone(verifier, index=index)
     check_precision(precision)
-    run, chosen, resolved, _ = resolve_verified(run, sampler, settings, verifier, verify)
+    run, chosen, resolved, _ = resolve_verified(run, sampler, settings, verifier, verify, preset=preset)
     check_asked(n, index, evidence)
     computed = precision_of(run, precision, resolved)
     asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16)

@@ -145,10 +145,12 @@ def resolve_verified(
     verifier: str | Path | Run | None,
     mode: str | None,
     default: str = "lossless",
+    *,
+    preset: bool = False,
 ) -> tuple[Run, Sampler, Settings, Verified | None]:
     """Return the run that writes, its sampler made, the settings, and how it is verified; ``None``: it is not.
 
-    Arguments and errors: :func:`choose_verified`; a mode without a verifier.
+    Arguments and errors: :func:`choose_verified`; a mode without a verifier. A preset counts where nothing verifies.
     """
     from unmask.api.writing import resolve
 
@@ -156,7 +158,7 @@ def resolve_verified(
         plan = choose_verified(run, verifier, mode, name, given, default)
         return plan.writer, plan.sampler(), plan.settings, plan
     check_mode(mode)
-    return *resolve(run, name, given), None
+    return *resolve(run, name, given, preset=preset), None
 
 
 def check_alone(verifier: object, **others: object) -> None:

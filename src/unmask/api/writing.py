@@ -14,6 +14,7 @@ from unmask.data.tokenizers import Tokenizer
 from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, generate, ticks
 from unmask.sampling.infill import spaced_tokens
 from unmask.sampling.loop import collect, tell
+from unmask.sampling.result_cache import answered
 from unmask.sampling.trace import TraceWriter
 from unmask.training.run import Run
 
@@ -21,9 +22,11 @@ Watch = Callable[[tuple[int, ...], Frame], None]
 """Called with (numbers of the texts in the rows, frame) at the opening and after each step."""
 
 
-def resolve(run: str | Path | Run, name: str | None, given: Mapping[str, Any]) -> tuple[Run, Sampler, Settings]:
+def resolve(
+    run: str | Path | Run, name: str | None, given: Mapping[str, Any], *, preset: bool = False
+) -> tuple[Run, Sampler, Settings]:
     """Return what :func:`unmask.api.settings.choose` does, the sampler made."""
-    run, settings = choose(run, name, given)
+    run, settings = choose(run, name, given, preset=preset)
     return run, SAMPLERS.get(settings.name)(), settings
 
 
@@ -44,11 +47,19 @@ def write(
     watch: Watch | None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Sample]:
-    """Run the sampler; tell the trace and the watcher of every frame, and how many words more have been written."""
+    """Run the sampler; tell the trace and the watcher of every frame, and how many words more have been written.
+
+    A run with a cache (:func:`unmask.load`) takes from it what was written before, unless somebody watches.
+    """
     if trace is None and watch is None:
-        return generate(
-            model, sampler, requests, vocabulary, batch_size=batch_size, process=run.process, progress=progress
-        )
+
+        def anew(asked: list[Request]) -> list[Sample]:
+            return generate(
+                model, sampler, asked, vocabulary, batch_size=batch_size, process=run.process, progress=progress
+            )
+
+        usual = sampler == SAMPLERS.get(sampler.Settings.name)()  # else its texts depend on more: on a verifier
+        return answered(run.cache if usual else None, run.path, model, requests, anew)
     finished: dict[int, Sample] = {}
     written: dict[int, int] = {}
     with ExitStack() as stack:

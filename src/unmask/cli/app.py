@@ -51,6 +51,7 @@ VERBS = {
     "certify": "certify",
     "compare": "compare",
     "sweep": "sweep",
+    "tune": "tune",
     "plot": "plot",
     "export": "export",
 }

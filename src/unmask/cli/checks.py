@@ -58,7 +58,7 @@ def _run(name: str, given: Parameters) -> None:
     if _there(name) and how:
         verifier, default = given.get("verifier"), "repair" if "hole" in given else "lossless"
         if verifier is None:
-            run, settings = choose(name, how.pop("sampler"), how)
+            run, settings = choose(name, how.pop("sampler"), how, preset=bool(given.get("preset")))
         elif verifier == OWN or _there(verifier):
             plan = choose_verified(name, verifier, given["verify"], how.pop("sampler"), how, default)
             run, settings = plan.writer, plan.settings

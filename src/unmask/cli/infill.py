@@ -14,7 +14,7 @@ from unmask.cli.canvas import Canvas
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json
 from unmask.cli.sample import print_texts
-from unmask.cli.settings import How, writes
+from unmask.cli.settings import How, UsePreset, told, writes
 
 
 def _refuse(given: Parameters) -> None:
@@ -43,6 +43,7 @@ def infill(
     hole: Annotated[str | None, typer.Option(help="Another sign for a hole; underscores are then text.")] = None,
     n: options.Number = 1,
     how: How,
+    preset: UsePreset = True,
     draws: Annotated[int, typer.Option(help="Network calls that bits per byte are averaged over.")] = 16,
     batch_size: options.BatchSize = 8,
     trace: options.Trace = None,
@@ -69,6 +70,7 @@ def infill(
             orders=orders,
             hole=hole,
             n=n,
+            preset=preset,
             batch_size=batch_size,
             draws=draws,
             trace=trace,
@@ -78,6 +80,7 @@ def infill(
             **how,
         )
     options.print_checked(result.checked)
+    told(result.preset)
     if json:
         print_json(result.to_dict())
         return

@@ -15,7 +15,7 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json, say
 from unmask.cli.index_print import short
 from unmask.cli.outputs import Force
-from unmask.cli.settings import How, writes
+from unmask.cli.settings import How, UsePreset, told, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
 from unmask.training.inference import check_precision
@@ -55,7 +55,7 @@ Verify = Annotated[
 _REPLAYED = ("replay", "output", "watch", "watch_speed", "json")
 """Options that mean something to a record."""
 
-_DASHED = {"settings": "set"}
+_DASHED = {"settings": "set", "preset": "no-preset"}
 
 
 def _refuse(given: Parameters) -> None:
@@ -98,6 +98,7 @@ def sample(
     ] = None,
     n: Number = 1,
     how: How,
+    preset: UsePreset = True,
     batch_size: BatchSize = 8,
     precision: Precision = "auto",
     trace: Trace = None,
@@ -127,7 +128,7 @@ def sample(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write text with a run. What is left out comes from the run's recipe."""
+    """Write text with a run. What is left out comes from the run's preset or recipe."""
     if replay is not None:
         _play(replay, output, check_speed(watch_speed), json)
         return
@@ -154,6 +155,7 @@ def sample(
             suffix=suffix,
             max_tokens=max_tokens,
             n=n,
+            preset=preset,
             batch_size=batch_size,
             precision=precision,  # type: ignore[arg-type]  # _refuse saw to it
             trace=trace,
@@ -166,6 +168,7 @@ def sample(
             verify=verify,
             **how,
         )
+    told(result.preset)
     if result.prompt_seen < result.prompt_tokens:
         whole, seen = counted(result.prompt_tokens, "token"), result.prompt_seen
         note(f"note: the prompt has {whole}, more than the context holds: {seen} of them are in view, its end")

@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from unmask.cli.console import note
 from unmask.errors import Error, closest
 from unmask.sampling.registry import SAMPLERS
 
 How = dict[str, Any]
 """A verb's parameter ``how``: the sampler and the settings that were given, as keywords of Python's verbs."""
+UsePreset = Annotated[
+    bool, typer.Option("--preset/--no-preset", help="Write by the run's preset (unmask tune) where there is one.")
+]
 _COMMON: dict[str, tuple[Any, str]] = {
     "steps": (int, "Steps from all open to none, where the sampler takes any."),
     "seed": (int, "Same seed, same text."),
@@ -47,6 +51,12 @@ def writes(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     writing.__dict__["__signature__"] = shape.replace(parameters=given)
     return writing
+
+
+def told(preset: str | None) -> None:
+    """Say in a line that a text was written by the run's preset, if it was."""
+    if preset is not None:
+        note(f"preset of the run: {preset}; --no-preset leaves it aside")
 
 
 def how_to_write(asked: Mapping[str, Any]) -> How:

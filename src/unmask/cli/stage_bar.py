@@ -38,7 +38,8 @@ class StageBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # else it would print an empty line
+            self._bar.stop()
 
     def __call__(self, told: Told) -> None:
         """Move the bar, or print a line."""

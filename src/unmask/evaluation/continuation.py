@@ -143,7 +143,7 @@ def score_continuations(
             for place, batch in batches([rows[i] for i in among], tokenizer, size):
                 index = among[place]
                 batch = replace(batch, order=keys[index]).to(model.device)
-                scored = _tail(batch.valid, torch.from_numpy(lengths[index]).to(model.device))
+                scored = tail(batch.valid, torch.from_numpy(lengths[index]).to(model.device))
                 asked = Recorder(model)
                 nats[index] = score(asked, batch, scored=scored).nats.double().cpu().numpy()
                 if left_to_right:
@@ -209,7 +209,7 @@ def _all_best(asked: Recorder, tokens: Tensor, vocabulary: Vocabulary) -> Bool[T
     return ~wrong.any(1)
 
 
-def _tail(valid: Bool[Tensor, "B T"], count: Tensor) -> Bool[Tensor, "B T"]:
+def tail(valid: Bool[Tensor, "B T"], count: Tensor) -> Bool[Tensor, "B T"]:
     """Return the last ``count`` valid positions of each row."""
     column = torch.arange(valid.shape[1], device=valid.device)[None]
     length = valid.sum(1, keepdim=True)

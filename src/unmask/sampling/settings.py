@@ -114,6 +114,18 @@ class Settings(BaseModel):
         return tuple(type(self).model_fields)
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were said, whatever they are."""
+        return self.model_dump(exclude_unset=True)
+
+    @property
+    def label(self) -> str:
+        """The sampler, and what differs from its defaults: ``confidence steps=12 confidence_noise=1``."""
+        fields = type(self).model_fields
+        told = (f"{key}={value}" for key, value in self.given.items() if value != fields[key].default)
+        return " ".join([self.name, *told])
+
+    @property
     def draws_as_told(self) -> bool:
         """Whether tokens are drawn from the network's own distribution, neither sharpened nor truncated."""
         return self.temperature == 1 and self.top_k == 0 and self.top_p == 1

@@ -1,7 +1,8 @@
 """A run folder: everything that training leaves and everything downstream needs, in one place.
 
 recipe.yaml  config.json  model.safetensors  raw/model.safetensors (with EMA)  tokenizer/  run.json  metrics.jsonl
-checkpoints/  calibration.json and calibration.safetensors (of ``unmask calibrate``)
+checkpoints/  calibration.json and calibration.safetensors (of ``unmask calibrate``)  sampler.json  tune/ (of
+``unmask tune``)
 
 Opening a run reads its manifest and its recipe; torch is imported when its weights are asked for.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from unmask.data.tokenizers import Tokenizer
     from unmask.diffusion.process import Process
     from unmask.models.network import Denoiser
+    from unmask.sampling.result_cache import ResultCache
 
 FORMAT = 1
 RECIPE = "recipe.yaml"
@@ -61,7 +63,10 @@ class Run:
         tokenizer: The tokenizer it was trained with.
         process: Its process.
         allow_code: Whether code that its recipe names is imported.
+        cache: Texts that it wrote before, to be written only once (:func:`unmask.load`); ``None``: none are kept.
     """
+
+    cache: ResultCache | None = None
 
     @checked
     def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, *, allow_code: bool = False) -> None:
