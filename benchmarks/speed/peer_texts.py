@@ -31,7 +31,7 @@ from unmask.sampling import SAMPLERS, fill_request, generate
 from unmask.training.precision import answers
 
 TOKENS = 128
-CASES = ((64, 1), (16, 1), (16, 8))
+CASES = ((64, 1), (16, 1), (4, 8))
 """Steps, and texts at once."""
 Writer = Callable[[int, int], Any]
 """Writes in so many steps so many texts."""

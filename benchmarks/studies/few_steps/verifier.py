@@ -241,7 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("causal", "masked", "block"):
         options.add_argument(f"--{name}", type=Path, required=True, help=f"a trained {name} run")
     options.add_argument("--name", default="nano", help="what the runs are called in the results")
-    options.add_argument("--texts", type=int, default=24, help="prompts of each kind")
+    options.add_argument("--texts", type=int, default=16, help="prompts of each kind")
     options.add_argument("--turns", type=int, default=3, help="timed turns of each way")
     options.add_argument("--quick", action="store_true", help="a few texts and ways: does it run? nothing is kept")
     given = options.parse_args(arguments)
