@@ -2,24 +2,26 @@
 
     python -m benchmarks.studies.block.frontier --causal RUN --block RUN --masked RUN
 
-Batch 1 and 8, 256 tokens (fewer where the context ends before): tokens a second, and of the same settings' texts the
-judge's bits per byte, the entropy of their words and their repeats, with the real text beside. The block run is also
-written left to right. The judge is an n-gram of bytes, fitted on documents that no run has seen. Rivals take turns.
-Results go to ``benchmarks/results/block_frontier.json``. ``--quick`` writes a few tokens and keeps nothing.
+Batch 1 and 8, 256 tokens (fewer where the context ends before): tokens a second of one thread's processor time, so that
+a busy machine counts only by what shares its caches, and of the same settings' texts the judge's bits per byte, the
+entropy of their words and their repeats, with the real text beside. The block run is also written left to right. The
+judge is an n-gram of bytes, fitted on documents that no run has seen. Rivals take turns. Results go to
+``benchmarks/results/block_frontier.json``. ``--quick`` writes a few tokens and keeps nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.lib.measure import Spread, say, take_turns, timed
+from benchmarks.lib.measure import Spread, say, take_turns
 from benchmarks.lib.places import RESULTS
+from benchmarks.lib.stored import stamp, store
 from unmask.data.corpus import documents
 from unmask.data.ngram import ByteNgram
 from unmask.evaluation.judge import NgramJudge
@@ -31,11 +33,13 @@ from unmask.training.run import Run
 
 RESULT = RESULTS / "block_frontier.json"
 TOKENS = 256
+Way = tuple[str, str, dict[str, Any]]
+"""Run, sampler, settings."""
 
 
-def ways() -> list[tuple[str, str, dict[str, Any]]]:
+def ways() -> list[Way]:
     """Return (run, sampler, settings) of all that is compared."""
-    found: list[tuple[str, str, dict[str, Any]]] = [("causal", "autoregressive", {}), ("block", "autoregressive", {})]
+    found: list[Way] = [("causal", "autoregressive", {}), ("block", "autoregressive", {})]
     for size in (4, 8, 16):
         per_block = {"block_size": size}
         for steps in (size // 4, size // 2, size):
@@ -50,7 +54,7 @@ def ways() -> list[tuple[str, str, dict[str, Any]]]:
     return [*found, ("masked", "ancestral", {"steps": 64}), ("masked", "entropy-bound", {"entropy_budget": 0.5})]
 
 
-def label(way: tuple[str, str, dict[str, Any]]) -> str:
+def label(way: Way) -> str:
     """Return a row's name."""
     run, sampler, given = way
     return " ".join([f"{run}:", sampler, *(f"{key}={value}" for key, value in given.items())])
@@ -64,7 +68,7 @@ class Writer:
         room = min(int(model.config.max_position_embeddings) for model in self.models.values()) - 1
         self.tokens = min(tokens, room)
 
-    def write(self, way: tuple[str, str, dict[str, Any]], count: int, batch: int, **more: Any) -> list[str]:
+    def write(self, way: Way, count: int, batch: int, **more: Any) -> list[str]:
         """Return so many texts; ``more`` are further settings."""
         name, sampler, given = way
         run = self.runs[name]
@@ -75,15 +79,15 @@ class Writer:
         return [run.tokenizer.decode(sample.written) for sample in done]
 
 
-def speeds(
-    writer: Writer, chosen: list[tuple[str, str, dict[str, Any]]], batch: int, turns: int
-) -> dict[str, list[float]]:
+def speeds(writer: Writer, chosen: list[Way], batch: int, turns: int) -> dict[str, list[float]]:
     """Return tokens a second of each way, turn by turn."""
-    cases = {
-        label(way): lambda way=way: timed(lambda: writer.write(way, batch, batch, seed=1, ignore_eos=True))
-        for way in chosen
-    }
-    found = take_turns(cases, turns)
+
+    def once(way: Way) -> float:
+        began = time.thread_time()
+        writer.write(way, batch, batch, seed=1, ignore_eos=True)
+        return time.thread_time() - began
+
+    found = take_turns({label(way): lambda way=way: once(way) for way in chosen}, turns)
     return {name: [batch * writer.tokens / seconds for seconds in taken] for name, taken in found.items()}
 
 
@@ -134,8 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
         told = {
             name: {key: run.manifest.get(key) for key in ("parameters", "tokens_seen")} for name, run in runs.items()
         }
-        kept = {"tokens": writer.tokens, "texts": texts, "turns": turns, "runs": told, "rows": rows}
-        RESULT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        command = f"python -m {__spec__.name} --causal RUN --block RUN --masked RUN"
+        kept = {**stamp(command), "tokens": writer.tokens, "texts": texts, "turns": turns, "runs": told, "rows": rows}
+        store(RESULT, kept)
     return 0
 
 
