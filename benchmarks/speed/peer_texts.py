@@ -197,7 +197,6 @@ def run(options: Options) -> Result:
     ]
     settings = {
         "tokens": sizes.tokens,
-        "batch": 1,
         "threads": torch.get_num_threads(),
         "clock": "processor time",
         "auto": f"{auto}: {auto.why}",

@@ -30,6 +30,7 @@ WORTH: dict[str, tuple[float, float]] = {
     "confidence_noise": (0.0, 2.0),
     "confidence_stop": (0.8, 1.0),
     "entropy_budget": (0.02, 5.0),
+    "sure_above": (0.5, 1.0),
     "remask_strength": (0.0, 0.3),
     "remask_hold": (0.5, 0.95),
 }
