@@ -1,5 +1,7 @@
-"""Draw what blocks cost over training: docs/img/block_gap.svg from the rows that ``ablate`` stored, and its table.
+r"""Draw what blocks cost over training: docs/img/block_gap.svg from the rows that ``ablate`` stored, and its table.
 
+    python -m benchmarks.studies.block.ablate --source SOURCE --valid VALID --seeds 1 --steps N \
+        --only '^(causal|block 4|masked)$' --results benchmarks/results/block_gap.json    # N: 200, 800, 1600
     python -m benchmarks.studies.block.draw
 
 Also prints how many tokens, and so how much time, each training needs for the bits that causal training has at 400
@@ -34,7 +36,8 @@ AT = 400
 
 def courses() -> dict[str, tuple[list[float], list[float]]]:
     """Return (million tokens, bits per byte) of each drawn number, means over seeds."""
-    rows = json.loads((RESULTS / "ablate_block.json").read_text())["rows"]
+    files = [json.loads((RESULTS / name).read_text()) for name in ("ablate_block.json", "block_gap.json")]
+    rows = files[0]["rows"] | files[1]["rows"]
     found: dict[str, tuple[list[float], list[float]]] = {}
     for label, (row, key) in DRAWN.items():
         at = defaultdict(list)
