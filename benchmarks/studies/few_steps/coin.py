@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.few_steps.coin
 
-A text is eight times the same of four words. The first of them to be decided says all; decided in one call, from any
-product over positions, a text is of one word in 4 of 4^8 cases at best. A student is taught to need one call, by a
+A text is eight times the same of four words. The first of them to be decided says all. Decided in one call by a product
+whose single words are right, a text is of one word in 4 of 4^8 cases. A student is taught to need one call, by a
 teacher who knows the world, with one mask and with a random one. Printed: the share of texts that say one word.
 """
 
