@@ -72,6 +72,7 @@ def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
         "trainer_overhead",
         "train_memory",
         "ancestral_skip",
+        "answers",
         "ar_cache",
         "byte_cache",
         "eco_parts",

@@ -51,6 +51,7 @@ PUBLIC = {
         "calibrate",
         "certify",
         "demo",
+        "distill",
         "doctor",
         "draw_trace",
         "evaluate",

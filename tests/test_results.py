@@ -14,6 +14,8 @@ from typing import Any, Union
 import pytest
 
 import unmask
+from unmask.evaluation.calibration_gain import Measured
+from unmask.evaluation.calibrators import Tried
 from unmask.lines import MOST, counted, excerpt, line, scored
 from unmask.models.config import NetworkConfig
 from unmask.reports.rows import CompareResult
@@ -31,6 +33,8 @@ HOMES = {
     "SweepResult": SweepResult,
     "RowPlan": RowPlan,
     "WayPlan": WayPlan,
+    "Measured": Measured,
+    "Tried": Tried,
 }
 """Types that modules import for type checkers alone."""
 

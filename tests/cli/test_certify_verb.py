@@ -103,7 +103,7 @@ def test_same_seed_same_numbers_and_threads_are_left_as_they_were():
         (["-o", "temprature=1"], "unknown setting 'temprature'. Did you mean 'temperature'?"),
         (["-o", "temperature=hot"], "temperature is 'hot'"),
         (["-o", "temperature=-1"], "temperature is -1; it must be 0 or more."),
-        (["confidence", "-o", "confidence_of=margin"], "confidence_of is 'margin'"),
+        (["confidence", "-o", "confidence_of=mean"], "confidence_of is 'mean'"),
         (["-o", "steps=3"], "steps are set by --steps."),
         (["ancestral", "-o", "confidence_of=drawn"], "the 'ancestral' sampler does not use confidence_of"),
         (["--output", "FILE"], "is a file; give a folder."),

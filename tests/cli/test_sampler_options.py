@@ -39,7 +39,7 @@ def test_a_setting_given_as_an_option_is_answered_with_how_it_is_given(cli, key)
     option = f"--{key.replace('_', '-')}"
     for given in ((option, "3"), (f"{option}=3",)):
         ran = cli("sample", "nowhere", *given)
-        switch = all_settings()[key] == bool | None and given == (option, "3")  # which takes no value
+        switch = all_settings()[key] in (bool, bool | None) and given == (option, "3")  # which takes no value
         wanted = f"{key}=true" if switch else f"{key}=3"
         assert ran.status == 2 and ran.err.strip() == (
             f"error: unknown option {option!r}. A sampler's settings are given with -s: -s {wanted}."

@@ -14,6 +14,7 @@ from guards.guard import leaves
 from toys.tally import Tally
 from unmask.diffusion.carried import Notes, Texts, changed, renewed
 from unmask.diffusion.memory import Memory
+from unmask.diffusion.random_mask import RandomMask
 from unmask.diffusion.state import Jitter, SparseState
 from unmask.diffusion.thought import Thought
 from unmask.errors import Error
@@ -21,6 +22,8 @@ from unmask.models.byte_cache import ByteCache
 from unmask.models.cache import KVCache
 from unmask.models.latent import Hidden
 from unmask.models.wubu_past import WubuPast
+from unmask.sampling.checks import Checks, Places, Round
+from unmask.sampling.looks import Looks
 from unmask.sampling.span import Span
 
 
@@ -52,7 +55,22 @@ def tally(rows, length):
     return Tally(torch.arange(1, rows + 1), Tally.Seen(torch.randint(4, 20, (rows, length))))
 
 
+def checks(rows, length):
+    places = Places(torch.randint(0, 4, (rows, length)), torch.rand(rows, length) > 0.5)
+    counts = (torch.arange(n, n + rows) for n in range(1, 4))
+    return Checks(places, *counts, cache=kv(rows, length), round=repair(rows, length))
+
+
+def repair(rows, length):
+    return Round(*(torch.arange(n, n + rows) for n in range(1, 5)))
+
+
 MADE = {
+    "Checks": checks,
+    "Looks": lambda rows, length: Looks(torch.randn(rows, length, 4), torch.randint(0, 3, (rows, length))),
+    "Places": lambda rows, length: checks(rows, length).places,
+    "RandomMask": lambda rows, length: RandomMask(torch.arange(1, rows + 1), torch.rand(rows, length) > 0.5),
+    "Round": repair,
     "Jitter": lambda rows, length: Jitter(torch.rand(rows), torch.arange(1, rows + 1)),
     "SparseState": sparse,
     "Memory": lambda rows, length: Memory(torch.randn(rows, rows, 3), torch.ones(rows, rows, dtype=torch.bool)),
