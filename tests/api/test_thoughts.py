@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 
 import unmask
 from thought_runs import LONG, PASSAGE, thought_run
+from unmask.api import parallel
 from unmask.api import steer as steering
 from unmask.api.thought_run import opened, read_all, read_text
 from unmask.errors import Error
 from unmask.evaluation.closeness import closeness, word_overlap
+from unmask.sampling.blend import mixed
 from unmask.sampling.thought_file import read_thought
 
 QUICK = {"steps": 3, "seed": 4}
@@ -209,7 +211,11 @@ def test_hypotheses_are_what_sample_writes(run):
     assert [h.text for h in found.hypotheses] == unmask.sample(run, "the cat", max_tokens=5, n=2, **QUICK).texts
 
 
-def test_a_blend_is_written_from_the_thoughts_and_with_all_weight_on_one_from_that_one(run):
+def test_a_blend_is_written_from_the_thoughts_and_with_all_weight_on_one_from_that_one(run, monkeypatch):
+    """What it is written from is asked, and not the words: near thoughts may say the same."""
+    read, begun, own, from_ = parallel.read_all, parallel.begun, [], []
+    monkeypatch.setattr(parallel, "read_all", lambda *texts: own.append(read(*texts)) or own[-1])
+    monkeypatch.setattr(parallel, "begun", lambda to, clean, *rest: from_.append(clean) or begun(to, clean, *rest))
     asked = {"hypotheses": 3, "draws": 2, "noise": 0.1, "ignore_eos": True, **QUICK}
     even = unmask.thoughts_parallel(run, LONG, blend=True, sharpness=0.0, **asked)
     sharp = unmask.thoughts_parallel(run, LONG, blend=True, sharpness=1e6, **asked)
@@ -217,7 +223,10 @@ def test_a_blend_is_written_from_the_thoughts_and_with_all_weight_on_one_from_th
     assert [h.weight for h in even.hypotheses] == pytest.approx([1 / 3] * 3)
     assert sharp.hypotheses[sharp.best].weight == pytest.approx(1)
     assert [h.text for h in even.hypotheses] == [h.text for h in sharp.hypotheses]
-    assert even.blended != sharp.blended
+    mean, one = from_
+    torch.testing.assert_close(mean, mixed(own[0], torch.full((3,), 1 / 3)))
+    torch.testing.assert_close(one, mixed(own[1], torch.eye(3)[sharp.best]))
+    assert (mean - one).abs().max() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,14 @@ def test_a_prompt_of_the_shell_that_is_no_utf8_is_its_bytes(run) -> None:
 
 
 def test_texts_are_as_long_as_their_bytes(run) -> None:
-    causal = run("causal", False)
     way = Way(Autoregressive.Settings(ignore_eos=True))
-    written = write_texts(causal, causal.model(), way, length=20, samples=6, seed=0)
-    assert written.sizes == [20] * 6 and any("\ufffd" in text for text in written.texts)
-    assert text_quality(written.texts, written.sizes).bytes == 20.0
+    for binary in (False, True):
+        causal = run("causal", binary)
+        written = write_texts(causal, causal.model(), way, length=20, samples=6, seed=0)
+        assert written.sizes == [20] * 6 and text_quality(written.texts, written.sizes).bytes == 20.0
+        longer = any(len(text.encode()) > 20 for text in written.texts)
+        assert longer == binary, "text is whole; bytes of any kind stay as they are, and are shown a character each"
+    assert text_quality(["a\ufffd"], [2]).bytes == 2.0
 
 
 @pytest.mark.parametrize("verb", [unmask.sample, unmask.infill])

@@ -23,14 +23,19 @@ from unmask.sampling.verifier_settings import RepairSettings, SpeculativeSetting
 
 SIZE = {"samples": 10_000, "tolerance": 0.055}
 GROUNDS = {name: Ground(name, WORLDS.get(name)(), 4) for name in WORLDS}
-OTHER = HMM.random(3, seed=4)  # a drafter that knows another world
+OTHERS = {name: HMM.random(ground.world.words, seed=4) for name, ground in GROUNDS.items()}
 DRAFTERS = {
-    "copies": Copies(),
-    "own blocks": Drawn(None, "block"),
-    "blocks": Drawn(OTHER, "block"),
-    "masks": Drawn(OTHER, "bidirectional"),
-    "words": Drawn(OTHER, "causal"),
+    "copies": lambda other: Copies(),
+    "own blocks": lambda other: Drawn(None, "block"),
+    "blocks": lambda other: Drawn(other, "block"),
+    "masks": lambda other: Drawn(other, "bidirectional"),
+    "words": lambda other: Drawn(other, "causal"),
 }
+"""Each is given another world of the same words: what a drafter may know of the text."""
+
+
+def drafted(ground: Ground, drafter: str) -> Speculative:
+    return Speculative(DRAFTERS[drafter](OTHERS[ground.name]))
 
 
 @pytest.fixture(params=list(GROUNDS))
@@ -41,13 +46,13 @@ def ground(request) -> Ground:
 @pytest.mark.parametrize("drafter", DRAFTERS)
 @pytest.mark.parametrize("span", [2, 4])
 def test_the_texts_are_the_verifiers_own_whoever_drafts(ground, drafter, span):
-    found = certify(Speculative(DRAFTERS[drafter]), SpeculativeSettings(span=span), ground, **SIZE)
+    found = certify(drafted(ground, drafter), SpeculativeSettings(span=span), ground, **SIZE)
     assert found.verdict == "exact"
 
 
 def test_a_verifier_that_accepts_by_probability_above_one_half_fails(ground, monkeypatch):
     monkeypatch.setattr(speculative, "accepted", lambda p, q, luck: p > 0.5)
-    found = certify(Speculative(DRAFTERS["blocks"]), SpeculativeSettings(span=4), ground, **SIZE)
+    found = certify(drafted(ground, "blocks"), SpeculativeSettings(span=4), ground, **SIZE)
     assert found.promise == "exact" and found.failed and found.verdict.startswith("FAILS")
 
 

@@ -54,6 +54,15 @@ def test_a_teacher_is_asked_twice_and_nothing_it_decided_is_still_asked(pair):
     assert bool((then.tokens[after] == VOCABULARY.mask).all())
 
 
+def test_a_teacher_is_told_the_level_of_each_document_where_scripts_decide_what_is_hidden():
+    teacher, batch = Deaf(), make_batch(8, 12, ragged=True)
+    process = make_process("masked", scripts={"devanagari": "polynomial:1.5"})
+    Distilled(process, OPTIONS, teacher).loss(PAIRS[0].network(), batch, seed=0, progress=0.9)
+    for state, at in teacher.seen:
+        assert state.t.shape == batch.tokens.shape
+        torch.testing.assert_close(state.t, process.level(at, batch))
+
+
 def test_later_rounds_take_larger_steps():
     def share(progress):
         teacher = Deaf()

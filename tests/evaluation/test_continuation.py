@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,7 +110,7 @@ def test_one_token_is_scored_exactly_and_duel_agrees(sharp: Transformer, byte_to
 def test_greedy_is_what_the_sampler_writes_at_temperature_zero(
     name: str, sampler: str, sharp: Transformer, byte_tokenizer: Tokenizer
 ) -> None:
-    words = vocabulary(byte_tokenizer)
+    words = replace(vocabulary(byte_tokenizer), table=None)  # a random network's letters are not completed
     cold = {"temperature": 0.0, "ignore_eos": True} | ({} if name == "causal" else {"steps": 4})
     context = byte_tokenizer.encode("the cat")
     open_ = (words.bos, *context, *(words.mask,) * 6)

@@ -92,8 +92,8 @@ class TruthInACandidate(Sparse):
 class OwnCleanText(Block):
     """Each block sees the first word of its own clean text."""
 
-    def _state(self, laid, start, tokens):
-        made = super()._state(laid, start, tokens)
+    def _state(self, laid, start, tokens, seed):
+        made = super()._state(laid, start, tokens, seed)
         return replace(made, block=made.block + (made.block > 0))
 
 

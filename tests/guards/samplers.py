@@ -101,7 +101,13 @@ def features(call: Call) -> set[Feature]:
     behind[:, 1:] = seen[:, 1:] & ~first[:, 1:] & (tokens[:, :-1] == VOCABULARY.eos)
     if state.level is not None:  # words that may be wrong: how noisy the text is, is told of each
         share = (seen * state.level).sum(1) / (seen & (tokens != VOCABULARY.bos)).sum(1).clamp(min=1)
-    level = None if state.t is None else bool(torch.allclose(state.t[rows].double(), share[rows].double(), atol=1e-5))
+    level = None
+    if state.t is not None and state.t.ndim == 1:
+        level = bool(torch.allclose(state.t[rows].double(), share[rows].double(), atol=1e-5))
+    elif state.t is not None:  # told of each position's document
+        same = (piece[:, :, None] == piece[:, None]) & (seen & (tokens != VOCABULARY.bos))[:, None]
+        own = (same & masks[:, None]).sum(2) / same.sum(2).clamp(min=1)
+        level = bool(torch.allclose(state.t[seen].double(), own[seen].double(), atol=1e-5))
     found: set[Feature] = {
         ("visibility", state.visibility),
         ("the stated noise level is the share of masks", level),
@@ -198,6 +204,7 @@ def _apart(call: Call) -> list[Call]:
             shown = replace(
                 State(tokens, "block", block=torch.where(own, start, column.expand(own.shape))[rows]),
                 segments=(piece * (piece == piece[:, start : start + 1]) * (column < until))[rows],
+                random_mask=None if state.random_mask is None else state.random_mask.rows(rows),
             )
             found.append(Call(shown, (call.at & own)[rows], call.logits))
     return found

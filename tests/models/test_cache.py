@@ -65,6 +65,15 @@ def test_a_full_row_does_not_disturb_its_batch_mates(tiny):
     torch.testing.assert_close(logits[1], next_logits(model, [9, 11, 12, 13]), atol=1e-4, rtol=1e-4)
 
 
+def test_rows_near_the_end_of_the_cache_keep_their_own_places(tiny):
+    model = tiny()
+    cache = model.new_cache(2, 6)
+    feed(model, cache, [[5, 6, 7, 8], [9, 10]])
+    logits = feed(model, cache, [[11, 12], [13, 14, 15, 16]])  # only the shorter row has room for all four places
+    torch.testing.assert_close(logits[0], next_logits(model, [5, 6, 7, 8, 11, 12]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits[1], next_logits(model, [9, 10, 13, 14, 15, 16]), atol=1e-4, rtol=1e-4)
+
+
 def test_rows_that_are_asked_alone_read_and_write_the_batch_s_own_cache(tiny):
     model = tiny()
     cache = model.new_cache(3, 8)

@@ -59,8 +59,8 @@ def test_speed_never_stands_without_quality(result: CompareResult) -> None:
             assert all(cell.tokens == 31 * cell.batch for cell in text.latency), "equal work, and every token counted"
             assert text.quality.texts == text.real.texts == 8
             assert text.judges["n-gram judge"] is not None
-    assert [cell.forwards for cell in result.rows[1].generation[0].latency] == [2, 2]
-    assert [cell.forwards for cell in result.rows[0].generation[0].latency] == [31, 31]
+    for row, calls in zip(result.rows, (31, 2), strict=True):  # and those that complete letters, at most one a byte
+        assert all(calls <= cell.forwards <= calls + 31 for cell in row.generation[0].latency)
 
 
 def test_every_measure_of_a_model_stands_beside_its_control(result: CompareResult) -> None:
@@ -104,7 +104,8 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(result:
     page = Page()
     page.feed(html)
     assert len(page.links) == 5 and all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
-    assert not re.search(r"https?:|@import|url\(|//[a-z]", re.sub(r"base64,[^\"]+", "", html))
+    ours = re.sub(r"base64,[^\"]+|<blockquote[^>]*>[^<]*</blockquote>", "", html)  # what a model wrote may be anything
+    assert not re.search(r"https?:|@import|url\(|//[a-z]", ours)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert "unmask compare &lt;left&gt;" in html and "<left>" not in html
     assert 'name="viewport"' in html

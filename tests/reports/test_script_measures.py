@@ -11,7 +11,7 @@ from unmask.evaluation.rules import MEASURES
 from unmask.reports.dataclass_json import plain, rebuilt
 from unmask.reports.scripts import Kept
 
-SMALL = {"quick": True, "draws": 1, "samples": 2, "steps": (2,), "documents": 4, "holes": 0, "length": 12}
+SMALL = {"quick": True, "draws": 1, "samples": 2, "steps": (2,), "documents": 4, "holes": 0, "length": 40}
 RULES = "keep: hidden\nagainst: left\nrules: [script_errors < 1x, bits_per_byte <= 1.01x, script_distance <= 0.9]\n"
 NAMES = {"script_errors", "mixed_words", "broken_letters", "broken_utf8", "script_distance", "switch_distance"}
 

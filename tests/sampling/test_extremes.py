@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,19 +19,24 @@ COUNTS = [0, 1, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(10**30)]
 VALUES = {
     **dict.fromkeys(("temperature", "temperature_end", "top_p", "repetition_penalty", "entropy_budget"), NUMBERS),
     **dict.fromkeys(("confidence_noise", "confidence_stop", "remask_strength", "remask_start"), NUMBERS),
-    **dict.fromkeys(("remask_stop", "remask_hold"), NUMBERS),
-    **dict.fromkeys(("top_k", "candidates", "seed"), COUNTS),
+    **dict.fromkeys(("remask_stop", "remask_hold", "sure_above", "doubt_budget", "stable_nats"), NUMBERS),
+    **dict.fromkeys(("top_k", "candidates", "seed", "stable_looks", "span"), COUNTS),
 }
 
 
-@pytest.mark.parametrize("name", ["autoregressive", "ancestral", "confidence", "entropy-bound", "remasking"])
+@pytest.mark.parametrize(
+    "name", ["autoregressive", "speculative", "ancestral", "confidence", "entropy-bound", "remasking"]
+)
 def test_a_setting_at_an_end_of_its_range_writes_or_is_named(tiny_run: Path, tiny_masked_run: Path, name: str) -> None:
     facts = SAMPLERS.facts(name)
     run = Run.open(tiny_run if facts.visibility == "causal" else tiny_masked_run)
+    rules = [{key: value} for key in facts.choices for value in get_args(facts.model_fields[key].annotation)]
+    ways = [facts(**rule) for rule in ({}, *rules)]
     for key in sorted(set(facts.model_fields) & set(VALUES)):
+        way = next(way.given for way in ways if key in way.known)  # some mean something under one of them only
         for value in VALUES[key]:
             try:
-                found = sample(run, "The", max_tokens=3, sampler=name, **{key: value})  # type: ignore[arg-type]
+                found = sample(run, "The", max_tokens=3, sampler=name, **way, **{key: value})  # type: ignore[arg-type]
             except Error as error:
                 assert str(error).startswith(f"{key} is {value}"), error
             else:

@@ -79,10 +79,8 @@ def test_every_text_has_a_length_of_its_own_or_the_likeliest(run_folder):
 
 
 def test_bytes_that_are_no_text_are_counted_as_they_are(run_folder):
-    """Random bytes are rarely UTF-8: repaired, each would count three times."""
+    """Each would count three times as U+FFFD."""
     run = Run.open(run_folder("masked", tokenizer="bytes"))
-    result = infill(run, "the ____ sat", length=6, steps=3, seed=1)
-    assert "\ufffd" in result.texts[0]
     assert RunScore(run, run.model(), 8, 16).bits_per_byte([(1, *[200] * 5)])[0] == pytest.approx(
         RunScore(run, run.model(), 8, 16)([(1, *[200] * 5)])[0] / math.log(2) / 5
     )

@@ -76,7 +76,7 @@ def stats(
         for script, row in figures.get("fertility", {}).items():
             say(
                 f"  {script:<11}{row['tokens_per_cluster']:>6.2f} tokens a letter, {row['tokens_per_byte']:.2f} a byte"
-                f"  ({row['tokens']:,} tokens)"
+                f"  ({counted(row['tokens'], 'token')})"
             )
 
 

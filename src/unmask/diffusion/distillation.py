@@ -144,7 +144,12 @@ class Distilled:
         sums = target[decided[at]].double().exp().cumsum(-1)
         place = noise.uniform("teacher's word", at.shape[1])[decided][:, None] * sums[:, -1:]
         words = torch.searchsorted(sums, place, right=True)[:, 0].clamp(max=sums.shape[1] - 1)
-        level = None if state.t is None else state.t * still.sum(1) / at.sum(1).clamp(min=1)
+        level = state.t
+        if level is not None and level.ndim == 2:  # of each document
+            left = torch.zeros_like(hidden).index_add(0, text.flatten(), still.flatten().float())
+            level = level * (left / hidden.clamp(min=1))[text]
+        elif level is not None:
+            level = level * still.sum(1) / at.sum(1).clamp(min=1)
         later = replace(state, tokens=state.tokens.masked_scatter(decided, words), t=level)
         target[still[at]] = self._asked(later, still, noise, 1)
         return target

@@ -141,13 +141,23 @@ class Masked:
         if self.warming(progress):
             return self.warm.corrupt(batch, seed, progress)
         hidden, weight = self.hide(batch, seed, spread(seed, batch.order), progress)
-        predictable = batch.predictable
         segments, valid = visible_segments(batch, self.options.isolate_documents)
-        actual = hidden.sum(1) / predictable.sum(1).clamp(min=1)
-        state = State(
-            batch.tokens.masked_fill(hidden, self.mask_id), "bidirectional", segments=segments, valid=valid, t=actual
-        )
+        tokens, level = batch.tokens.masked_fill(hidden, self.mask_id), self.level(hidden, batch)
+        state = State(tokens, "bidirectional", segments=segments, valid=valid, t=level)
         return Corrupted(self.shown(state, seed, batch), batch.tokens, hidden * weight.float())
+
+    def level(self, hidden: Bool[Tensor, "B T"], batch: Batch) -> Float[Tensor, " B"] | Float[Tensor, "B T"]:
+        """Return the share of hidden tokens of each row.
+
+        Where it tells of a neighbour's words, whose scripts decide how many are hidden: of each position's document.
+        """
+        there = batch.predictable
+        piece = batch.segments
+        if self.scripts is None or not self.options.isolate_documents or not bool((piece > piece[:, :1]).any()):
+            return hidden.sum(1) / there.sum(1).clamp(min=1)
+        none = torch.zeros(len(piece), int(piece.max()) + 1, device=piece.device)
+        count, whole = (none.scatter_add(1, piece, which.float()) for which in (hidden, there))
+        return (count / whole.clamp(min=1)).gather(1, piece)
 
     def shown(self, state: State, seed: int, batch: Batch) -> State:
         """Return a state of a batch with the random vectors of its masks, if the process has any."""

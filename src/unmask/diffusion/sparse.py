@@ -168,9 +168,8 @@ class Sparse:
         given = None
         for back in range(self.options.candidate_passes, 0, -1):
             more = at_step(back)
-            level = more.sum(1) / batch.predictable.sum(1).clamp(min=1)
             tokens = batch.tokens.masked_fill(more, self.mask_id)
-            noisier = replace(corrupted.state, tokens=tokens, t=level, candidates=given)
+            noisier = replace(corrupted.state, tokens=tokens, t=self.masked.level(more, batch), candidates=given)
             at = (hidden if back == 1 else at_step(back - 1)) & asked[:, None]
             with torch.no_grad():
                 logits = without(model(noisier.rows(asked), at=at[asked]).logits, self.mask_id)

@@ -71,7 +71,8 @@ class State:
         segments: Document piece of each position; attention never crosses pieces. ``None``: one piece a row.
         valid: False at padding, which nobody attends to. ``None``: no padding.
         candidates: Weighted candidates of open positions; ``None``: there are none.
-        t: The *actual* noise level of each row in (0, 1], 1 = all noise. Only a network with a time input reads it.
+        t: The *actual* noise level of each row in (0, 1], 1 = all noise; of each position's document where the level of
+            a row would tell a document of its neighbours' words. Only a network with a time input reads it.
         memory: Vectors of an encoder that go with each row (retrieved evidence); ``None``: there are none.
         slots: What an earlier block of the same text left in the network's slow memory (``Prediction.slots``);
             ``None``: the text begins here.
@@ -95,7 +96,7 @@ class State:
     positions: Int[Tensor, "B T"] | None = None
     segments: Int[Tensor, "B T"] | None = None
     valid: Bool[Tensor, "B T"] | None = None
-    t: Float[Tensor, " B"] | None = None
+    t: Float[Tensor, " B"] | Float[Tensor, "B T"] | None = None
     candidates: SparseState | None = None
     memory: Memory | None = None
     slots: Float[Tensor, "B S D"] | None = None

@@ -138,6 +138,9 @@ class Thinking:
         share = corrupted.state.t
         if share is None:  # left to right, nothing is hidden and all is to come
             share = torch.ones(len(cut.batch.order), device=batch.tokens.device)
+        elif share.ndim == 2:  # told of each document: of all words of the passage
+            there = cut.batch.predictable
+            share = (share * there).sum(1) / there.sum(1).clamp(min=1)
         seen = self._seen(model, cut, seed, share)
         corrupted = replace(corrupted, state=replace(corrupted.state, thought=seen.thought))
         coin = None

@@ -246,7 +246,7 @@ class Transformer(Denoiser):
             read = cache.lengths.tolist()
             upto = min(max(read) + length, cache.capacity)
             mask = cache.visible(last_seen(state, positions), upto)
-            if min(read) == upto - length:  # the rows stand at the same place, and there is room
+            if min(read) == max(read) == upto - length:  # the rows stand at the same place, and there is room
                 places = slice(upto - length, upto)
                 mask = None if bool(mask.all()) else mask
         else:
@@ -353,7 +353,7 @@ class Transformer(Denoiser):
         x = x.reshape(batch, length * slots, -1)
         if self.time is not None:
             t = state.t if state.t is not None else torch.zeros(batch, device=tokens.device)
-            x = x + self.time(t)
+            x = x + self.time(t if t.ndim == 1 else t.repeat_interleave(slots, 1))
         # The slots of a position share its place: nothing tells the first from the last, unless places count slots.
         places = positions.repeat_interleave(slots, -1)
         by = self._rotary(places, torch.arange(slots, device=tokens.device).repeat(length))

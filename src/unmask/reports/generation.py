@@ -37,7 +37,8 @@ class Way:
 def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     """Return how a run is sampled: its own sampler at each number of steps; every other one that fits at the most.
 
-    More steps than tokens are left out.
+    More steps than tokens are left out. ``speculative`` is no rival unless it is the run's own: its texts are those of
+    ``autoregressive`` by law, and what it saves hangs on the drafts (``unmask sample --verifier``).
 
     Raises:
         Error: a step count is below 1.
@@ -46,7 +47,7 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     counts = sorted({min(count, length) for count in steps})
     swept = [own.but(steps=count) for count in counts] if "steps" in own.known else [own]
     kinds = [SAMPLERS.facts(name) for name in SAMPLERS]
-    rivals = [kind for kind in kinds if kind.name != own.name and drives(kind, run.process)]
+    rivals = [kind for kind in kinds if kind.name not in (own.name, "speculative") and drives(kind, run.process)]
     alike = {"steps": counts[-1], "temperature": own.temperature}
     others = [kind(**{key: value for key, value in alike.items() if key in kind.model_fields}) for kind in rivals]
     return [Way(settings) for settings in (*swept, *others)]
