@@ -1,4 +1,4 @@
-"""Likelihoods of trained runs beside each other: causal, masked, and a block run in each of its sizes and left to right.
+"""Likelihoods of trained runs side by side: causal, masked, and a block run in each of its sizes and left to right.
 
     python -m benchmarks.studies.block.runs --causal RUN --block RUN --masked RUN
 

@@ -68,6 +68,7 @@ def ways() -> list[Way]:
         if kind.name == "entropy-bound":
             rows += [{"entropy_budget": budget} for budget in (0.5, 2.0)]
         found += [("masked", kind.name, row) for row in rows]
+    found += [("block", kind.name, {}) for kind in kinds_of("block") if kind.name not in ("block", "autoregressive")]
     (blocks,) = (kind for kind in kinds_of("block") if kind.name == "block")
     for size in (4, 8, 16):
         for rule in rules(blocks, {}, inner=size == 8):
