@@ -27,8 +27,10 @@ def main() -> None:
     """Draw one panel a world: distance from the truth against steps, a line a sampler, bands as bars."""
     recorded = json.loads((RESULTS / "certify.json").read_text())["certificates"]
     certificates = [
-        c for c in recorded if c["sampler"] != "block"
-    ]  # its steps are those of a block: in the tables alone
+        c
+        for c in recorded
+        if c["sampler"] not in ("block", "speculative") and not {"accept", "stop_after"} & set(c["settings"])
+    ]  # their steps are those of a block, or they are many: in the tables alone
     worlds = list(dict.fromkeys(c["world"] for c in certificates))
     names = list(dict.fromkeys(c["name"] for c in certificates))
     figure, panels = pyplot.subplots(1, len(worlds), figsize=(5.2 * len(worlds), 7.0), sharey=True, squeeze=False)
