@@ -94,6 +94,7 @@ def test_same_seed_same_numbers_and_threads_are_left_as_they_were():
     ("given", "line"),
     [
         (["ancestrel"], "unknown sampler 'ancestrel'. Did you mean 'ancestral'?"),
+        (["--world", "both"], "there are more than two worlds now: say all, or one of"),
         (["--world", "hmmm"], "unknown world 'hmmm'. Did you mean 'hmm'?"),
         (["--steps", "a"], "--steps 'a' must be whole numbers"),
         (["--steps", "0"], "steps must be numbers of at least 1"),

@@ -110,6 +110,8 @@ def certify(
                 f"the {facts.name!r} sampler shows {facts.shows} at open positions, which no known source can answer. "
                 f" Certifiable: {', '.join(certifiable())}."
             )
+    if world == "both":
+        raise Error(f"there are more than two worlds now: say all, or one of {', '.join(WORLDS)}.")
     worlds = list(WORLDS) if world == "all" else [world]
     makers = {name: WORLDS.get(name) for name in worlds}
     if not steps or min(steps) < 1:
