@@ -44,6 +44,27 @@ def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
     return allowed[:, None]
 
 
+def near(
+    positions: Int[Tensor, "B T"],
+    seen: Int[Tensor, "B S"],
+    window: int,
+    mask: Bool[Tensor, "B 1 T S"] | None,
+    causal: bool,
+) -> Bool[Tensor, "B 1 T S"]:
+    """Return who may attend to whom within a window.
+
+    Args:
+        positions: Of what attends.
+        seen: Of what is attended to.
+        window: Places to either side.
+        mask: Who may attend to whom without it; ``None``: all to all, or what ``causal`` says.
+        causal: None to a later one.
+    """
+    apart = positions[:, :, None] - seen[:, None, :]
+    allowed = (apart <= window) & (apart >= (0 if causal else -window))
+    return allowed[:, None] if mask is None else allowed[:, None] & mask
+
+
 def blocks_of(state: State) -> Int[Tensor, "B T"]:
     """Return the first position of each position's block."""
     if state.block is not None:
