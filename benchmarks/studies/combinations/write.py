@@ -24,7 +24,8 @@ from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
-from unmask.models.llama import to_llama
+from unmask.models.families.convert import to_native
+from unmask.models.families.registry import FAMILIES
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate
 from unmask.sampling.settings import SteppedSettings
@@ -115,7 +116,7 @@ def tried(backbone: str, process: str) -> Pair:
         generate(model, sampler(), [fill_request([], 6, WORDS, _short(name))], WORDS)
     exports = ["hub"]
     if _works(lambda: check_llama("", made, backbone)):
-        to_llama(model)
+        to_native(model, FAMILIES.get("llama"))
         exports.append("llama")
     return replace(pair, samplers=writers, exports=tuple(exports))
 

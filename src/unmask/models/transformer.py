@@ -255,7 +255,7 @@ class Transformer(Denoiser):
                 mask = None if bool(mask.all()) else mask
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
-            places, mask = positions, attention_mask(state)
+            places, mask = positions, attention_mask(state, self.config.block_context)
         if beside is not None and (cache is not None or isinstance(self.candidates, FullCandidates)):
             raise Error("memory and thoughts go with neither a key-value cache nor candidate_input=full.")
         given = state.candidates if self.candidates is not None else None

@@ -13,11 +13,15 @@ from unmask.diffusion.state import State
 from unmask.models.side_vectors import Memories
 
 
-def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
+def attention_mask(state: State, whole: bool = False) -> Bool[Tensor, "B 1 S S"] | None:
     """Return who may attend to whom, or ``None`` where visibility alone says it.
 
     A padded position attends to itself, so that no softmax is empty. Where there is a clean text beside the noisy one,
     its places come first.
+
+    Args:
+        state: What the network sees.
+        whole: Whether the clean text is read in whole blocks; else left to right.
     """
     if state.segments is None and state.valid is None and state.visibility != "block":
         return None
@@ -34,7 +38,8 @@ def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
         if state.clean is None:
             allowed = before | own
         else:
-            clean = torch.cat([allowed.tril(), ~allowed], 2).expand(len(own), -1, -1)
+            among = before | own if whole else allowed.tril().expand(len(own), -1, -1)
+            clean = torch.cat([among, torch.zeros_like(among)], 2)
             allowed = torch.cat([clean, torch.cat([before, own], 2)], 1)
             segments, valid = (None if x is None else x.repeat(1, 2) for x in (segments, valid))
     if segments is not None:
