@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.lib.places import DOCS
-from unmask.api.export import check_llama
+from unmask.api.export import check_native
 from unmask.data.batch import Batch
 from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.thought import ThoughtOptions
@@ -115,7 +115,7 @@ def tried(backbone: str, process: str) -> Pair:
         sampler = SAMPLERS.get(name)
         generate(model, sampler(), [fill_request([], 6, WORDS, _short(name))], WORDS)
     exports = ["hub"]
-    if _works(lambda: check_llama("", made, backbone)):
+    if _works(lambda: check_native("", made, backbone, "llama")):
         to_native(model, FAMILIES.get("llama"))
         exports.append("llama")
     return replace(pair, samplers=writers, exports=tuple(exports))

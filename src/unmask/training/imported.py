@@ -85,7 +85,15 @@ def import_weights(
                 model.save_pretrained(partial)
                 words.tokenizer.save(partial / "tokenizer")
                 (partial / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-                manifest = _manifest(weights, kind, words, recipe, parameter_count(model), partial)
+                manifest = _manifest(
+                    weights,
+                    kind,
+                    words,
+                    recipe,
+                    parameter_count(model),
+                    str(model.dtype).removeprefix("torch."),
+                    partial,
+                )
                 write_json(partial / MANIFEST, manifest)
                 by_umask(partial)
                 if there:
@@ -119,7 +127,7 @@ def _recipe(source: Source, family: Family, words: Words, name: str, length: int
 
 
 def _manifest(
-    source: Source, family: Family, words: Words, recipe: Recipe, parameters: int, folder: Path
+    source: Source, family: Family, words: Words, recipe: Recipe, parameters: int, dtype: str, folder: Path
 ) -> dict[str, Any]:
     files = fingerprints(folder)
     return {
@@ -137,6 +145,7 @@ def _manifest(
             "source": source.name,
             "family": family.name,
             "model_type": str(source.told.get("model_type")),
+            "dtype": dtype,
             "context": family.options(source.told)["max_position_embeddings"],
             "quantised": source.quantised,
             "notes": list(words.notes),
