@@ -73,6 +73,9 @@ def import_run(
     """
     if length is not None and length < 4:
         raise Error(f"--length is {length}; it must be at least 4.")
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Error(f"{folder} is not an empty folder; give --output a new one.")
     from unmask.training.imported import import_weights
 
     def told(done: int, total: int) -> None:
@@ -80,7 +83,7 @@ def import_run(
 
     run, notes = import_weights(
         str(source),
-        Path(output),
+        folder,
         family=family,
         tokenizer=tokenizer,
         bos=bos,

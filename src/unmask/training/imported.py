@@ -63,12 +63,10 @@ def import_weights(
         The run, and what the user should know of it.
 
     Raises:
-        Error: no such source, an unknown family, weights or a tokenizer that cannot be a run's, or a folder in use.
+        Error: no such source, an unknown family or dtype, weights or a tokenizer that cannot be a run's.
     """
     if dtype not in TYPES:
         raise Error(f"unknown dtype {dtype!r}. Choose auto, fp32 or bf16.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Error(f"{folder} is not an empty folder; give --output a new one.")
     with opened(source, tokenizer) as weights:
         kind = FAMILIES.get(family) if family else family_of(weights.told, weights.stored.names)
         words = words_of(weights.tokenizer, source, kind, weights.told, bos)
