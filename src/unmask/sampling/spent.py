@@ -63,7 +63,8 @@ class Ledger:
         calls = spent.forwards
         if before is not None:
             decides = frame.changed & frame.committed
-            looked = (calls - before.forwards)[:, None] * (before.open & ~_later(frame))
+            there = frame.valid | frame.changed  # not the padding of a text whose batch mates are longer
+            looked = (calls - before.forwards)[:, None] * (before.open & there & ~_later(frame))
             decided = torch.where(decides, frame.step[:, None], before.decided.masked_fill(~frame.committed, 0))
             spent = Spent(decided, before.looks + looked, ~frame.committed, calls)
         self._which, self._spent = which, spent
