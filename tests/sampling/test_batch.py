@@ -7,6 +7,7 @@ import torch
 
 from guards.parts import VOCABULARY, any_settings, make_requests, network
 from guards.samplers import coming_and_going
+from unmask.diffusion.thought import ThoughtOptions
 from unmask.errors import Error
 from unmask.sampling import SAMPLERS, Batch, fill_request, generate
 from unmask.sampling.categorical import NotFinite
@@ -14,6 +15,7 @@ from unmask.sampling.drafters import Drawn
 from unmask.sampling.loop import collect
 from unmask.sampling.repair import Repair
 from unmask.sampling.speculative import Speculative
+from unmask.sampling.thought_steps import fresh
 from unmask.sampling.verifier_settings import RepairSettings
 
 
@@ -126,6 +128,39 @@ def test_vectors_that_are_not_finite_reach_the_text_that_they_were_given_to_and_
     with pytest.raises(NotFinite):
         batch.step()
     assert list(batch.faults()) == [1]
+
+
+def test_a_text_that_rests_goes_on_where_it_was(model, sampler, requests_for):
+    requests = requests_for(3)
+    batch, found = Batch(model, sampler, VOCABULARY), {}
+    batch.join(dict(enumerate(requests)))
+    batch.step()
+    resting = batch.take(1) if 1 in batch.numbers else None
+    for _ in range(2):
+        if batch.numbers:
+            collect(batch.step(), found)
+    assert resting is None or 1 not in found
+    if resting is not None:
+        batch.put(resting)
+    while batch.numbers:
+        collect(batch.step(), found)
+    for number, one in enumerate(alone(model, sampler, requests)):
+        if number in found:
+            same(found[number], one)
+    assert resting is None or 1 in found
+
+
+def test_vectors_that_the_run_does_not_take_are_refused_before_they_share_a_batch(tiny):
+    sampler = SAMPLERS.get("autoregressive")()
+    plain = fill_request((5,), 6, VOCABULARY)
+    with pytest.raises(Error, match="this run takes none"):
+        Batch(tiny(), sampler, VOCABULARY).check([replace(plain, memory=torch.ones(2, 6))])
+    thought = fresh(ThoughtOptions(shape=(2, 3, 4)), torch.tensor([1]))
+    with pytest.raises(Error, match="a thought of 6 cells of 4 numbers is given, and this run takes none"):
+        Batch(tiny(), sampler, VOCABULARY).check([replace(plain, thought=thought)])
+    model = network("transformer", memory_width=4)
+    with pytest.raises(Error, match="takes such of 4"):
+        Batch(model, sampler, VOCABULARY).check([replace(plain, memory=torch.ones(2, 6))])
 
 
 def test_an_empty_batch_has_no_step(tiny):

@@ -23,7 +23,7 @@ from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Sampler, check_drives
 from unmask.sampling.spent import Ledger, Spent
 from unmask.sampling.state import Frame, SamplerState, frame, narrowed, rows, stack, told_again
-from unmask.sampling.thought_steps import passages_of
+from unmask.sampling.thought_steps import options_of, passages_of
 from unmask.sampling.whole import Past, whole_frame, whole_state
 from unmask.sampling.whole_characters import completed
 from unmask.sampling.windows import Windows
@@ -102,6 +102,21 @@ class _Rows:
         return _Rows(which, rows(self.state, stay), past)
 
 
+@dataclass(frozen=True)
+class Resting:
+    """A text that has left its batch for a while.
+
+    Attributes:
+        rows: It.
+        spent: What it has cost so far.
+        request: What was asked.
+    """
+
+    rows: _Rows
+    spent: Spent
+    request: Request
+
+
 class Batch:
     """Texts that are being written.
 
@@ -136,7 +151,7 @@ class Batch:
 
         Raises:
             Error: a canvas longer than the context with given words behind open ones, or longer than a passage of a
-                model with thoughts.
+                model with thoughts; a thought or vectors that the model does not take.
         """
         options = passages_of(self._model)
         if options is not None and too_long(options, requests):
@@ -147,6 +162,11 @@ class Batch:
             )
         for request in requests:
             self._windows.check(request)
+            _check_carried(self._model, request)
+
+    def width(self, request: Request) -> int:
+        """Return the positions that a text has in the network's view at most."""
+        return self._windows.width(request)
 
     def join(self, texts: Mapping[int, Request]) -> Tick:
         """Take in texts, by number, and return their opening. They take their first step with the next one.
@@ -166,6 +186,22 @@ class Batch:
         """Let texts go, finished or not; they take no further step."""
         self._gone |= set(numbers)
 
+    def take(self, number: int) -> Resting:
+        """Take a text out, to be put back when it is to go on."""
+        part = next(part for part in self._parts if number in part.which)
+        resting = Resting(part.of([number]), self._ledger.of((number,)), self._windows.request(number))
+        self.leave([number])
+        return resting
+
+    def put(self, resting: Resting) -> None:
+        """Put a text back; it takes its next step with the others."""
+        (number,) = resting.rows.which
+        self._together()  # what is left of it here goes first
+        self._windows.keep(number, resting.request)
+        self._parts.append(resting.rows)
+        self._width[number] = self._windows.width(resting.request)
+        self._ledger.go_on((number,), resting.spent)
+
     def step(self) -> Tick:
         """Take every text one step further. Those that are done with it are gone before the next one.
 
@@ -174,7 +210,9 @@ class Batch:
         Raises:
             Error: there is no text, or as the sampler.
         """
-        before = self._together()
+        if not self.numbers:
+            raise Error("there is no text to write; let one join first.")
+        (before,) = self._together()
         after, told = self._stepped(before)
         self._parts = [after]
         whole = whole_frame(told, before.past, self._vocabulary.pad)
@@ -183,12 +221,12 @@ class Batch:
     def faults(self) -> dict[int, Exception]:
         """Return what the next step of each text raises that cannot take it alone; no step is taken."""
         found: dict[int, Exception] = {}
-        together = self._together()
-        for number in together.which:
-            try:
-                self._stepped(together.of([number]))
-            except Exception as fault:
-                found[number] = fault
+        for together in self._together():
+            for number in together.which:
+                try:
+                    self._stepped(together.of([number]))
+                except Exception as fault:
+                    found[number] = fault
         return found
 
     def _stepped(self, before: _Rows) -> tuple[_Rows, Frame]:
@@ -200,24 +238,42 @@ class Batch:
         state, past = self._windows.on(which, state, past)
         return _Rows(which, state, past), told
 
-    def _together(self) -> _Rows:
-        """Return the texts of the next step as rows of one state, as wide as the longest."""
+    def _together(self) -> list[_Rows]:
+        """Return the texts of the next step as rows of one state, as wide as the longest; nothing where there are none.
+
+        What was left of others is dropped.
+        """
         going = self.numbers
-        if not going:
-            raise Error("there is no text to write; let one join first.")
-        if len(self._parts) > 1 or going != self._parts[0].which:
-            self._windows.forget({number for part in self._parts for number in part.which} - set(going))
-            self._width = {number: self._width[number] for number in going}
-            self._gone.clear()
+        if len(self._parts) == 1 and going == self._parts[0].which:
+            return self._parts
+        self._windows.forget({number for part in self._parts for number in part.which} - set(going))
+        self._width = {number: self._width[number] for number in going}
+        self._gone.clear()
+        parts = [part for part in self._parts if set(part.which) & set(going)]
+        self._parts = []
+        if parts:
             width = max(self._width.values())
-            parts = [part for part in self._parts if set(part.which) & set(going)]
             parts = [replace(part, state=narrowed(part.state, width)).of(going) for part in parts]
             which, past = (sum((getattr(part, name) for part in parts), ()) for name in ("which", "past"))
             state = parts[0].state if len(parts) == 1 else stack([part.state for part in parts])
             self._parts = [_Rows(which, state, past)]
-        return self._parts[0]
+        return self._parts
 
 
 def too_long(options: ThoughtOptions, requests: Sequence[Request]) -> bool:
     """Tell whether a text does not fit into one passage."""
     return any(len(request.tokens) > options.passage for request in requests)
+
+
+def _check_carried(model: Any, request: Request) -> None:
+    """Refuse vectors that the model does not take: beside them no other text could be written either."""
+    options, width = options_of(model), getattr(getattr(model, "config", None), "memory_width", None)
+    if request.thought is not None:
+        given = tuple(request.thought.cells.shape[1:])
+        wanted = None if options is None else (options.cells, options.channels)
+        if given != wanted:
+            takes = "none" if wanted is None else f"{wanted[0]} of {wanted[1]} numbers"
+            raise Error(f"a thought of {given[0]} cells of {given[1]} numbers is given, and this run takes {takes}.")
+    if request.memory is not None and width is not None and request.memory.shape[1] != width:
+        takes = f"such of {width}" if width else "none"
+        raise Error(f"vectors of {request.memory.shape[1]} numbers are given as memory, and this run takes {takes}.")

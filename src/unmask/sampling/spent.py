@@ -47,15 +47,25 @@ class Ledger:
     def begin(self, which: tuple[int, ...], frame: Frame) -> Spent:
         """Return that texts which open in a frame have cost nothing; those before them go on."""
         new = _nothing(frame)
-        old = self._spent
-        if old is None:
-            self._which, self._spent = which, new
-            return new
-        width = max(old.open.shape[1], new.open.shape[1])
-        each = [_as_wide(spent, width) for spent in (old, new)]
-        self._which += which
-        self._spent = Spent(*(torch.cat([getattr(spent, f.name) for spent in each]) for f in fields(Spent)))
+        self.go_on(which, new)
         return new
+
+    def of(self, which: tuple[int, ...]) -> Spent:
+        """Return what some texts have cost."""
+        assert self._spent is not None
+        index = [self._which.index(number) for number in which]
+        return picked(self._spent, torch.tensor(index, device=self._spent.open.device))
+
+    def go_on(self, which: tuple[int, ...], spent: Spent) -> None:
+        """Count on from what some texts have cost, beside those there are."""
+        there = [n for n in self._which if n not in which]
+        if self._spent is None or not there:
+            self._which, self._spent = which, spent
+            return
+        width = max(self._spent.open.shape[1], spent.open.shape[1])
+        each = [_as_wide(one, width) for one in (self.of(tuple(there)), spent)]
+        self._which = (*there, *which)
+        self._spent = Spent(*(torch.cat([getattr(one, f.name) for one in each]) for f in fields(Spent)))
 
     def add(self, which: tuple[int, ...], frame: Frame) -> Spent:
         """Return what the texts in the rows of a frame have cost, this step among it; the others are forgotten."""
@@ -74,10 +84,7 @@ class Ledger:
         """Return what was spent before a frame, in its rows and as wide; ``None``: they begin with it."""
         if self._spent is None or not set(which) <= set(self._which):
             return None
-        old = self._spent
-        if which != self._which:
-            old = picked(old, torch.tensor([self._which.index(number) for number in which], device=old.open.device))
-        return _as_wide(old, frame.tokens.shape[1])
+        return _as_wide(self._spent if which == self._which else self.of(which), frame.tokens.shape[1])
 
 
 def _nothing(frame: Frame) -> Spent:

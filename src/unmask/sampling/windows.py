@@ -93,12 +93,19 @@ class Windows:
 
     def start(self, texts: Mapping[int, Request], device: torch.device | str) -> tuple[SamplerState, tuple[Past, ...]]:
         """Return the opening state of texts that come, and what lies before it: the beginning of a long prompt."""
-        given = {number: self._before(request) for number, request in texts.items()}
-        opened = [self._opening(request, given[number]) for number, request in texts.items()]
+        opened = [self._opening(request, self._before(request)) for request in texts.values()]
         state = self._sampler.start([request for request, _ in opened], self._vocabulary).to(device)
-        self._requests |= texts
-        self._given |= given
+        for number, request in texts.items():
+            self.keep(number, request)
         return state, tuple(past for _, past in opened)
+
+    def keep(self, number: int, request: Request) -> None:
+        """Keep what was asked of a text."""
+        self._requests[number], self._given[number] = request, self._before(request)
+
+    def request(self, number: int) -> Request:
+        """Return what was asked of a text."""
+        return self._requests[number]
 
     def forget(self, which: Iterable[int]) -> None:
         """Let go of texts."""
