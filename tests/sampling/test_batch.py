@@ -168,3 +168,20 @@ def test_vectors_that_the_run_does_not_take_are_refused_before_they_share_a_batc
 def test_an_empty_batch_has_no_step(tiny):
     with pytest.raises(Error, match="let one join"):
         Batch(tiny(), SAMPLERS.get("autoregressive")(), VOCABULARY).step()
+
+
+def test_who_comes_with_a_prompt_pads_nobody_to_it(tiny):
+    model, shapes = tiny(), []
+
+    class Sized(Poisoned):
+        def __call__(self, state, at=None, **given):
+            shapes.append(tuple(state.tokens.shape))
+            return self.model(state, at=at, **given)
+
+    batch = Batch(Sized(model), SAMPLERS.get("autoregressive")(), VOCABULARY)
+    batch.join({n: fill_request((5,), 20, VOCABULARY) for n in range(3)})
+    for _ in range(2):
+        batch.step()
+    batch.join({3: fill_request(range(4, 20), 5, VOCABULARY)})
+    batch.step()
+    assert shapes == [(3, 2), (3, 1), (1, 17), (3, 1)]
