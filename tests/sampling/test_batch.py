@@ -15,6 +15,7 @@ from unmask.sampling.drafters import Drawn
 from unmask.sampling.loop import collect
 from unmask.sampling.repair import Repair
 from unmask.sampling.speculative import Speculative
+from unmask.sampling.spent import Ledger
 from unmask.sampling.thought_steps import fresh
 from unmask.sampling.verifier_settings import RepairSettings
 
@@ -163,6 +164,21 @@ def test_vectors_that_the_run_does_not_take_are_refused_before_they_share_a_batc
     model = network("transformer", memory_width=4)
     with pytest.raises(Error, match="takes such of 4"):
         Batch(model, sampler, VOCABULARY).check([replace(plain, memory=torch.ones(2, 6))])
+
+
+def test_what_texts_cost_is_counted_of_frames_that_have_one_text_each(tiny):
+    sampler = SAMPLERS.get("confidence")()
+    requests = make_requests(sampler, 2)
+    batches, ledger, told = [], Ledger(), {}
+    for number, request in enumerate(requests):
+        batches.append(Batch(tiny(), sampler, VOCABULARY))
+        ledger.add((number,), batches[number].join({number: request}).frame)
+    while any(batch.numbers for batch in batches):
+        for number, batch in enumerate(batches):
+            if batch.numbers:
+                told[number] = (tick := batch.step()), ledger.add((number,), tick.frame)
+    for tick, spent in told.values():
+        assert torch.equal(tick.spent.decided, spent.decided) and torch.equal(tick.spent.looks, spent.looks)
 
 
 def test_an_empty_batch_has_no_step(tiny):

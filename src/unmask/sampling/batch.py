@@ -181,7 +181,7 @@ class Batch:
         self._parts.append(_Rows(which, state, past))
         self._width |= {number: self._windows.width(request) for number, request in texts.items()}
         whole = whole_frame(frame(state), past, self._vocabulary.pad)
-        return Tick(which, state, past, whole, self._ledger.begin(which, whole))
+        return Tick(which, state, past, whole, self._ledger.add(which, whole))
 
     def leave(self, numbers: Collection[int]) -> None:
         """Let texts go, finished or not; they take no further step."""
@@ -254,7 +254,9 @@ class Batch:
             which, past = (sum((getattr(part, name) for part in parts), ()) for name in ("which", "past"))
             state = parts[0].state if len(parts) == 1 else stack([part.state for part in parts])
             parts = [_Rows(which, state, past)]
-        self._windows.forget({number for part in self._parts for number in part.which} - set(going))
+        gone = {number for part in self._parts for number in part.which} - set(going)
+        self._windows.forget(gone)
+        self._ledger.forget(gone)
         self._parts, self._width = parts, {number: self._width[number] for number in going}
         self._gone.clear()
         return parts
