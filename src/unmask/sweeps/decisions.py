@@ -72,9 +72,7 @@ def decisions(
     if not plan.decide:
         return []
     made = {one.label: _row(one, rows, samples) for one in found}
-    scores = {
-        label: [read_score(folder / "rows" / row.id) for row in _scored(label, rows)] for label in made
-    }
+    scores = {label: [read_score(folder / "rows" / row.id) for row in _scored(label, rows)] for label in made}
     first = next(iter(scores.values()), [])
     judges = next((list(one.text.judges) for one in samples), [])
     evidence = Evidence(
