@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.indic.samples RUN [RUN ...]
 
-Each run writes 24 tokens a prompt with its own sampler at seed 0; ``docs/hindi-samples.md`` is written anew, and nothing
+Each run writes 24 tokens a prompt, its own sampler, seed 0. ``docs/hindi-samples.md`` is written anew, and nothing
 is chosen.
 """
 
