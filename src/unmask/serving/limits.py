@@ -1,4 +1,4 @@
-"""What the engine takes and what it turns away: how many texts, how much memory, how long, and the errors that say so."""
+"""What the engine takes and what it turns away: how many texts, how much memory, how long; the errors that say so."""
 
 from __future__ import annotations
 

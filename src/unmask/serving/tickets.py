@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from unmask.api.model import Model
-    from unmask.sampling.loop import Tick
+    from unmask.sampling.batch import Tick
     from unmask.sampling.finished import Sample
     from unmask.sampling.request import Request, Vocabulary
     from unmask.sampling.sampler import Sampler
 
 Kind = Literal["model", "request", "deadline", "memory", "cancelled", "closed", "internal"]
-"""Why a text was not finished: the network's answer is not finite; what was asked cannot be written, which is known only
+"""Why a text was not finished: the network's answer is not finite; what was asked cannot be written, as is known only
 now; time is up; there is no memory; nobody wants it; the engine stops; a fault of ours."""
 
 
