@@ -136,16 +136,16 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         watched=watched,
     )
     if not body.stream:
-        return await unless_gone(request, _whole(service, head, plan, body, writing))
+        try:
+            return await unless_gone(request, _whole(service, head, plan, body, writing))
+        finally:
+            writing.cancel()
     events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
     return Stream(events, writing.cancel)
 
 
 async def _whole(service: Service, head: Head, plan: Planned, body: ChatRequest, writing: Writing) -> JSONResponse:
-    try:
-        done = await writing.whole()
-    finally:
-        writing.cancel()
+    done = await writing.whole()
     scores: list[TokenScores | None] = [None] * len(done)
     if body.logprobs and not body.top_logprobs:
         scores = [answers.chosen_scores(one) for one in done]

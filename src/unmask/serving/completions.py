@@ -161,7 +161,10 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
         watched=watched,
     )
     if not body.stream:
-        return await unless_gone(request, _whole(service, head, plan, body, writing))
+        try:
+            return await unless_gone(request, _whole(service, head, plan, body, writing))
+        finally:
+            writing.cancel()
     events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
     return Stream(events, writing.cancel)
 
@@ -169,10 +172,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
 async def _whole(
     service: Service, head: Head, plan: Planned, body: CompletionRequest, writing: Writing
 ) -> JSONResponse:
-    try:
-        done = await writing.whole()
-    finally:
-        writing.cancel()
+    done = await writing.whole()
     scores: list[TokenScores | None] = [None] * len(done)
     if body.logprobs is not None and not _exact(body):
         scores = [answers.chosen_scores(one) for one in done]
