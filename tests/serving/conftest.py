@@ -108,3 +108,9 @@ def serving(served_shelf: Shelf) -> Callable[..., Any]:
 def client(live: Live) -> openai.OpenAI:
     """The official client."""
     return live.client()
+
+
+@pytest.fixture
+def running_with() -> Callable[..., Any]:
+    """Return what serves what is given to it."""
+    return running
