@@ -15,8 +15,8 @@ import pytest
 
 from unmask.serving.app import create_app
 from unmask.serving.options import ServeOptions
-from unmask.serving.server import Server, address_of, bound
 from unmask.serving.served import Shelf, shelf
+from unmask.serving.server import Server, address_of, bound
 from untrained_runs import MakeRun, make_run, own_cache, world
 
 __all__ = ["make_run", "own_cache", "world"]

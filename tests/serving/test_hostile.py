@@ -93,17 +93,31 @@ def test_a_body_that_is_no_request_is_refused(data, expected, live):
         (post(b"{}", host="evil.example"), 403),
         (post(b"{}", host="127.0.0.1.evil.example:8000"), 403),
         (post(b"{}", "Host: other"), 400),
-        (b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-         b"Content-Length: 99999999999999999999999\r\n\r\n", 400),
-        (b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-         b"Transfer-Encoding: chunked\r\n\r\n" + b"4000\r\n" + b"a" * 0x4000 + b"\r\n" + b"f000\r\n" + b"a" * 0xF000
-         + b"\r\n0\r\n\r\n", 413),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 99999999999999999999999\r\n\r\n",
+            400,
+        ),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"4000\r\n"
+            + b"a" * 0x4000
+            + b"\r\n"
+            + b"f000\r\n"
+            + b"a" * 0xF000
+            + b"\r\n0\r\n\r\n",
+            413,
+        ),
         (post(b"x" * 70000), 413),
         (b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
         (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
         (b"GET /v1/models/%00 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
-        (b"OPTIONS /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n"
-         b"Connection: close\r\nAccess-Control-Request-Method: POST\r\n\r\n", 405),
+        (
+            b"OPTIONS /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n"
+            b"Connection: close\r\nAccess-Control-Request-Method: POST\r\n\r\n",
+            405,
+        ),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"a" * 700000, 400),
         (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\x00\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),

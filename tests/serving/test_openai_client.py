@@ -59,7 +59,10 @@ def test_a_suffix_is_infilled(client, served_shelf):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("causal", "writes left to right and cannot take a suffix"), ("block", "a block sees nothing of what stands behind")],
+    [
+        ("causal", "writes left to right and cannot take a suffix"),
+        ("block", "a block sees nothing of what stands behind"),
+    ],
 )
 def test_a_suffix_that_a_run_cannot_see_is_refused_with_the_reason(name, said, client):
     with pytest.raises(openai.BadRequestError, match=said):
@@ -142,15 +145,16 @@ def test_a_block_run_scores_by_its_left_to_right_side(client):
 
 
 def test_a_chat_is_a_prompt_by_the_plain_template(client, served_shelf):
-    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+    ]
     prompt = "System: Be kind.\nUser: Hi\nAssistant:"
     answer = client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3)
     there = own(served_shelf, "causal", prompt, max_tokens=9, seed=3).completions[0]
     assert answer.choices[0].message.content == there.removeprefix(" ")
     assert answer.choices[0].message.role == "assistant" and answer.object == "chat.completion"
-    chunks = list(
-        client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3, stream=True)
-    )
+    chunks = list(client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3, stream=True))
     told = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert told == answer.choices[0].message.content
     assert chunks[0].choices[0].delta.role == "assistant" and chunks[-1].choices[0].finish_reason
