@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from unmask.api.likelihood import LikelihoodResult, likelihood
 from unmask.evaluation.token_scores import TokenScores, reads_left_to_right, token_scores
 from unmask.sampling.trace_lines import TraceLines
-from unmask.serving import answers, asked
+from unmask.serving import answers, asked, thoughts
 from unmask.serving.answers import Head
 from unmask.serving.asked import Canvas, How
 from unmask.serving.options import ServeOptions
@@ -67,6 +67,9 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
     extra = body.unmask
     asked.check_goes_together(body, body.prompt, body.suffix)
     way = asked.how(shelf, body)
+    thoughts.check(way, body)
+    if extra.steering is not None:
+        way = thoughts.steered(way, extra.steering)
     stops = asked.own_stops(way, body.stop)
     count, tokens = body.n or 1, TOKENS if body.max_tokens is None else body.max_tokens
     if extra.infill or extra.canvas is not None:
@@ -80,6 +83,11 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
         if body.echo or body.logprobs is not None:
             raise unsupported("echo" if body.echo else "logprobs", "the whole text is answered; ask for confidence.")
         return Planned(way, canvases, [], [], stops)
+    if extra.thought is not None:
+        asked.check_counts(options, count, tokens)
+        if body.echo or body.logprobs:
+            raise unsupported("echo" if body.echo else "logprobs", "what stands before is in the thought.")
+        return Planned(way, thoughts.continuations(way, body, tokens), [], [], stops)
     prompts = asked.prompts(body.prompt)
     asked.check_counts(options, count * len(prompts), tokens)
     run = way.writer.run
@@ -95,6 +103,8 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
             ids.append(prompt)
             texts.append(shown(run.tokenizer.decode(prompt), run.tokenizer))
     if not tokens:
+        if extra.return_thought:
+            raise Problem(400, "max_tokens is 0 and a thought is that of what is written.", "unmask.return_thought")
         if not body.echo and extra.likelihood is None:
             raise Problem(400, "max_tokens is 0 and nothing is echoed; there is nothing to answer.", "max_tokens")
         if count > 1 or body.suffix or stops:
@@ -144,7 +154,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     """Write text."""
     check_supported(body)
     service, extra = service_of(request), body.unmask
-    asks = extra.infill or extra.index is not None
+    asks = extra.infill or extra.index is not None or extra.steering is not None or extra.thought is not None
     plan = await service.laid(partial(planned, service.shelf, service.options, body), asks=asks)
     head = Head.of("cmpl", plan.way.served)
     request.state.told = {"model": plan.way.served.id, "texts": len(plan.canvases), "user": body.user}
@@ -181,6 +191,10 @@ async def _whole(
         texts, words = [one.whole for one in done], plan.way.writer.vocabulary
         scores = [*await service.laid(lambda: token_scores(run.network, texts, words, most), asks=True)]
     choices = [_choice(plan, body, number, one, scores[number]) for number, one in enumerate(done)]
+    if body.unmask.return_thought:
+        kept = await service.laid(partial(thoughts.thoughts_of, plan.way, plan.canvases, done), asks=True)
+        for choice, thought in zip(choices, kept, strict=True):
+            choice["unmask"]["thought"] = thought
     return JSONResponse(head.answer("text_completion", choices, usage=_usage(plan, done)))
 
 
