@@ -104,11 +104,11 @@ def continuations(way: How, request: Common, tokens: int) -> list[Canvas]:
     if kept.ended:
         raise Problem(400, "the text of the thought has ended; there is nothing to go on with.", "unmask.thought")
     room = mind.options.passage - len(kept.tokens) % mind.options.passage
-    if tokens > room:
+    if not 1 <= tokens <= room:
         raise Problem(
             400,
-            f"the passage of the thought's text has room for {room} tokens, and max_tokens is {tokens}; ask for fewer, "
-            "and go on from the thought that return_thought gives.",
+            f"the passage of the thought's text has room for {room} tokens, and max_tokens is {tokens}; ask for 1 to "
+            f"{room}, and go on from the thought that return_thought gives.",
             "max_tokens",
         )
     asked = [opening(mind.options, kept, tokens, mind.vocabulary, way.settings, i) for i in range(request.n or 1)]
