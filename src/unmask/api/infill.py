@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
+from unmask.api.constraints import words_at
 from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, resolve_verified
 from unmask.api.writing import Setting, Watch, vocabulary_of, write
@@ -17,7 +19,8 @@ from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import counted, excerpt, scored
 from unmask.result import Result
-from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
+from unmask.sampling.constraint import Constraint, Words
+from unmask.sampling.infill import HoleRequest, hole_requests, hole_texts, layouts, parse_holes, parse_length
 from unmask.sampling.lengths import Choice, around_nats, posterior
 from unmask.sampling.lengths import chosen as chosen_layout
 from unmask.sampling.result_cache import remembered
@@ -96,6 +99,7 @@ def infill(
     watch: Watch | None = None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
+    words: Sequence[Sequence[str] | None] | None = None,
     **settings: Setting,
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
@@ -123,11 +127,13 @@ def infill(
         watch: Called at every step.
         verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
         verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
+        words: For each hole, the words that it may become, equally many tokens each; ``None``: it may become anything.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
-        Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
-            longer than a passage of the run, or of a run whose process hides no word.
+        Error: as :func:`sample`; a causal run; words for other holes than there are, or of unlike lengths; no hole; a
+            length that is no length; a range of lengths in a text longer than a passage of the run, or of a run whose
+            process hides no word.
     """
     if length_by not in get_args(Choice):
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
@@ -138,7 +144,11 @@ def infill(
     if resolved.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
-    if low < high and run.process.shows != "mask":  # their probabilities are those of the text around hidden words
+    owned = [*(words or [None] * (len(pieces) - 1))]
+    if len(owned) != len(pieces) - 1:
+        raise Error(f"words are given for {counted(len(owned), 'hole')}, and there are {len(pieces) - 1}.")
+    # probabilities of lengths are those of the text around hidden words
+    if low < high and None in owned and run.process.shows != "mask":
         raise Error(
             f"run {run.path} was trained as {run.process.name}, which cannot weigh hole lengths against each other; "
             f"give one length, such as --length {low}."
@@ -148,13 +158,15 @@ def infill(
     vocabulary = vocabulary_of(tokenizer, model)
     holes, context = len(pieces) - 1, model.config.max_position_embeddings
     (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, resolved)
-    longest = len(narrow.request.tokens) + holes * (high - 1)
+    places = [None if own is None else _words_in(run, narrow, number, own) for number, own in enumerate(owned)]
+    sizes = [high if own is None else own.until - own.start for own in places]
+    longest = len(narrow.request.tokens) + sum(sizes) - holes
     if longest > context:  # before any layout is made: a range may be of any size
         raise Error(
             f"the text with its holes is {longest} tokens long (1 is BOS) and the context is {context}; "
             "shorten the text or the holes (--length)."
         )
-    tried = layouts(holes, low, high)
+    tried = [_filled(own, places) for own in layouts(places.count(None), low, high)]
     probabilities = [1.0]
     if len(tried) > 1:
         each = hole_requests(pieces, tried, tokenizer, vocabulary, resolved)
@@ -167,6 +179,7 @@ def infill(
         probabilities = remembered(run.cache, run.path, model, about, ("lengths", orders, batch_size), weighed)
     lengths = [tried[chosen_layout(probabilities, length_by, resolved.seed, i)] for i in range(n)]
     asked = [hole_requests(pieces, [own], tokenizer, vocabulary, resolved, i)[0] for i, own in enumerate(lengths)]
+    asked = [_limited(one, places) for one in asked]
     samples = write(run, model, chosen, [a.request for a in asked], vocabulary, batch_size, trace, watch)
 
     def scored() -> tuple[list[float], str]:
@@ -199,6 +212,24 @@ def infill(
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
         preset=told_preset(run, sampler, preset and verifier is None),
     )
+
+
+def _words_in(run: Run, asked: HoleRequest, number: int, words: Sequence[str]) -> Words:
+    """Return the words of a hole; where its space was taken off the text before, they begin with it."""
+    lead = " " if asked.spans[number][0] in asked.request.lead else ""
+    return words_at(run, asked.spans[number][0], [lead + word if word else "" for word in words])
+
+
+def _filled(lengths: Sequence[int], places: Sequence[Words | None]) -> tuple[int, ...]:
+    """Return the length of every hole: those that are tried, and those of words."""
+    left = iter(lengths)
+    return tuple(next(left) if own is None else own.until - own.start for own in places)
+
+
+def _limited(asked: HoleRequest, places: Sequence[Words | None]) -> HoleRequest:
+    """Return a request whose holes become the words that are given for them."""
+    own = tuple(Words(span[0], one.options) for span, one in zip(asked.spans, places, strict=True) if one is not None)
+    return replace(asked, request=replace(asked.request, constraint=Constraint(words=own))) if own else asked
 
 
 class RunScore:
