@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
-from unmask.api.constraints import words_at
+from unmask.api.hole_layouts import lay_out_holes
 from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, resolve_verified
-from unmask.api.writing import Setting, Watch, vocabulary_of, write
+from unmask.api.writing import Setting, Watch, write
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import counted, excerpt, scored
 from unmask.result import Result
-from unmask.sampling.constraint import Constraint, Words
-from unmask.sampling.infill import HoleRequest, hole_requests, hole_texts, layouts, parse_holes, parse_length
-from unmask.sampling.lengths import Choice, around_nats, posterior
-from unmask.sampling.lengths import chosen as chosen_layout
+from unmask.sampling.infill import hole_texts, parse_holes, parse_length
+from unmask.sampling.lengths import Choice
 from unmask.sampling.result_cache import remembered
-from unmask.training.own_text import own_text, shown
+from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
@@ -141,53 +139,28 @@ def infill(
     if verify == "lossless":
         raise Error("a lossless verifier writes left to right and cannot fill holes; use verify repair.")
     run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, "repair", preset=preset)
-    if resolved.visibility == "causal":
-        raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
-    owned = [*(words or [None] * (len(pieces) - 1))]
-    if len(owned) != len(pieces) - 1:
-        raise Error(f"words are given for {counted(len(owned), 'hole')}, and there are {len(pieces) - 1}.")
-    # probabilities of lengths are those of the text around hidden words
-    if low < high and None in owned and run.process.shows != "mask":
-        raise Error(
-            f"run {run.path} was trained as {run.process.name}, which cannot weigh hole lengths against each other; "
-            f"give one length, such as --length {low}."
-        )
     tokenizer, model = run.tokenizer, run.model()
-    pieces = [own_text(piece, run) for piece in pieces]
-    vocabulary = vocabulary_of(tokenizer, model)
-    holes, context = len(pieces) - 1, model.config.max_position_embeddings
-    (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, resolved)
-    places = [None if own is None else _words_in(run, narrow, number, own) for number, own in enumerate(owned)]
-    sizes = [high if own is None else own.until - own.start for own in places]
-    longest = len(narrow.request.tokens) + sum(sizes) - holes
-    if longest > context:  # before any layout is made: a range may be of any size
-        raise Error(
-            f"the text with its holes is {longest} tokens long (1 is BOS) and the context is {context}; "
-            "shorten the text or the holes (--length)."
-        )
-    tried = [_filled(own, places) for own in layouts(places.count(None), low, high)]
-    probabilities = [1.0]
-    if len(tried) > 1:
-        each = hole_requests(pieces, tried, tokenizer, vocabulary, resolved)
-
-        def weighed() -> list[float]:
-            nats = around_nats(model, each, vocabulary, orders=orders, seed=resolved.seed, batch_size=batch_size)
-            return posterior(nats)
-
-        about = [one.request for one in each]
-        probabilities = remembered(run.cache, run.path, model, about, ("lengths", orders, batch_size), weighed)
-    lengths = [tried[chosen_layout(probabilities, length_by, resolved.seed, i)] for i in range(n)]
-    asked = [hole_requests(pieces, [own], tokenizer, vocabulary, resolved, i)[0] for i, own in enumerate(lengths)]
-    asked = [_limited(one, places) for one in asked]
-    samples = write(run, model, chosen, [a.request for a in asked], vocabulary, batch_size, trace, watch)
+    laid = lay_out_holes(
+        run,
+        model,
+        resolved,
+        pieces,
+        (low, high),
+        n,
+        length_by=length_by,
+        orders=orders,
+        batch_size=batch_size,
+        words=words,
+    )
+    asked, probabilities = [one.request for one in laid.asked], laid.probabilities
+    samples = write(run, model, chosen, asked, laid.vocabulary, batch_size, trace, watch)
 
     def scored() -> tuple[list[float], str]:
         score = RunScore(run, model, batch_size, draws)
         return score.bits_per_byte([sample.tokens for sample in samples]), score.bound
 
-    asked_for = [one.request for one in asked]
-    bits, bound = remembered(run.cache, run.path, model, asked_for, ("score", batch_size, draws), scored)
+    bits, bound = remembered(run.cache, run.path, model, asked, ("score", batch_size, draws), scored)
     return InfillResult(
         run=str(run.path),
         sampler=resolved.name,
@@ -195,14 +168,14 @@ def infill(
         text=text,
         texts=[shown(tokenizer.decode(sample.tokens), tokenizer) for sample in samples],
         fills=[
-            [shown(fill, tokenizer) for fill in hole_texts(sample, own, tokenizer)]
-            for sample, own in zip(samples, asked, strict=True)
+            [shown(fill, tokenizer) for fill in hole_texts(sample.tokens, own, tokenizer)]
+            for sample, own in zip(samples, laid.asked, strict=True)
         ],
-        lengths=[list(own) for own in lengths],
+        lengths=[list(own) for own in laid.lengths],
         bits_per_byte=bits,
         bound=bound,
-        tried=len(tried),
-        layouts=[list(own) for own in tried],
+        tried=len(laid.tried),
+        layouts=[list(own) for own in laid.tried],
         probabilities=probabilities,
         length_by=length_by,
         decided=[[step for step in s.decided if step] for s in samples],
@@ -212,24 +185,6 @@ def infill(
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
         preset=told_preset(run, sampler, preset and verifier is None),
     )
-
-
-def _words_in(run: Run, asked: HoleRequest, number: int, words: Sequence[str]) -> Words:
-    """Return the words of a hole; where its space was taken off the text before, they begin with it."""
-    lead = " " if asked.spans[number][0] in asked.request.lead else ""
-    return words_at(run, asked.spans[number][0], [lead + word if word else "" for word in words])
-
-
-def _filled(lengths: Sequence[int], places: Sequence[Words | None]) -> tuple[int, ...]:
-    """Return the length of every hole: those that are tried, and those of words."""
-    left = iter(lengths)
-    return tuple(next(left) if own is None else own.until - own.start for own in places)
-
-
-def _limited(asked: HoleRequest, places: Sequence[Words | None]) -> HoleRequest:
-    """Return a request whose holes become the words that are given for them."""
-    own = tuple(Words(span[0], one.options) for span, one in zip(asked.spans, places, strict=True) if one is not None)
-    return replace(asked, request=replace(asked.request, constraint=Constraint(words=own))) if own else asked
 
 
 class RunScore:
