@@ -168,7 +168,7 @@ def infill(
         text=text,
         texts=[shown(tokenizer.decode(sample.tokens), tokenizer) for sample in samples],
         fills=[
-            [shown(fill, tokenizer) for fill in hole_texts(sample, own, tokenizer)]
+            [shown(fill, tokenizer) for fill in hole_texts(sample.tokens, own, tokenizer)]
             for sample, own in zip(samples, laid.asked, strict=True)
         ],
         lengths=[list(own) for own in laid.lengths],
