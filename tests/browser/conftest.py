@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,3 +76,21 @@ def runs(tiny_run: Path, tiny_masked_run: Path) -> tuple[Path, Path]:
 def long_runs(make_run: MakeRun) -> tuple[Path, Path]:  # noqa: F811
     """An untrained causal and masked run whose context holds a prompt in Devanagari, in bytes."""
     return make_run("left", length=400), make_run("hidden", "masked", length=400)
+
+
+@pytest.fixture(scope="session")
+def served(make_run: MakeRun) -> Iterator[str]:  # noqa: F811
+    """The address of a server of a masked and a causal run that learned nothing."""
+    import uvicorn
+
+    from serving.page_server import create
+
+    runs = [make_run("hidden", "masked", length=96), make_run("left", length=96)]
+    server = uvicorn.Server(uvicorn.Config(create([str(run) for run in runs]), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()

@@ -62,7 +62,11 @@ def create(paths: list[str], delay: float = 0.0) -> FastAPI:
             values = {**more.get("settings", {}), "seed": body.get("seed", 0)}
             values |= {"temperature": body["temperature"]} if "temperature" in body else {}
             values |= {"steps": more["steps"]} if "steps" in more else {}
-            settings = SAMPLERS.facts(name).make(values) if hasattr(SAMPLERS.facts(name), "make") else SAMPLERS.facts(name)(**values)
+            settings = (
+                SAMPLERS.facts(name).make(values)
+                if hasattr(SAMPLERS.facts(name), "make")
+                else SAMPLERS.facts(name)(**values)
+            )
             if "canvas" in more:
                 asked = Asked((words.bos, *(words.mask if t is None else t for t in more["canvas"])), settings)
             elif more.get("infill"):

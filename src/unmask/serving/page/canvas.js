@@ -10,16 +10,18 @@ export function element(name, className, text) {
 }
 
 export class Canvas {
-  /** @param place the paragraph; @param act called with (what, word, its element): point, leave, open, lock, clear */
+  /** @param place the paragraph; @param act called with (point, leave, open, lock or clear; word, its element, its piece) */
   constructor(place, act) {
     this.place = place;
     this.act = act;
     this.drawn = new Map();  // key -> {element, word, told}
     place.addEventListener("keydown", (event) => this.key(event));
+    place.addEventListener("copy", (event) => this.copy(event));
     for (const [type, what] of [["click", "open"], ["pointerover", "point"], ["pointerout", "leave"]]) {
       place.addEventListener(type, (event) => {
         const at = event.target.closest(".word"), one = at && this.drawn.get(Number(at.dataset.key));
-        if (one && !(what !== "open" && event.pointerType === "touch")) this.act(what, one.word, at);
+        const place = [...at?.children ?? []].indexOf(event.target.closest(".place"));
+        if (one && !(what !== "open" && event.pointerType === "touch")) this.act(what, one.word, at, place);
       });
     }
   }
@@ -63,6 +65,17 @@ export class Canvas {
       made.append(element("span", "ghost", place.widest), element("span", "now", place.text));
       return made;
     }));
+  }
+
+  /** Copy what is selected as it is read: boxes alone would be lines of their own. */
+  copy(event) {
+    const chosen = getSelection(), parts = [];
+    for (const node of this.place.childNodes) {
+      if (!chosen.containsNode(node, true)) continue;
+      parts.push(node.nodeName === "BR" ? "\n" : node.nodeType === Node.TEXT_NODE ? node.data : spoken(this.drawn.get(Number(node.dataset.key)).word));
+    }
+    event.clipboardData.setData("text/plain", parts.join(""));
+    event.preventDefault();
   }
 
   key(event) {

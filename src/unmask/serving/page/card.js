@@ -3,7 +3,7 @@
 import { complete } from "./api.js";
 import { covered, element, spoken, surety } from "./canvas.js";
 import { history } from "./layout.js";
-import { shown } from "./pieces.js";
+import { shown, visible } from "./pieces.js";
 
 const PATIENCE = 250, MOST = 6;
 
@@ -24,11 +24,11 @@ export class Card {
     addEventListener("scroll", () => { if (!this.pinned) this.close(); }, { passive: true });
   }
 
-  act(what, pane, word, at) {
-    if (what === "open") { this.show(pane, word, at, true); return; }
+  act(what, pane, word, at, piece) {
+    if (what === "open") { this.show(pane, word, at, piece, true); return; }
     if (this.pinned) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => (what === "point" ? this.show(pane, word, at, false) : this.close()), what === "point" ? PATIENCE : 120);
+    this.timer = setTimeout(() => (what === "point" ? this.show(pane, word, at, piece, false) : this.close()), what === "point" ? PATIENCE : 120);
   }
 
   close(back = false) {
@@ -41,7 +41,7 @@ export class Card {
     this.at = null;
   }
 
-  show(pane, word, at, pinned) {
+  show(pane, word, at, piece, pinned) {
     clearTimeout(this.timer);
     this.control?.abort();
     Object.assign(this, { at, pinned });
@@ -49,15 +49,16 @@ export class Card {
     const parts = [element("p", "said", open ? text || "still open" : text)], frame = pane.frames[pane.at], span = [word.start, word.end];
     parts[0].dir = "auto";
     const past = history(pane.take.trace, pane.text, pane.at, span), came = past.at(-1);
-    if (sure !== null) parts.push(meter(sure, `${Math.round(100 * sure)} % sure`));
+    if (sure !== null) parts.push(meter(sure, "sure"));
     if (!open) parts.push(element("p", "soft", sure === null ? "It was given." : came.step ? `Decided in step ${came.step}.` : "Kept from the version before."));
     const earlier = past.slice(0, -1).filter((one) => one.text);
     if (earlier.length) parts.push(element("p", "soft", "Before: " + earlier.map((one) => `${one.text} (step ${one.step})`).join(", ")));
     const list = element("div", "candidates");
     parts.push(list);
-    const own = word.places.flatMap((place) => frame.candidates.get(place.start) ?? []);
-    if (own.length) listed(list, own.map(([token, mass]) => [shown(pane.take.trace, token), mass]));
-    else if (this.asks(pane, word)) this.ask(pane, word, list);
+    const place = word.places[piece] ?? word.places.reduce((least, one) => (one.trust < least.trust ? one : least));
+    const own = frame.candidates.get(place.start);
+    if (own) listed(list, own.map(([token, mass]) => [shown(pane.take.trace, token), mass]));
+    else if (this.asks(pane, place)) this.ask(pane, place, list, word.places.length > 1);
     if (pinned && pane.able && !open) parts.push(this.buttons(pane, word, at));
     this.box.replaceChildren(...parts);
     this.place(at);
@@ -80,25 +81,26 @@ export class Card {
   }
 
   /** Whether the server is asked what else could stand here: of a run that is loaded, while nothing is being written. */
-  asks(pane, word) { return pane.able && !pane.running && word.places.length === 1 && ["written", "given"].includes(word.places[0].kind); }
+  asks(pane, place) { return pane.able && !pane.running && place.end - place.start === 1 && place.kind !== "waiting"; }
 
-  async ask(pane, word, list) {
-    const frame = pane.frames[pane.at], place = word.start, canvas = [];
+  async ask(pane, { start: place, text }, list, part) {
+    const frame = pane.frames[pane.at], canvas = [];
     const causal = pane.controls.run.visibility === "causal";
     for (let at = 1; at < (causal ? place + 1 : frame.length); at++) canvas.push(at === place || !pane.take.trace.decided(frame, at) ? null : frame.tokens[at]);
-    const name = JSON.stringify([pane.controls.run.id, place, canvas]);
+    const name = JSON.stringify([pane.controls.run.id, canvas]), control = this.control = new AbortController();
     if (!this.kept.has(name)) {
       list.append(element("p", "soft", "asking the run \u2026"));
-      this.control = new AbortController();
       try {
-        const { choices: [{ unmask, logprobs }] } = await complete({ model: pane.controls.run.id, logprobs: MOST, seed: 0, unmask: { canvas } }, this.control.signal);
-        this.kept.set(name, ranked(logprobs, unmask, place));
+        const { choices: [{ unmask }] } = await complete({ model: pane.controls.run.id, unmask: { canvas, candidates: MOST } }, control.signal);
+        this.kept.set(name, new Map(unmask.candidates.map(({ place: open, likeliest }) => [open, likeliest])));
       } catch (error) {
         if (error.name !== "AbortError") list.replaceChildren(element("p", "soft", error.message));
         return;
       }
     }
-    listed(list, this.kept.get(name));
+    if (control.signal.aborted) return;
+    listed(list, (this.kept.get(name).get(place) ?? []).map((one) => [named(one.text), one.probability]));
+    if (part && text) list.prepend(element("p", "soft", `In place of \u201c${text.trim()}\u201d:`));
     if (this.at) this.place(this.at);
   }
 
@@ -111,9 +113,10 @@ export class Card {
   }
 }
 
-function ranked(logprobs, unmask, place) {
-  const [top] = logprobs?.top_logprobs ?? [];
-  return Object.entries(top ?? {}).map(([text, nats]) => [text.trim() || "\u2423", Math.exp(nats)]).sort((a, b) => b[1] - a[1]);
+/** A token as it is listed; one that is no text by itself is a part of a letter. */
+function named(text) {
+  if (text === null) return "part of a letter";
+  return text === "" ? "end of text" : visible(text).trim() || "\u2423";
 }
 
 function listed(list, candidates) {

@@ -19,7 +19,7 @@ export class Pane {
     this.take = null;
     this.edits = { locked: new Set(), cleared: new Set() };
     this.at = 0;
-    this.canvas = new Canvas(this.find("canvas"), (what, word, at) => this.act(what, word, at));
+    this.canvas = new Canvas(this.find("canvas"), (...what) => this.act(...what));
     this.controls = offers?.models?.length ? new Controls(this.root, offers, () => this.refresh()) : null;
     this.find("choice").hidden = !this.controls;
     this.find("goon").addEventListener("click", () => this.goOn());
@@ -49,6 +49,7 @@ export class Pane {
     this.stop();
     const common = this.controls.request();
     const body = { ...common, ...asked, unmask: { ...common.unmask, ...asked.unmask } };
+    if (body.prompt === undefined || body.unmask.infill) delete body.unmask.index;  // it is looked up by a beginning
     const take = { trace: new Trace(), text: 0, answer: null, control: new AbortController(), before, body, whole: false };
     this.takes.push(take);
     this.choose(take);
@@ -141,8 +142,8 @@ export class Pane {
 
   print(run) { return run?.tokenizer?.fingerprint; }
 
-  act(what, word, at) {
-    if (what === "point" || what === "leave" || what === "open") { this.page.card.act(what, this, word, at); return; }
+  act(what, word, at, piece = -1) {
+    if (what === "point" || what === "leave" || what === "open") { this.page.card.act(what, this, word, at, piece); return; }
     if (!this.able || !word.places.every((place) => place.kind === "written" || place.kind === "given")) return;
     const [mine, other] = what === "lock" ? [this.edits.locked, this.edits.cleared] : [this.edits.cleared, this.edits.locked];
     const undo = covered(word, mine);
