@@ -43,11 +43,13 @@ def create(paths: list[str], delay: float = 0.0) -> FastAPI:
                     "id": name,
                     "process": run.recipe.process.name,
                     "visibility": own[0].visibility,
-                    "sampler": own[0].name,
+                    "sampler": run.recipe.sampler_settings(None).name,
                     "samplers": [s.to_dict() for s in own],
                     "context": run.network.config.max_position_embeddings,
                     "thoughts": False,
-                    "tokenizer": {"name": run.tokenizer.name, "fingerprint": run.tokenizer.fingerprint},
+                    "settings": run.recipe.sampler_settings(None).model_dump(),
+                    "tokenizer": run.tokenizer.name,
+                    "fingerprint": run.tokenizer.fingerprint,
                 }
             )
         return {"models": models, "indexes": []}
@@ -57,7 +59,7 @@ def create(paths: list[str], delay: float = 0.0) -> FastAPI:
         body = await request.json()
         more, run = body["unmask"], runs[body["model"]]
         words = vocabulary_of(run.tokenizer, run.network)
-        name = more.get("sampler") or "confidence"
+        name = more.get("sampler") or run.recipe.sampler_settings(None).name
         try:
             values = {**more.get("settings", {}), "seed": body.get("seed", 0)}
             values |= {"temperature": body["temperature"]} if "temperature" in body else {}

@@ -140,7 +140,7 @@ export class Pane {
     return this.print(this.controls.run) !== undefined && this.print(this.controls.run) === this.take.trace.header.tokenizer?.fingerprint;
   }
 
-  print(run) { return run?.tokenizer?.fingerprint; }
+  print(run) { return run?.fingerprint; }
 
   act(what, word, at, piece = -1) {
     if (what === "point" || what === "leave" || what === "open") { this.page.card.act(what, this, word, at, piece); return; }

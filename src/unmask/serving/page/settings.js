@@ -47,8 +47,10 @@ export class Controls {
     parts.push(this.number("seed", "Seed", 0, "same seed, same text"));
     const others = [];
     this.steps.hidden = true;
-    for (const setting of sampler?.settings ?? []) {
-      if (SHARED.includes(setting.name)) continue;
+    const usual = run && this.usual ? run.settings : {};
+    for (const given of sampler?.settings ?? []) {
+      if (SHARED.includes(given.name)) continue;
+      const setting = { ...given, default: usual[given.name] ?? given.default };
       if (setting.name === "steps") this.slider("steps", "", SLIDERS.steps, setting.default, setting.about, this.steps);
       else if (setting.name === "temperature") parts.push(this.slider("temperature", "Temperature", SLIDERS.temperature, setting.default, setting.about));
       else others.push(this.setting(setting));
@@ -57,9 +59,9 @@ export class Controls {
       parts.push(this.text("keywords", "Steer to the words", "", "the thought is pushed towards saying one of these; commas between them"));
       parts.push(this.slider("strength", "Steering", { min: 0, max: 4, step: 0.1 }, 0.5, "length of the push"));
     }
-    const indexes = this.offers.indexes ?? [];
+    const indexes = run?.evidence ? (this.offers.indexes ?? []).map((one) => one.name) : [];
     if (indexes.length) parts.push(this.choice("index", "Evidence from", ["", ...indexes], "an index that is asked for texts near the beginning"));
-    const rivals = this.offers.models.filter((one) => one.id !== run?.id && one.visibility === "causal").map((one) => one.id);
+    const rivals = this.offers.models.filter((one) => one.id !== run?.id && one.verifies && one.fingerprint === run?.fingerprint).map((one) => one.id);
     if (rivals.length) parts.push(this.choice("verifier", "Checked by", ["", ...rivals], "a run that reads along and rewrites what it finds unlikely"));
     box.replaceChildren(...parts);
     if (others.length) {
@@ -131,6 +133,9 @@ export class Controls {
     return label;
   }
 
+  /** Whether the sampler is the run's own, so that its preset counts. */
+  get usual() { return this.sampler.value === this.run.sampler; }
+
   /** What is asked of the server, but for the text itself. */
   request() {
     const get = (name) => this.inputs.get(name)?.value.trim() ?? "", own = {};
@@ -138,7 +143,7 @@ export class Controls {
       if (input.dataset.own === undefined || input.value.trim() === "" || input.value === input.dataset.own) continue;
       own[name] = read(input.value.trim());
     }
-    const asked = { model: this.run?.id, seed: Number(get("seed")) || 0, unmask: { sampler: this.sampler.value } };
+    const asked = { model: this.run?.id, seed: Number(get("seed")) || 0, unmask: this.usual ? {} : { sampler: this.sampler.value } };
     if (get("temperature")) asked.temperature = Number(get("temperature"));
     if (!this.steps.hidden) asked.unmask.steps = Number(get("steps"));
     if (Object.keys(own).length) asked.unmask.settings = own;
