@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def check_asked(n: int, index: object, evidence: int | None) -> None:
 def lay_out(
     run: Run,
     settings: Settings,
-    prompt: str | bytes,
+    prompt: str | bytes | Sequence[int],
     suffix: str,
     max_tokens: int | None,
     n: int,
@@ -68,7 +69,7 @@ def lay_out(
     evidence: int | None,
     half: bool,
 ) -> Prompted:
-    """Lay a prompt out. Arguments: :func:`unmask.sample`.
+    """Lay a prompt out. Arguments: :func:`unmask.sample`; a prompt may also be token ids, without BOS.
 
     Raises:
         Error: a prompt, a suffix and what is between them longer than the context; an index that does not fit the run,
@@ -76,9 +77,14 @@ def lay_out(
     """
     tokenizer, model = run.tokenizer, run.model(half=half)
     vocabulary = vocabulary_of(tokenizer, model)
-    own, tail = own_text(prompt, run), own_text(suffix, run)
-    before, leads = hand_over_space(own, vocabulary)
-    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
+    if isinstance(prompt, str | bytes):
+        own = own_text(prompt, run)
+        before, leads = hand_over_space(own, vocabulary)
+        prefix_ids = tokenizer.encode(before)
+    else:
+        prefix_ids, own, leads = list(prompt), tokenizer.decode(prompt), False
+    tail = own_text(suffix, run)
+    suffix_ids = tokenizer.encode(tail)
     context = model.config.max_position_embeddings
     room = context - 1 - len(prefix_ids) - len(suffix_ids)
     if max_tokens is not None and max_tokens < 1:

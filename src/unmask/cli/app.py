@@ -53,6 +53,7 @@ VERBS = {
     "sweep": "sweep",
     "tune": "tune",
     "plot": "plot",
+    "serve": "serve",
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.
