@@ -269,11 +269,15 @@ def _check_carried(model: Any, request: Request) -> None:
     """Refuse vectors that the model does not take: beside them no other text could be written either."""
     options, width = options_of(model), getattr(getattr(model, "config", None), "memory_width", None)
     if request.thought is not None:
-        given = tuple(request.thought.cells.shape[1:])
-        wanted = None if options is None else (options.cells, options.channels)
-        if given != wanted:
-            takes = "none" if wanted is None else f"{wanted[0]} of {wanted[1]} numbers"
-            raise Error(f"a thought of {given[0]} cells of {given[1]} numbers is given, and this run takes {takes}.")
+        given = [tuple(part.shape[1:]) for part in (request.thought.cells, request.thought.stack)]
+        sizes = None if options is None else (options.cells, options.stack, options.reduced, options.channels)
+        if sizes is None or given != [(sizes[0], sizes[3]), sizes[1:]]:
+            takes = "none" if sizes is None else f"{sizes[0]} of {sizes[3]} and {sizes[1]} before it"
+            own, before = given
+            raise Error(
+                f"a thought of {own[0]} cells of {own[1]} numbers is given, with {before[0]} before it, and this run "
+                f"takes {takes}."
+            )
     if request.memory is not None and width is not None and request.memory.shape[1] != width:
         takes = f"such of {width}" if width else "none"
         raise Error(f"vectors of {request.memory.shape[1]} numbers are given as memory, and this run takes {takes}.")

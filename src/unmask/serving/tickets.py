@@ -116,15 +116,20 @@ class Ticket:
         since: When it was taken (``time.monotonic``).
         until: When it is given up; infinite: never.
         size: Bytes that it is counted with.
+        first: When its first step was taken; ``None``: it was not yet.
+        resting: Whether it takes no steps until its reader has read.
+        outcome: ``finished``, or why it failed; empty as long as it is not over.
     """
 
     def __init__(self, number: int, job: Job, until: float, size: int, wake: Callable[[], None]) -> None:
         self.number, self.job, self.until, self.size = number, job, until, size
         self.since = time.monotonic()
+        self.first: float | None = None
+        self.resting, self.outcome = False, ""
         self._wake, self._lock = wake, threading.Lock()
         self._events: deque[Event] = deque()
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-        self._cancelled = self._over = False
+        self._cancelled = False
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, to the end. One reader reads; whoever stops reading before the end cancels the text."""
@@ -145,7 +150,7 @@ class Ticket:
     def cancel(self) -> None:
         """Give the text up: it leaves before the next step of its batch. Nothing happens to one that is finished."""
         with self._lock:
-            if self._over:
+            if self.over:
                 return
             self._cancelled = True
         self._wake()
@@ -158,7 +163,7 @@ class Ticket:
     @property
     def over(self) -> bool:
         """Whether its last event was told."""
-        return self._over
+        return bool(self.outcome)
 
     @property
     def unread(self) -> int:
@@ -168,9 +173,10 @@ class Ticket:
     def tell(self, event: Event) -> None:
         """Add an event; behind the last one nothing is added. From the engine's thread."""
         with self._lock:
-            if self._over:
+            if self.over:
                 return
-            self._over = isinstance(event, Finished | Failed)
+            if isinstance(event, Finished | Failed):
+                self.outcome = "finished" if isinstance(event, Finished) else event.kind
             self._events.append(event)
             reader = self._reader
         if reader is not None:
@@ -183,6 +189,6 @@ class Ticket:
     def _next(self) -> Event | None:
         with self._lock:
             event = self._events.popleft() if self._events else None
-        if event is not None and self.job.watched:
-            self._wake()  # a text that rests, as its reader was slow, may go on
+        if event is not None and self.resting:
+            self._wake()
         return event
