@@ -17,6 +17,7 @@ from unmask.sampling.trace_lines import TraceLines
 from unmask.serving import answers, asked
 from unmask.serving.answers import Head
 from unmask.serving.asked import Canvas, How
+from unmask.serving.candidates import candidates
 from unmask.serving.options import ServeOptions
 from unmask.serving.problems import Problem, unsupported
 from unmask.serving.schema import CompletionRequest, check_supported
@@ -146,6 +147,9 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     """Write text."""
     check_supported(body)
     service, extra = service_of(request), body.unmask
+    if extra.candidates is not None:
+        work = service.laid(partial(candidates, service.shelf, body), asks=True)
+        return JSONResponse(await unless_gone(request, work))
     asks = extra.infill or extra.index is not None
     plan = await service.laid(partial(planned, service.shelf, service.options, body), asks=asks)
     head = Head.of("cmpl", plan.way.served)

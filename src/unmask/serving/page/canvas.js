@@ -102,10 +102,15 @@ export class Canvas {
   }
 }
 
-/** Whether all places of a word are among some. */
+/** The decided places of a word. */
+export function decided(word) {
+  return word.places.filter((one) => ["written", "given"].includes(one.kind)).flatMap(({ start, end }) => Array.from({ length: end - start }, (_, at) => start + at));
+}
+
+/** Whether all decided places of a word are among some. */
 export function covered(word, places) {
-  for (let place = word.start; place < word.end; place++) if (!places.has(place)) return false;
-  return true;
+  const own = decided(word);
+  return own.length > 0 && own.every((place) => places.has(place));
 }
 
 /** What a word says in a frame, its pieces together. */

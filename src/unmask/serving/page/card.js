@@ -1,7 +1,7 @@
 // The card of a word: how sure it is, when it came, what stood there before, its candidates, and what can be done.
 
 import { complete } from "./api.js";
-import { covered, element, spoken, surety } from "./canvas.js";
+import { covered, decided, element, spoken, surety } from "./canvas.js";
 import { history } from "./layout.js";
 import { shown, visible } from "./pieces.js";
 
@@ -59,7 +59,7 @@ export class Card {
     const own = frame.candidates.get(place.start);
     if (own) listed(list, own.map(([token, mass]) => [shown(pane.take.trace, token), mass]));
     else if (this.asks(pane, place)) this.ask(pane, place, list, word.places.length > 1);
-    if (pinned && pane.able && !open) parts.push(this.buttons(pane, word, at));
+    if (pinned && pane.able && decided(word).length) parts.push(this.buttons(pane, word, at));
     this.box.replaceChildren(...parts);
     this.place(at);
     if (pinned) {
@@ -85,8 +85,7 @@ export class Card {
 
   async ask(pane, { start: place, text }, list, part) {
     const frame = pane.frames[pane.at], canvas = [];
-    const causal = pane.controls.run.visibility === "causal";
-    for (let at = 1; at < (causal ? place + 1 : frame.length); at++) canvas.push(at === place || !pane.take.trace.decided(frame, at) ? null : frame.tokens[at]);
+    for (let at = 1; at < (pane.controls.run.infills ? frame.length : place + 1); at++) canvas.push(at === place || !pane.take.trace.decided(frame, at) ? null : frame.tokens[at]);
     const name = JSON.stringify([pane.controls.run.id, canvas]), control = this.control = new AbortController();
     if (!this.kept.has(name)) {
       list.append(element("p", "soft", "asking the run \u2026"));

@@ -1,7 +1,7 @@
 // One side of the page: a run that writes, the versions of its text, and what the reader wants changed in it.
 
 import { stream } from "./api.js";
-import { Canvas, covered, element, spoken } from "./canvas.js";
+import { Canvas, covered, decided, element, spoken } from "./canvas.js";
 import { layout, wordsOf } from "./layout.js";
 import { showAnswer } from "./panels.js";
 import { Controls } from "./settings.js";
@@ -144,12 +144,14 @@ export class Pane {
 
   act(what, word, at, piece = -1) {
     if (what === "point" || what === "leave" || what === "open") { this.page.card.act(what, this, word, at, piece); return; }
-    if (!this.able || !word.places.every((place) => place.kind === "written" || place.kind === "given")) return;
+    const own = decided(word);
+    if (!this.able || !own.length) return;
     const [mine, other] = what === "lock" ? [this.edits.locked, this.edits.cleared] : [this.edits.cleared, this.edits.locked];
-    const undo = covered(word, mine);
-    let until = word.end;
-    if (what === "clear" && this.controls.run?.visibility === "causal") until = this.frames[this.at].length;  // left to right: what follows is written again
-    for (let place = word.start; place < until; place++) {
+    const undo = covered(word, mine), last = this.frames[this.at].length;
+    if (what === "clear" && !this.controls.run.infills) {  // left to right: what follows is written again
+      for (let place = own.at(-1) + 1; place < last; place++) own.push(place);
+    }
+    for (const place of own) {
       other.delete(place);
       if (undo) mine.delete(place); else mine.add(place);
     }
