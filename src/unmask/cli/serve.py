@@ -91,17 +91,21 @@ def _keys(path: Path | None) -> tuple[str, ...]:
 @refused_by(_refuse)
 def serve(
     *,
-    runs: Annotated[list[str] | None, typer.Argument(help="Run folders, runs/NAME by their names, or Hub names.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Run folders, runs/NAME by their names, or Hub names.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: all.")] = _DEFAULT["host"],
     port: Annotated[int, typer.Option(help="Port; 0: any that is free.")] = _DEFAULT["port"],
     api_key_file: Annotated[
-        Path | None, typer.Option(help=f"File of API keys, one a line; so is {KEYS}, with commas. None: all are answered.")
+        Path | None,
+        typer.Option(help=f"File of API keys, one a line; so is {KEYS}, with commas. None: all are answered."),
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name that this server is called by (Host header); repeatable.")
     ] = None,
     named_indexes: Annotated[
-        list[str] | None, typer.Option("--index", metavar="NAME=FOLDER", help="An index that requests may name; repeatable.")
+        list[str] | None,
+        typer.Option("--index", metavar="NAME=FOLDER", help="An index that requests may name; repeatable."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that share the port, each with its own weights.")] = 1,
     device: Annotated[str | None, typer.Option(help="Where the weights go; default: a GPU if there is one.")] = None,

@@ -40,7 +40,9 @@ def reads_left_to_right(process: Any) -> bool:
 
 
 @torch.inference_mode()
-def token_scores(model: Any, texts: Sequence[Sequence[int]], vocabulary: Vocabulary, most: int = 0) -> list[TokenScores]:
+def token_scores(
+    model: Any, texts: Sequence[Sequence[int]], vocabulary: Vocabulary, most: int = 0
+) -> list[TokenScores]:
     """Score texts, one network call each: no score hangs on another text or on padding.
 
     Args:

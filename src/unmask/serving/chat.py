@@ -82,8 +82,6 @@ def planned(shelf: Shelf, options: ServeOptions, body: ChatRequest) -> Planned:
     return Planned(way, canvases, [*asked.own_stops(way, body.stop), *chat.stops], chat.plain)
 
 
-
-
 def _message(message: Message, place: int) -> dict[str, str]:
     if message.name is not None:
         raise unsupported(f"messages.{place}.name", "no template here tells speakers of one role apart.")
@@ -143,9 +141,7 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     return Stream(events, writing.cancel)
 
 
-async def _whole(
-    service: Service, head: Head, plan: Planned, body: ChatRequest, writing: Writing
-) -> JSONResponse:
+async def _whole(service: Service, head: Head, plan: Planned, body: ChatRequest, writing: Writing) -> JSONResponse:
     try:
         done = await writing.whole()
     finally:
@@ -201,9 +197,7 @@ async def _text(head: Head, plan: Planned, body: ChatRequest, writing: Writing) 
                 yield event(head.answer(name, [_delta(told.number, {"content": new})], **more))
             if told.done is not None:
                 found.append(told.done)
-                own = answers.told(
-                    plan.way, plan.canvases[told.number], told.done, confidence=body.unmask.confidence
-                )
+                own = answers.told(plan.way, plan.canvases[told.number], told.done, confidence=body.unmask.confidence)
                 last = _delta(told.number, {}, told.done.reason) | {"unmask": own}
                 yield event(head.answer(name, [last], **more))
     if usage:

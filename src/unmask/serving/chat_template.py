@@ -71,12 +71,16 @@ def prompt_of(run: Run, messages: Sequence[Mapping[str, str]]) -> Prompt:
     own = [{**one, "content": _replaced(one["content"], hidden)} for one in messages]
     roles = {role: name for name, role in _roles(run.tokenizer).items()}
     try:
-        text = _environment().from_string(source).render(
-            messages=own,
-            add_generation_prompt=True,
-            bos_token=roles.get("bos", ""),
-            eos_token=roles.get("eos", ""),
-            pad_token=roles.get("pad", ""),
+        text = (
+            _environment()
+            .from_string(source)
+            .render(
+                messages=own,
+                add_generation_prompt=True,
+                bos_token=roles.get("bos", ""),
+                eos_token=roles.get("eos", ""),
+                pad_token=roles.get("pad", ""),
+            )
         )
     except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         why = " ".join(str(error).split())[:160]

@@ -103,9 +103,7 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
         _check_scores(way, body, max(map(len, ids)))
         return Planned(way, [], ids, texts, stops)
     canvases = [
-        canvas
-        for prompt in given
-        for canvas in asked.completions(shelf, way, body, prompt, body.suffix or "", tokens)
+        canvas for prompt in given for canvas in asked.completions(shelf, way, body, prompt, body.suffix or "", tokens)
     ]
     _check_scores(way, body, max(len(one.request.tokens) for one in canvases) - 1)
     return Planned(way, canvases, ids, texts, stops)
@@ -204,9 +202,7 @@ def _choice(
     return choice
 
 
-def _logprobs(
-    plan: Planned, body: CompletionRequest, number: int, done: Done, scores: TokenScores
-) -> dict[str, Any]:
+def _logprobs(plan: Planned, body: CompletionRequest, number: int, done: Done, scores: TokenScores) -> dict[str, Any]:
     canvas, tokenizer, most = plan.canvases[number], plan.way.writer.run.tokenizer, body.logprobs or 0
     if not _exact(body):
         return answers.logprobs(tokenizer, done.tokens, scores, 0, False)
@@ -282,9 +278,7 @@ async def _canvas(head: Head, plan: Planned, body: CompletionRequest, writing: W
     yield event(head.answer("text_completion", choices, usage=_usage(plan, done)))
 
 
-async def trace(
-    way: How, canvases: Sequence[Canvas], writing: Writing, found: dict[int, Done]
-) -> AsyncIterator[bytes]:
+async def trace(way: How, canvases: Sequence[Canvas], writing: Writing, found: dict[int, Done]) -> AsyncIterator[bytes]:
     """Yield the canvas events of texts, and put these into ``found`` as they are finished."""
     run, words = way.writer.run, way.writer.vocabulary
     lines = TraceLines(way.settings.name, [one.request for one in canvases], run.tokenizer, words, way.writer.id)

@@ -27,7 +27,11 @@ class Metrics:
         own = self.registry = CollectorRegistry()
         self._requests = Counter("unmask_requests", "Requests answered", ["path", "status"], registry=own)
         self._seconds = Histogram(
-            "unmask_request_seconds", "From a request to the end of its answer", ["path"], buckets=_SECONDS, registry=own
+            "unmask_request_seconds",
+            "From a request to the end of its answer",
+            ["path"],
+            buckets=_SECONDS,
+            registry=own,
         )
         live = {"registry": own, "multiprocess_mode": "livesum"}
         self._waiting = Gauge("unmask_texts_waiting", "Texts in the queue", **live)

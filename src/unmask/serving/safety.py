@@ -1,8 +1,8 @@
 """What stands between the network and the routes: who may ask, how much, how slowly, and what every answer says.
 
-Sizes and times are bounded before anything is parsed. Keys are compared in constant time. A name in the Host header that
-is not this server's is refused, so that no web page can reach it through a name of its own (DNS rebinding); there are
-no CORS headers, and bodies are ``application/json`` alone, so that none can ask it across origins.
+Sizes and times are bounded before anything is parsed. Keys are compared in constant time. A name in the Host header
+that is not this server's is refused, so that no web page can reach it through a name of its own (DNS rebinding); no
+CORS headers are sent, and bodies are ``application/json`` alone, so that none can ask it across origins.
 """
 
 from __future__ import annotations

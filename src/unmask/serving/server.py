@@ -1,5 +1,4 @@
-"""A serving process: its socket, its patience with clients, and an end that loses nothing untold.
-"""
+"""A serving process: its socket, its patience with clients, and an end that loses nothing untold."""
 
 from __future__ import annotations
 

@@ -155,10 +155,64 @@ class Writing:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _end(canvas: Canvas) -> int:
-    """Return the place behind a canvas's one hole."""
-    behind = len(canvas.request.tokens) - canvas.start
-    return canvas.start + behind - (canvas.given - (canvas.start - 1)) if canvas.spans is None else canvas.start
+    async def whole(self) -> list[Done]:
+        """Return the finished texts in their order.
+
+        Raises:
+            Problem: one fails.
+        """
+        found: dict[int, Done] = {}
+        async with aclosing(self.told()) as texts:
+            async for told in texts:
+                if told.done is not None:
+                    found[told.number] = told.done
+        return [found[number] for number in range(len(self.canvases))]
+
+    async def _guarded(self, number: int, ticket: Ticket, news: asyncio.Queue[Told | Problem]) -> None:
+        try:
+            await self._follow(number, ticket, news)
+        except Exception:  # a fault of ours ends the request, and is not lost in a task
+            log.exception("a text could not be followed")
+            await news.put(Problem(500, "the server failed; its log has the reason."))
+
+    async def _follow(self, number: int, ticket: Ticket, news: asyncio.Queue[Told | Problem]) -> None:
+        way, canvas, run = self.way, self.canvases[number], self.way.writer.run
+        lead = canvas.start in canvas.request.lead
+        end = len(canvas.request.tokens) - (canvas.given - (canvas.start - 1))
+        firm = Firm(run.tokenizer, way.writer.vocabulary, canvas.start, end, lead, canvas.before, self.stops)
+        looks = self._steps and canvas.spans is None
+        async with aclosing(ticket.events()) as events:
+            async for event in events:
+                if isinstance(event, Failed):
+                    retry = 1.0 if event.kind == "memory" else None
+                    await news.put(Problem(_STATUS.get(event.kind, 500), event.message, code=event.kind, retry=retry))
+                elif isinstance(event, Finished):
+                    if self._keys and run.cache is not None:
+                        run.cache.put(self._keys[number], event.sample)
+                    done = _finished(way, canvas, event.sample, self.stops, event.tick, event.row)
+                    await news.put(Told(number, event, firm.rest(done.text) if self.grows else done.text, done))
+                elif looks and firm.look(event.tick, event.row):
+                    done = _stopped(canvas, firm, event.tick, event.row)
+                    await news.put(Told(number, event, firm.news() if self.grows else done.text, done))
+                    return
+                else:
+                    await news.put(Told(number, event, firm.news() if self.grows and looks else ""))
+
+
+def submitted(engine: Engine, jobs: Sequence[Job]) -> list[Ticket]:
+    """Have an engine take jobs.
+
+    Raises:
+        Problem: it does not take them now, or at all.
+    """
+    try:
+        return engine.submit(jobs) if jobs else []
+    except Busy as error:
+        raise Problem(429, str(error), code="busy", retry=error.retry_after) from error
+    except TooLarge as error:
+        raise Problem(503, str(error), code="memory") from error
+    except Closed as error:
+        raise Problem(503, str(error), code="closed") from error
 
 
 def _finished(
