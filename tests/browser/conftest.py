@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving.conftest import running
 from untrained_runs import MakeRun, make_run, own_cache, world  # noqa: F401
 
 WIDTHS = (1280, 390)
@@ -80,17 +79,9 @@ def long_runs(make_run: MakeRun) -> tuple[Path, Path]:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def served(make_run: MakeRun) -> Iterator[str]:  # noqa: F811
-    """The address of a server of a masked and a causal run that learned nothing."""
-    import uvicorn
+    """The address of ``unmask serve`` with a masked and a causal run that learned nothing."""
+    from unmask.serving.served import shelf
 
-    from serving.page_server import create
-
-    runs = [make_run("hidden", "masked", length=96), make_run("left", length=96)]
-    server = uvicorn.Server(uvicorn.Config(create([str(run) for run in runs]), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    there = shelf([str(make_run("hidden", "masked", length=96)), str(make_run("left", length=96))])
+    with running(there, body=1 << 20) as live:
+        yield live.address + "/"

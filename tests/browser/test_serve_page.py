@@ -282,12 +282,29 @@ def test_candidates_of_a_place_are_shown_on_hover_and_what_stood_there_before(pa
 
 
 def test_what_the_server_refuses_is_said_in_its_words(page: Any, watched: Any) -> None:
-    page.get_by_label("A beginning").fill("the red boat " * 400)
+    page.locator(".model").select_option("left")
+    page.get_by_label("A beginning").fill("the red ____ sat.")
     page.get_by_role("button", name="Write", exact=True).click()
-    page.get_by_role("alert").filter(has_text="context").wait_for()
+    page.get_by_role("alert").filter(has_text="left to right").wait_for()
+    assert page.locator(".empty").is_visible()
     watched.complaints.clear()  # the browser's own note of a status above 399
     write(page, "the red boat ")
-    assert not page.get_by_role("alert").is_visible()
+    assert not page.get_by_role("alert").is_visible() and calm(watched)
+
+
+def test_the_server_is_asked_what_else_could_stand_at_a_place(page: Any, watched: Any) -> None:
+    write(page, "the red boat ")
+    page.locator(".word", has=page.locator(".written")).first.hover()
+    card = page.locator("#card")
+    card.locator(".candidates .meter").nth(5).wait_for()
+    shares = [float(line.split()[-2]) for line in card.locator(".candidates .meter").all_inner_texts()]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.5
+    page.mouse.move(0, 0)
+    card.wait_for(state="hidden")
+    at(page, 0)
+    page.locator(".word", has=page.locator(".open")).first.hover()
+    card.locator(".candidates .meter").nth(5).wait_for()
+    assert "still open" in card.inner_text() and calm(watched)
 
 
 def test_the_whole_page_is_reached_by_keyboard_and_focus_is_seen(page: Any, watched: Any) -> None:
