@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.browser
-READ = """canvas => [...canvas.childNodes].map((node) => node.nodeName === "BR" ? "\\n" : node.nodeType === 3 ? node.data
+READ = """canvas => [...canvas.childNodes].map((node) =>
+    node.nodeName === "BR" ? "\\n" : node.nodeType === 3 ? node.data
     : [...node.querySelectorAll(".now")].map((one) => one.textContent).join("")).join("")"""
 HOSTILE = "</p><img src=x onerror=\"document.title='!'\"><script>document.title='!'</script>"
+STREAM = Path(__file__).parent.parent / "fixtures" / "canvas-v1.sse"
 VOCABULARY = {"pad": 0, "bos": 1, "eos": 2, "mask": 3}
 
 
@@ -70,8 +73,8 @@ def drop(page: Any, content: str, name: str = "t.jsonl") -> None:
         """([content, name]) => {
             const files = new DataTransfer();
             files.items.add(new File([content], name));
-            for (const type of ["dragover", "drop"])
-                document.body.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));
+            const how = { dataTransfer: files, bubbles: true, cancelable: true };
+            for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, how));
         }""",
         [content, name],
     )
@@ -369,17 +372,74 @@ def test_shades_of_confidence_differ_in_lightness_and_leave_words_readable(page:
 
 LIGHTNESS = """() => {
     const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const linear = (part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
     const light = (...layers) => {
         for (const layer of layers) { pen.fillStyle = layer; pen.fillRect(0, 0, 1, 1); }
-        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((part) => linear(part / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const style = (one) => getComputedStyle(one), sheet = style(document.querySelector(".sheet")).backgroundColor;
     const shades = [...document.querySelectorAll(".written")].map((one) => light(sheet, style(one).backgroundColor));
-    return { shades, ink: light(style(document.body).color), soft: light(style(document.querySelector(".facts")).color), sheet: light(sheet) };
+    const [ink, soft] = [document.body, document.querySelector(".facts")].map((one) => light(style(one).color));
+    return { shades, ink, soft, sheet: light(sheet) };
 }"""
 
 
 def contrast(one: float, other: float) -> float:
     """The contrast of WCAG 2 between two relative luminances."""
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def test_evidence_and_a_thought_are_shown_and_what_is_steered_is_asked_for(watched: Any, served: str) -> None:
+    page, asked = watched.page, list[dict[str, Any]]()
+    page.emulate_media(reduced_motion="reduce")
+    offers = json.loads(page.request.get(served + "v1/unmask").text())
+    offers["models"] = [{**offers["models"][0], "thoughts": {"shape": [1, 2, 4], "passage": 12}, "evidence": True}]
+    offers["indexes"] = [{"name": "tales", "texts": 2}]
+    page.route("**/v1/unmask", lambda route: route.fulfill(json=offers))
+    told = {"evidence": [{"text": HOSTILE, "score": 0.5}], "thought": thought([[1.0, -1.0, 0.5, 0.0], [0.0] * 4])}
+    stream = STREAM.read_text(encoding="utf-8").split("data: ")
+    answer = json.loads(stream[-2])
+    answer["choices"][0]["unmask"] |= told
+    stream[-2] = json.dumps(answer) + "\n\n"
+
+    def answered(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(body="data: ".join(stream), content_type="text/event-stream")
+
+    page.route("**/v1/completions", answered)
+    page.goto(served)
+    page.get_by_text("Settings", exact=True).click()
+    page.get_by_label("Steer to the words").fill("fox, home")
+    page.locator("label", has_text="Steering").locator("input").fill("1.5")
+    page.get_by_label("Evidence from").select_option("tales")
+    write(page, "The fox")
+    assert asked[0]["unmask"]["steering"] == {"keywords": ["fox", "home"], "strength": 1.5}
+    assert asked[0]["unmask"]["index"] == "tales" and asked[0]["unmask"]["return_thought"] is True
+    page.get_by_text("Evidence", exact=True).click()
+    assert (
+        page.locator(".evidence li").inner_text().startswith(HOSTILE)
+        and "0.50" in page.locator(".evidence").inner_text()
+    )
+    page.locator(".thought summary").click()
+    assert "2 cells, 4 channels" in page.locator(".thought").inner_text()
+    assert page.locator(".thought canvas").evaluate("one => [one.width, one.height]") == [4, 2]
+    page.get_by_role("button", name="Go on from this thought").click()
+    page.get_by_role("button", name="Version 2").wait_for()
+    assert (
+        asked[1]["unmask"]["thought"] == told["thought"]
+        and "prompt" not in asked[1]
+        and "index" not in asked[1]["unmask"]
+    )
+    assert text(page) == "The fox walked slowly back home." and calm(watched)
+    page.get_by_label("Text", exact=True).select_option("1")  # the stream has two texts
+    at(page, 4)
+    assert text(page) == "The fox sadly said घर."
+
+
+def thought(cells: list[list[float]]) -> str:
+    """The base64 of a safetensors file with the cells of a thought."""
+    from safetensors.torch import save
+    from torch import tensor
+
+    return base64.b64encode(save({"before": tensor(cells), "cells": tensor(cells)})).decode()

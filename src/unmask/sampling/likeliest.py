@@ -2,8 +2,8 @@
 
     p(token at a position | the given words), for every open position by itself
 
-Of a run that writes left to right that is the next token alone. Softmax at temperature 1, nothing truncated; tokens that
-no text holds (mask, BOS, pad) have no share.
+Of a run that writes left to right that is the next token alone. Softmax at temperature 1, nothing truncated;
+tokens that no text holds (mask, BOS, pad) have no share.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``unmask.candidates``: what could stand at the open places of a canvas. Nothing is written; it is one network call."""
+"""``unmask.candidates``: what could stand at the open places of a canvas, by one network call; nothing is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unmask.serving.served import Shelf
 
 
 def candidates(shelf: Shelf, body: CompletionRequest) -> dict[str, Any]:
-    """Return the answer: under ``unmask.candidates``, for each open place, its likeliest tokens and their probabilities.
+    """Return the answer: under ``unmask.candidates`` the likeliest tokens of each open place, with probabilities.
 
     Raises:
         Problem: there is no canvas, or what is asked besides means nothing here.

@@ -67,6 +67,7 @@ function write() {
     pane.edits.locked.clear();
     pane.write(prompt);
   }
+  panes[0].find("sheet").scrollIntoView({ block: "nearest" });  // on a phone it is below the prompt
 }
 
 async function replay(file) {
