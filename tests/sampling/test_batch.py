@@ -15,6 +15,7 @@ from unmask.sampling.drafters import Drawn
 from unmask.sampling.loop import collect
 from unmask.sampling.repair import Repair
 from unmask.sampling.speculative import Speculative
+from unmask.sampling.spent import Ledger
 from unmask.sampling.thought_steps import fresh
 from unmask.sampling.verifier_settings import RepairSettings
 
@@ -165,6 +166,38 @@ def test_vectors_that_the_run_does_not_take_are_refused_before_they_share_a_batc
         Batch(model, sampler, VOCABULARY).check([replace(plain, memory=torch.ones(2, 6))])
 
 
+def test_what_texts_cost_is_counted_of_frames_that_have_one_text_each(tiny):
+    sampler = SAMPLERS.get("confidence")()
+    requests = make_requests(sampler, 2)
+    batches, ledger, told = [], Ledger(), {}
+    for number, request in enumerate(requests):
+        batches.append(Batch(tiny(), sampler, VOCABULARY))
+        ledger.add((number,), batches[number].join({number: request}).frame)
+    while any(batch.numbers for batch in batches):
+        for number, batch in enumerate(batches):
+            if batch.numbers:
+                told[number] = (tick := batch.step()), ledger.add((number,), tick.frame)
+    for tick, spent in told.values():
+        assert torch.equal(tick.spent.decided, spent.decided) and torch.equal(tick.spent.looks, spent.looks)
+
+
 def test_an_empty_batch_has_no_step(tiny):
     with pytest.raises(Error, match="let one join"):
         Batch(tiny(), SAMPLERS.get("autoregressive")(), VOCABULARY).step()
+
+
+def test_who_comes_with_a_prompt_pads_nobody_to_it(tiny):
+    model, shapes = tiny(), []
+
+    class Sized(Poisoned):
+        def __call__(self, state, at=None, **given):
+            shapes.append(tuple(state.tokens.shape))
+            return self.model(state, at=at, **given)
+
+    batch = Batch(Sized(model), SAMPLERS.get("autoregressive")(), VOCABULARY)
+    batch.join({n: fill_request((5,), 20, VOCABULARY) for n in range(3)})
+    for _ in range(2):
+        batch.step()
+    batch.join({3: fill_request(range(4, 20), 5, VOCABULARY)})
+    batch.step()
+    assert shapes == [(3, 2), (3, 1), (1, 17), (3, 1)]

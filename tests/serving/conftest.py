@@ -15,8 +15,8 @@ import pytest
 
 from unmask.serving.app import create_app
 from unmask.serving.options import ServeOptions
-from unmask.serving.server import Server, address_of, bound
 from unmask.serving.served import Shelf, shelf
+from unmask.serving.server import Server, address_of, bound
 from untrained_runs import MakeRun, make_run, own_cache, world
 
 __all__ = ["make_run", "own_cache", "world"]
@@ -108,3 +108,9 @@ def serving(served_shelf: Shelf) -> Callable[..., Any]:
 def client(live: Live) -> openai.OpenAI:
     """The official client."""
     return live.client()
+
+
+@pytest.fixture
+def running_with() -> Callable[..., Any]:
+    """Return what serves what is given to it."""
+    return running

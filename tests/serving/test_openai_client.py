@@ -9,6 +9,7 @@ import openai
 import pytest
 
 import unmask
+from unmask.api.likelihood import likelihood
 from unmask.serving.limits import Busy
 
 NAMES = ("causal", "masked", "block")
@@ -49,18 +50,23 @@ def test_without_a_seed_each_answer_is_another_and_tells_its_seed(client):
     assert again.choices[0].text == one.text
 
 
-@pytest.mark.parametrize("name", ["masked", "block"])
-def test_a_suffix_is_infilled(name, client, served_shelf):
-    there = own(served_shelf, name, "the", suffix=" sat", max_tokens=4, seed=3)
-    answer = client.completions.create(model=name, prompt="the", suffix=" sat", max_tokens=4, seed=3)
+def test_a_suffix_is_infilled(client, served_shelf):
+    there = own(served_shelf, "masked", "the", suffix=" sat", max_tokens=4, seed=3)
+    answer = client.completions.create(model="masked", prompt="the", suffix=" sat", max_tokens=4, seed=3)
     assert answer.choices[0].text == there.completions[0]
     assert answer.usage.prompt_tokens == 7
 
 
-def test_a_suffix_of_a_run_that_writes_left_to_right_is_refused_with_the_reason(client):
-    with pytest.raises(openai.BadRequestError, match="writes left to right and cannot take a suffix") as caught:
-        client.completions.create(model="causal", prompt="the", suffix=" sat", max_tokens=4)
-    assert caught.value.param == "suffix"
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("causal", "writes left to right and cannot take a suffix"),
+        ("block", "a block sees nothing of what stands behind"),
+    ],
+)
+def test_a_suffix_that_a_run_cannot_see_is_refused_with_the_reason(name, said, client):
+    with pytest.raises(openai.BadRequestError, match=said):
+        client.completions.create(model=name, prompt="the", suffix=" sat", max_tokens=4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,21 +90,28 @@ def test_a_stream_is_the_text_told_as_it_becomes_final(name, client):
 
 
 def test_a_stop_string_ends_a_text_and_no_part_of_it_is_told(client, served_shelf):
-    whole = own(served_shelf, "causal", max_tokens=24, seed=2).completions[0]
-    stop = whole[8:10]
-    asked = {"model": "causal", "prompt": "the cat", "max_tokens": 24, "seed": 2, "stop": [stop, "never there"]}
+    asked = {"model": "causal", "prompt": "the cat", "max_tokens": 24}
+    for seed in range(50):  # an untrained run writes bytes that are no text, too: of these nothing is told early
+        early = [
+            chunk.choices[0].text
+            for chunk in client.completions.create(**asked, seed=seed, stream=True)
+            if chunk.choices[0].finish_reason is None
+        ]
+        if len(text := "".join(early)) >= 3:
+            break
+    asked |= {"seed": seed, "stop": [text[2], "never there"]}
     answer = client.completions.create(**asked)
-    assert answer.choices[0].text == whole[: whole.index(stop)]
+    assert answer.choices[0].text == text[: text.index(text[2])]
     assert answer.choices[0].finish_reason == "stop"
+    assert answer.choices[0].unmask["steps"] < 24, "nothing is written behind it"
     chunks = list(client.completions.create(**asked, stream=True))
     assert "".join(chunk.choices[0].text for chunk in chunks) == answer.choices[0].text
     assert chunks[-1].choices[0].finish_reason == "stop"
-    assert answer.choices[0].unmask["steps"] < 24, "nothing is written behind it"
 
 
 def test_log_probabilities_are_those_of_likelihood(client, served_shelf):
     text = "the cat sat"
-    (nats,) = unmask.likelihood(served_shelf.models["causal"].run, [text], end=False).nats
+    (nats,) = likelihood(served_shelf.models["causal"].run, [text], end=False).nats
     asked = {"model": "causal", "prompt": text, "max_tokens": 0, "echo": True, "logprobs": 2}
     answer = client.completions.create(**asked)
     told = answer.choices[0].logprobs
@@ -110,7 +123,7 @@ def test_log_probabilities_are_those_of_likelihood(client, served_shelf):
     own = written.choices[0].logprobs
     assert own.token_logprobs[: len(text)] == pytest.approx(told.token_logprobs, rel=1e-4)
     alone = client.completions.create(**{**asked, "max_tokens": 3, "seed": 1, "echo": False, "logprobs": 0})
-    assert alone.choices[0].logprobs.token_logprobs == pytest.approx(own.token_logprobs[len(text) :], rel=1e-4)
+    assert alone.choices[0].logprobs.token_logprobs == pytest.approx(own.token_logprobs[len(text) :], abs=0.03)
 
 
 def test_log_probabilities_of_a_run_that_has_none_are_refused_unless_its_bound_is_asked_for(client, served_shelf):
@@ -119,7 +132,7 @@ def test_log_probabilities_of_a_run_that_has_none_are_refused_unless_its_bound_i
         client.completions.create(**asked, echo=True, logprobs=1)
     answer = client.completions.create(**asked, seed=4, extra_body={"unmask": {"likelihood": "default"}})
     told = answer.choices[0].unmask["likelihood"]
-    there = unmask.likelihood(served_shelf.models["masked"].run, ["the cat"], end=False, seed=4)
+    there = likelihood(served_shelf.models["masked"].run, ["the cat"], end=False, seed=4)
     assert told["bound"] == "upper bound" and told["nats"] == pytest.approx(there.nats[0], rel=1e-6)
     chosen = client.completions.create(model="masked", prompt="the", max_tokens=5, logprobs=0)
     assert len(chosen.choices[0].logprobs.token_logprobs) == chosen.usage.completion_tokens
@@ -132,20 +145,21 @@ def test_a_block_run_scores_by_its_left_to_right_side(client):
 
 
 def test_a_chat_is_a_prompt_by_the_plain_template(client, served_shelf):
-    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+    ]
     prompt = "System: Be kind.\nUser: Hi\nAssistant:"
     answer = client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3)
     there = own(served_shelf, "causal", prompt, max_tokens=9, seed=3).completions[0]
     assert answer.choices[0].message.content == there.removeprefix(" ")
     assert answer.choices[0].message.role == "assistant" and answer.object == "chat.completion"
-    chunks = list(
-        client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3, stream=True)
-    )
+    chunks = list(client.chat.completions.create(model="causal", messages=messages, max_tokens=9, seed=3, stream=True))
     told = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert told == answer.choices[0].message.content
     assert chunks[0].choices[0].delta.role == "assistant" and chunks[-1].choices[0].finish_reason
     scored = client.chat.completions.create(
-        model="causal", messages=messages, max_completion_tokens=3, seed=3, logprobs=True, top_logprobs=2
+        model="causal", messages=messages[1:], max_completion_tokens=3, seed=3, logprobs=True, top_logprobs=2
     )
     content = scored.choices[0].logprobs.content
     assert len(content) == scored.usage.completion_tokens and len(content[0].top_logprobs) == 2
@@ -242,11 +256,11 @@ def test_who_leaves_gives_its_texts_up(live, monkeypatch):
     monkeypatch.setattr(live.service.engine, "submit", kept)
     with live.client().completions.create(model="causal", prompt="a", max_tokens=128, stream=True) as stream:
         next(iter(stream))
-    asking = live.client(timeout=0.05)
+    asking = live.client(timeout=0.3)
     with pytest.raises(openai.APITimeoutError):
         asking.completions.create(model="causal", prompt="a", max_tokens=128, n=8)
     until = time.monotonic() + 20
-    while not all(ticket.over or ticket.cancelled for ticket in tickets) and time.monotonic() < until:
+    while (len(tickets) < 9 or not all(ticket.over for ticket in tickets)) and time.monotonic() < until:
         threading.Event().wait(0.05)
     assert len(tickets) == 9 and any(ticket.cancelled for ticket in tickets)
-    assert all(ticket.over or ticket.cancelled for ticket in tickets)
+    assert all(ticket.over for ticket in tickets)

@@ -46,8 +46,9 @@ def test_a_front_has_what_no_other_beats_and_no_collapsed_text():
     assert front_of([], 1.0) == [] and point_of(json.loads(json.dumps(plain(dull)))) == dull
 
 
-def test_a_preset_is_an_end_the_corner_or_a_number():
-    front = [point(1.0, 3.0), point(2.0, 1.5), point(64.0, 1.2)]
+def test_a_preset_is_an_end_the_fastest_that_is_nearly_as_good_or_a_number():
+    front = [point(1.0, 3.0), point(2.0, 1.25), point(64.0, 1.2)]
+    assert chosen([point(1.0, 9.0), point(2.0, 3.0)], 1.0, "balanced") == point(2.0, 3.0), "no time pays for word salad"
     assert [chosen(front, 1.0, how) for how in ("fast", "balanced", "good", "2", "none")] == [
         *front[:1],
         *front[1:],

@@ -97,6 +97,7 @@ def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> P
         Error: an unknown key, or a row or sampler that cannot work. One that names a process, network or sampler that
             does not exist is no error here; it is listed as missing.
     """
+    from unmask.sweeps.decisions import check_decisions
     from unmask.sweeps.expand import expand
     from unmask.sweeps.expand_ways import check_ways, expand_samplers
     from unmask.sweeps.plan_files import load_plan
@@ -107,6 +108,7 @@ def plan_sweep(plan: str | Path | SweepPlan, overrides: Iterable[str] = ()) -> P
         raise Error(f"the plan trains nothing, so {overrides[0]!r} would change nothing; leave --option out.")
     rows, ways = expand(loaded, overrides), expand_samplers(loaded)
     check_ways(loaded, rows, ways)
+    check_decisions(loaded)
     return PlanSweepResult(loaded, rows, ways)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from unmask.lines import counted
 from unmask.reports.cells import UNDER_LOAD, Table, beside, difference, interval, judged, measured, scale, sign, speed
 from unmask.reports.probe_tables import filling_table, restoring_table
-from unmask.reports.rows import CompareResult
+from unmask.reports.rows import CompareResult, Decision
 from unmask.reports.script_tables import script_tables
 
 OTHERS = {"self_bleu": "self-BLEU", "coherence": "coherence", "divergence": "divergence"}
@@ -16,7 +17,7 @@ DIGITS = {"self_bleu": 1}
 
 def tables(comparison: CompareResult) -> list[Table]:
     """Return all tables of a comparison, the most important first."""
-    decided = [decision_table(comparison)] if comparison.decisions else []
+    decided = [decision_table(comparison.decisions)] if comparison.decisions else []
     probed = [restoring_table(comparison)]
     if comparison.fills:
         probed.append(filling_table(comparison))
@@ -94,10 +95,10 @@ def bits_table(comparison: CompareResult) -> Table:
     )
 
 
-def decision_table(comparison: CompareResult) -> Table:
+def decision_table(decisions: Sequence[Decision]) -> Table:
     """Every rule with what was measured, and the verdict of each set of rules."""
     rows = []
-    for decision in comparison.decisions:
+    for decision in decisions:
         for outcome in decision.outcomes:
             met = {True: "met", False: "broken", None: "undecided"}[outcome.met]
             value = "-" if outcome.value is None else f"{outcome.value:.4g}"

@@ -175,12 +175,13 @@ class Batch:
             Error: settings that the sampler does not use, or a canvas that it cannot write.
         """
         which = tuple(texts)
+        if self._gone & texts.keys():
+            self._together()  # a number that is used again: what is left of the text that had it goes first
         state, past = self._windows.start(texts, self._device)
         self._parts.append(_Rows(which, state, past))
         self._width |= {number: self._windows.width(request) for number, request in texts.items()}
-        self._gone -= texts.keys()
         whole = whole_frame(frame(state), past, self._vocabulary.pad)
-        return Tick(which, state, past, whole, self._ledger.begin(which, whole))
+        return Tick(which, state, past, whole, self._ledger.add(which, whole))
 
     def leave(self, numbers: Collection[int]) -> None:
         """Let texts go, finished or not; they take no further step."""
@@ -246,18 +247,19 @@ class Batch:
         going = self.numbers
         if len(self._parts) == 1 and going == self._parts[0].which:
             return self._parts
-        self._windows.forget({number for part in self._parts for number in part.which} - set(going))
-        self._width = {number: self._width[number] for number in going}
-        self._gone.clear()
         parts = [part for part in self._parts if set(part.which) & set(going)]
-        self._parts = []
         if parts:
-            width = max(self._width.values())
+            width = max(self._width[number] for number in going)
             parts = [replace(part, state=narrowed(part.state, width)).of(going) for part in parts]
             which, past = (sum((getattr(part, name) for part in parts), ()) for name in ("which", "past"))
             state = parts[0].state if len(parts) == 1 else stack([part.state for part in parts])
-            self._parts = [_Rows(which, state, past)]
-        return self._parts
+            parts = [_Rows(which, state, past)]
+        gone = {number for part in self._parts for number in part.which} - set(going)
+        self._windows.forget(gone)
+        self._ledger.forget(gone)
+        self._parts, self._width = parts, {number: self._width[number] for number in going}
+        self._gone.clear()
+        return parts
 
 
 def too_long(options: ThoughtOptions, requests: Sequence[Request]) -> bool:

@@ -8,7 +8,7 @@ Letters: B rows, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -38,17 +38,24 @@ class Spent:
 
 
 class Ledger:
-    """Counts what texts spend, frame by frame of one batch after another; texts may begin while others go on."""
+    """Counts what texts spend, frame by frame. A frame need not have all texts, and some begin while others go on."""
 
     def __init__(self) -> None:
         self._which: tuple[int, ...] = ()
         self._spent: Spent | None = None
 
-    def begin(self, which: tuple[int, ...], frame: Frame) -> Spent:
-        """Return that texts which open in a frame have cost nothing; those before them go on."""
-        new = _nothing(frame)
-        self.go_on(which, new)
-        return new
+    def add(self, which: tuple[int, ...], frame: Frame) -> Spent:
+        """Return what the texts in the rows of a frame have cost, this step among it; new ones begin with it."""
+        before, spent = self._of(which, frame), _nothing(frame)
+        calls = spent.forwards
+        if before is not None:
+            decides = frame.changed & frame.committed
+            there = frame.valid | frame.changed  # not the padding of a text whose batch mates are longer
+            looked = (calls - before.forwards)[:, None] * (before.open & there & ~_later(frame))
+            decided = torch.where(decides, frame.step[:, None], before.decided.masked_fill(~frame.committed, 0))
+            spent = Spent(decided, before.looks + looked, ~frame.committed, calls)
+        self.go_on(which, spent)
+        return spent
 
     def of(self, which: tuple[int, ...]) -> Spent:
         """Return what some texts have cost."""
@@ -58,27 +65,19 @@ class Ledger:
 
     def go_on(self, which: tuple[int, ...], spent: Spent) -> None:
         """Count on from what some texts have cost, beside those there are."""
-        there = [n for n in self._which if n not in which]
-        if self._spent is None or not there:
-            self._which, self._spent = which, spent
-            return
-        width = max(self._spent.open.shape[1], spent.open.shape[1])
-        each = [_as_wide(one, width) for one in (self.of(tuple(there)), spent)]
-        self._which = (*there, *which)
-        self._spent = Spent(*(torch.cat([getattr(one, f.name) for one in each]) for f in fields(Spent)))
+        others = () if which == self._which else tuple(number for number in self._which if number not in which)
+        if others:
+            old = self.of(others)
+            width = max(old.open.shape[1], spent.open.shape[1])
+            each = [_as_wide(one, width) for one in (spent, old)]
+            spent = Spent(*(torch.cat([getattr(one, f.name) for one in each]) for f in fields(Spent)))
+        self._which, self._spent = (*which, *others), spent
 
-    def add(self, which: tuple[int, ...], frame: Frame) -> Spent:
-        """Return what the texts in the rows of a frame have cost, this step among it; the others are forgotten."""
-        before, spent = self._of(which, frame), _nothing(frame)
-        calls = spent.forwards
-        if before is not None:
-            decides = frame.changed & frame.committed
-            there = frame.valid | frame.changed  # not the padding of a text whose batch mates are longer
-            looked = (calls - before.forwards)[:, None] * (before.open & there & ~_later(frame))
-            decided = torch.where(decides, frame.step[:, None], before.decided.masked_fill(~frame.committed, 0))
-            spent = Spent(decided, before.looks + looked, ~frame.committed, calls)
-        self._which, self._spent = which, spent
-        return spent
+    def forget(self, numbers: Collection[int]) -> None:
+        """Let go of texts."""
+        stay = tuple(number for number in self._which if number not in numbers)
+        if stay != self._which:
+            self._which, self._spent = stay, self.of(stay) if stay else None
 
     def _of(self, which: Sequence[int], frame: Frame) -> Spent | None:
         """Return what was spent before a frame, in its rows and as wide; ``None``: they begin with it."""

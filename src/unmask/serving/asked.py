@@ -14,6 +14,7 @@ from unmask.api.settings import choose
 from unmask.api.verifier import OWN, Verified, check_mode, choose_verified
 from unmask.errors import Error, nearest
 from unmask.sampling.infill import parse_holes, parse_length
+from unmask.sampling.kept_thought import Kept
 from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.request import Request, Settings
 from unmask.sampling.sampler import Sampler
@@ -79,6 +80,7 @@ class Canvas:
         spans: Places of holes whose fills are told one by one; ``None``: the text is what stands in the one hole.
         seen: Tokens of the prompt that the first word is written with; ``None``: all.
         evidence: Texts that the network is given; ``None``: no index was named.
+        kept: The thought that the text goes on from; ``None``: there is none.
     """
 
     request: Request
@@ -89,6 +91,7 @@ class Canvas:
     spans: tuple[tuple[int, int], ...] | None = None
     seen: int | None = None
     evidence: tuple[EvidenceText, ...] | None = None
+    kept: Kept | None = None
 
 
 def how(shelf: Shelf, request: Common) -> How:

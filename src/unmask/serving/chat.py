@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from unmask.evaluation.token_scores import TokenScores, reads_left_to_right, token_scores
-from unmask.serving import answers, asked
+from unmask.serving import answers, asked, thoughts
 from unmask.serving.answers import Head
 from unmask.serving.asked import Canvas, How
 from unmask.serving.chat_template import prompt_of
@@ -71,6 +71,8 @@ def planned(shelf: Shelf, options: ServeOptions, body: ChatRequest) -> Planned:
     if body.response_format is not None and body.response_format != {"type": "text"}:
         raise unsupported("response_format", 'this server knows {"type": "text"}.')
     way = asked.how(shelf, body)
+    if extra.steering is not None:
+        way = thoughts.steered(way, extra.steering)
     chat = prompt_of(way.writer.run, [_message(one, place) for place, one in enumerate(body.messages)])
     tokens = body.max_completion_tokens or body.max_tokens
     asked.check_counts(options, body.n or 1, tokens)
@@ -122,7 +124,7 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     check_supported(body)
     service, extra = service_of(request), body.unmask
     work = partial(planned, service.shelf, service.options, body)
-    plan = await service.laid(work, asks=extra.index is not None)
+    plan = await service.laid(work, asks=extra.index is not None or extra.steering is not None)
     head = Head.of("chatcmpl", plan.way.served)
     request.state.told = {"model": plan.way.served.id, "texts": len(plan.canvases), "user": body.user}
     watched = bool(body.stream) and extra.stream == "canvas"
@@ -136,16 +138,16 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         watched=watched,
     )
     if not body.stream:
-        return await unless_gone(request, _whole(service, head, plan, body, writing))
+        try:
+            return await unless_gone(request, _whole(service, head, plan, body, writing))
+        finally:
+            writing.cancel()
     events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
     return Stream(events, writing.cancel)
 
 
 async def _whole(service: Service, head: Head, plan: Planned, body: ChatRequest, writing: Writing) -> JSONResponse:
-    try:
-        done = await writing.whole()
-    finally:
-        writing.cancel()
+    done = await writing.whole()
     scores: list[TokenScores | None] = [None] * len(done)
     if body.logprobs and not body.top_logprobs:
         scores = [answers.chosen_scores(one) for one in done]

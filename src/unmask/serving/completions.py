@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from unmask.api.likelihood import LikelihoodResult, likelihood
 from unmask.evaluation.token_scores import TokenScores, reads_left_to_right, token_scores
 from unmask.sampling.trace_lines import TraceLines
-from unmask.serving import answers, asked
+from unmask.serving import answers, asked, thoughts
 from unmask.serving.answers import Head
 from unmask.serving.asked import Canvas, How
 from unmask.serving.candidates import candidates
@@ -68,6 +68,9 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
     extra = body.unmask
     asked.check_goes_together(body, body.prompt, body.suffix)
     way = asked.how(shelf, body)
+    thoughts.check(way, body)
+    if extra.steering is not None:
+        way = thoughts.steered(way, extra.steering)
     stops = asked.own_stops(way, body.stop)
     count, tokens = body.n or 1, TOKENS if body.max_tokens is None else body.max_tokens
     if extra.infill or extra.canvas is not None:
@@ -81,6 +84,11 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
         if body.echo or body.logprobs is not None:
             raise unsupported("echo" if body.echo else "logprobs", "the whole text is answered; ask for confidence.")
         return Planned(way, canvases, [], [], stops)
+    if extra.thought is not None:
+        asked.check_counts(options, count, tokens)
+        if body.echo or body.logprobs:
+            raise unsupported("echo" if body.echo else "logprobs", "what stands before is in the thought.")
+        return Planned(way, thoughts.continuations(way, body, tokens), [], [], stops)
     prompts = asked.prompts(body.prompt)
     asked.check_counts(options, count * len(prompts), tokens)
     run = way.writer.run
@@ -96,6 +104,8 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
             ids.append(prompt)
             texts.append(shown(run.tokenizer.decode(prompt), run.tokenizer))
     if not tokens:
+        if extra.return_thought:
+            raise Problem(400, "max_tokens is 0 and a thought is that of what is written.", "unmask.return_thought")
         if not body.echo and extra.likelihood is None:
             raise Problem(400, "max_tokens is 0 and nothing is echoed; there is nothing to answer.", "max_tokens")
         if count > 1 or body.suffix or stops:
@@ -148,7 +158,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     if extra.candidates is not None:
         work = service.laid(partial(candidates, service.shelf, body), asks=True)
         return JSONResponse(await unless_gone(request, work))
-    asks = extra.infill or extra.index is not None
+    asks = extra.infill or extra.index is not None or extra.steering is not None or extra.thought is not None
     plan = await service.laid(partial(planned, service.shelf, service.options, body), asks=asks)
     head = Head.of("cmpl", plan.way.served)
     request.state.told = {"model": plan.way.served.id, "texts": len(plan.canvases), "user": body.user}
@@ -165,18 +175,18 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
         watched=watched,
     )
     if not body.stream:
-        return await unless_gone(request, _whole(service, head, plan, body, writing))
-    events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
+        try:
+            return await unless_gone(request, _whole(service, head, plan, body, writing))
+        finally:
+            writing.cancel()
+    events = _canvas(service, head, plan, body, writing) if watched else _text(head, plan, body, writing)
     return Stream(events, writing.cancel)
 
 
 async def _whole(
     service: Service, head: Head, plan: Planned, body: CompletionRequest, writing: Writing
 ) -> JSONResponse:
-    try:
-        done = await writing.whole()
-    finally:
-        writing.cancel()
+    done = await writing.whole()
     scores: list[TokenScores | None] = [None] * len(done)
     if body.logprobs is not None and not _exact(body):
         scores = [answers.chosen_scores(one) for one in done]
@@ -185,7 +195,18 @@ async def _whole(
         texts, words = [one.whole for one in done], plan.way.writer.vocabulary
         scores = [*await service.laid(lambda: token_scores(run.network, texts, words, most), asks=True)]
     choices = [_choice(plan, body, number, one, scores[number]) for number, one in enumerate(done)]
+    await _give_thoughts(service, plan, body, done, choices)
     return JSONResponse(head.answer("text_completion", choices, usage=_usage(plan, done)))
+
+
+async def _give_thoughts(
+    service: Service, plan: Planned, body: CompletionRequest, done: Sequence[Done], choices: Sequence[dict[str, Any]]
+) -> None:
+    """Put the thoughts of finished texts into their choices, where they are asked for."""
+    if body.unmask.return_thought:
+        kept = await service.laid(partial(thoughts.thoughts_of, plan.way, plan.canvases, done), asks=True)
+        for choice, thought in zip(choices, kept, strict=True):
+            choice["unmask"]["thought"] = thought
 
 
 def _choice(
@@ -267,7 +288,9 @@ def _part(number: int, text: str) -> dict[str, Any]:
     return {"index": number, "text": text, "logprobs": None, "finish_reason": None}
 
 
-async def _canvas(head: Head, plan: Planned, body: CompletionRequest, writing: Writing) -> AsyncIterator[bytes]:
+async def _canvas(
+    service: Service, head: Head, plan: Planned, body: CompletionRequest, writing: Writing
+) -> AsyncIterator[bytes]:
     """Yield the lines of a trace (docs/canvas-events.md), then the answer."""
     found: dict[int, Done] = {}
     async with aclosing(trace(plan.way, plan.canvases, writing, found)) as lines:
@@ -275,6 +298,7 @@ async def _canvas(head: Head, plan: Planned, body: CompletionRequest, writing: W
             yield line
     done = [found[number] for number in range(len(plan.canvases))]
     choices = [_choice(plan, body, number, one) for number, one in enumerate(done)]
+    await _give_thoughts(service, plan, body, done, choices)
     yield event(head.answer("text_completion", choices, usage=_usage(plan, done)))
 
 

@@ -138,7 +138,12 @@ class Group:
 
     def _faulty(self, numbers: tuple[int, ...], fault: Exception) -> list[Ticket]:
         """Let the texts go whose step raises when each is taken alone; where none does, all."""
-        found = self.batch.faults() if len(numbers) > 1 else {}
+        found: dict[int, Exception] = {}
+        if len(numbers) > 1:
+            try:
+                found = self.batch.faults()
+            except Exception as worse:  # they cannot even be laid side by side
+                fault = worse
         over = [self.writing[number] for number in (found or numbers)]
         for ticket in over:
             self._fail(ticket, found.get(ticket.number, fault))

@@ -52,11 +52,6 @@ def unsupported(param: str, reason: str) -> Problem:
     return Problem(400, f"{param} is not supported: {reason}", param, "unsupported_parameter")
 
 
-def refused(error: Error, param: str | None = None) -> Problem:
-    """Return the answer to what the package refuses in one line."""
-    return Problem(400, str(error), param)
-
-
 def told_as_problems(app: FastAPI) -> None:
     """Have an app tell everything that goes wrong in OpenAI's shape."""
 
@@ -66,7 +61,7 @@ def told_as_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Error)
     async def mistake(request: Request, error: Error) -> JSONResponse:
-        return refused(error).response()
+        return Problem(400, request.app.state.service.shelf.hidden(str(error))).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

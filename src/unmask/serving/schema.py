@@ -35,7 +35,7 @@ class Steering(Strict):
     keywords: list[str] = Field(default=[], max_length=32, description="to say one of these words")
     toward: str | None = Field(None, description="to think like this text ...")
     away: str | None = Field(None, description="... rather than like this one")
-    strength: float = Field(0.5, ge=-100, le=100, description="length of a push, in units of a thought's size")
+    strength: float = Field(0.5, ge=0, le=100, description="length of a push, in units of a thought's size")
     schedule: Literal["constant", "early", "late"] = "constant"
     where: Literal["both", "cells", "belief"] = "both"
 

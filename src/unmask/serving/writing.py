@@ -215,9 +215,7 @@ def submitted(engine: Engine, jobs: Sequence[Job]) -> list[Ticket]:
         raise Problem(503, str(error), code="closed") from error
 
 
-def _finished(
-    way: How, canvas: Canvas, sample: Sample, stops: Sequence[str], tick: Tick | None, row: int
-) -> Done:
+def _finished(way: How, canvas: Canvas, sample: Sample, stops: Sequence[str], tick: Tick | None, row: int) -> Done:
     run = way.writer.run
     text = shown(run.tokenizer.decode(sample.tokens), run.tokenizer)
     if canvas.spans is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from unmask.errors import Error
@@ -10,6 +9,8 @@ from unmask.sweeps.bench import Point
 
 MOST = 8
 """Ways of a front that are measured again and shown."""
+NEARLY = 1.05
+"""Times the best way's bits per byte that are nearly as good, whatever else the front holds."""
 
 
 def front_of(points: Sequence[Point], real_bits: float) -> list[Point]:
@@ -34,8 +35,8 @@ def chosen(front: Sequence[Point], real_bits: float, choice: str) -> Point | Non
     Args:
         front: Fastest first.
         real_bits: Bits per byte of real text.
-        choice: ``fast``: the first; ``good``: the last; ``balanced``: the nearest to the corner of both, times by their
-            logarithm; a number from 1; ``none``: nothing.
+        choice: ``fast``: the first; ``good``: the last; ``balanced``: the first that is nearly as good as the last; a
+            number from 1; ``none``: nothing.
 
     Raises:
         Error: there is no such number, or the front is empty.
@@ -50,11 +51,4 @@ def chosen(front: Sequence[Point], real_bits: float, choice: str) -> Point | Non
         return front[int(choice) - 1]
     if choice in ("fast", "good"):
         return front[0 if choice == "fast" else -1]
-    times = _spread([math.log(point.ms) for point in front])
-    bits = _spread([point.quality(real_bits) for point in front])
-    return min(zip(times, bits, front, strict=True), key=lambda each: math.hypot(*each[:2]))[2]
-
-
-def _spread(values: Sequence[float]) -> list[float]:
-    low, high = min(values), max(values)
-    return [(value - low) / (high - low) if high > low else 0.0 for value in values]
+    return next(point for point in front if point.quality(real_bits) <= NEARLY * front[-1].quality(real_bits))

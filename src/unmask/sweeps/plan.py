@@ -100,6 +100,17 @@ class Sample(Section):
         return value
 
 
+class Decide(Section):
+    """One question: whether a choice earns its place beside another (:mod:`unmask.sweeps.decisions`)."""
+
+    keep: dict[str, Any] = Field(min_length=1)
+    """Axis of the grid, or setting of a sampler -> the choice, or a list of them."""
+    against: dict[str, Any]
+    """The same axes -> the choice that it is held against."""
+    rules: list[str] = Field(min_length=1)
+    """As in a recipe: ``bits_per_byte <= 1.02x``."""
+
+
 class SweepPlan(Section):
     """A plan as it is written."""
 
@@ -122,6 +133,8 @@ class SweepPlan(Section):
     stop_early: StopEarly | None = None
     evaluate: Evaluate = Evaluate()
     sample: Sample = Sample()
+    decide: list[Decide] = []
+    """Questions that the report answers."""
 
     @field_validator("recipes", "runs", mode="before")
     @classmethod

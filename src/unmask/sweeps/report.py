@@ -12,6 +12,7 @@ from unmask.lines import counted
 from unmask.reports.cells import Table, beside, difference, interval, judged, scale, sign, speed, to_markdown
 from unmask.reports.report import finite, page
 from unmask.reports.rows import Control, TextRow
+from unmask.reports.tables import decision_table
 from unmask.sweeps.curves import pictures
 from unmask.sweeps.results import Configuration, SampleRow, SweepResult, SweepRow
 
@@ -79,7 +80,8 @@ def sweep_tables(sweep: SweepResult) -> list[Table]:
     scored = [_configurations(sweep)] if sweep.configurations else []
     rows = [_rows(sweep.rows)] if sweep.rows else []
     samples = [_samples(sweep.samples, sweep.controls)] if sweep.samples else []
-    return [*scored, *rows, *samples]
+    decided = [decision_table(sweep.decisions)] if sweep.decisions else []
+    return [*scored, *decided, *rows, *samples]
 
 
 def _configurations(sweep: SweepResult) -> Table:

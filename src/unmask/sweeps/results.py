@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from unmask.lines import counted
-from unmask.reports.rows import Control, TextRow
+from unmask.reports.rows import Control, Decision, TextRow
 from unmask.result import Result
 
 
@@ -137,6 +137,7 @@ class SweepResult(Result):
         setup: Command, date, hardware, versions.
         curves: Row label -> rows of its ``metrics.jsonl``.
         folder: Where the report was written.
+        decisions: What the plan's rules say.
     """
 
     plan: dict[str, Any]
@@ -149,6 +150,7 @@ class SweepResult(Result):
     setup: dict[str, Any]
     curves: dict[str, list[dict[str, Any]]]
     folder: str
+    decisions: list[Decision] = field(default_factory=list)
 
     def _facts(self) -> tuple[str, ...]:
         ended = ", ".join(f"{number} {status}" for status, number in self.counts.items())

@@ -31,6 +31,7 @@ from unmask.errors import Error
 from unmask.reports.controls import model_controls, text_controls
 from unmask.reports.rows import Control
 from unmask.sweeps.advance import HELD_OUT, STOP, Task, read_row, update_row
+from unmask.sweeps.decisions import decisions
 from unmask.sweeps.executors import Executor, Say, run_tasks
 from unmask.sweeps.expand import RowPlan
 from unmask.sweeps.expand_ways import WayPlan
@@ -104,11 +105,12 @@ def sweep(
             samples = try_samplers(plan.sample, ways, entries, scene, folder, say)
             warnings += scene.warnings
         found = results(rows, folder)
+        grouped = configurations(found, folder)
         warnings += [f"{way.label} was not tried: {way.missing}." for way in ways if way.missing]
         swept = SweepResult(
             plan=plan.model_dump(),
             rows=found,
-            configurations=configurations(found, folder),
+            configurations=grouped,
             samples=samples,
             controls=controls,
             held_out={key: value for key, value in held.items() if key not in ("texts", "notes")},
@@ -116,6 +118,7 @@ def sweep(
             setup=_setup(command),
             curves={row.label: read_metrics(Path(row.path) / "metrics.jsonl") for row in found if row.path},
             folder=str(folder),
+            decisions=decisions(plan, found, grouped, samples, folder),
         )
         write_sweep(swept, folder)
     return swept

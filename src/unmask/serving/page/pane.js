@@ -3,7 +3,7 @@
 import { stream } from "./api.js";
 import { Canvas, covered, decided, element, spoken } from "./canvas.js";
 import { layout, wordsOf } from "./layout.js";
-import { showAnswer } from "./panels.js";
+import { readCells, showAnswer } from "./panels.js";
 import { Controls } from "./settings.js";
 import { Trace } from "./trace.js";
 
@@ -25,7 +25,7 @@ export class Pane {
     this.find("goon").addEventListener("click", () => this.goOn());
     this.find("again").addEventListener("click", () => this.anew());
     this.find("save").addEventListener("click", () => this.save());
-    this.find("think").addEventListener("click", () => this.start({ unmask: { thought: this.take.answer.unmask.thought } }));
+    this.find("think").addEventListener("click", () => this.think());
     this.find("texts").addEventListener("change", (event) => { this.take.text = Number(event.target.value); this.relaid(); page.player.show(0); });
     this.refresh();
   }
@@ -183,6 +183,12 @@ export class Pane {
       else if (!this.take.trace.decided(first, place)) before.set(place, frame.trust[place]);
     }
     this.start({ unmask: { canvas } }, before);
+  }
+
+  /** Go on behind a text from the thought that it ended with: as far as its passage has room. */
+  think() {
+    const { thought } = this.take.answer.unmask, { passage } = this.controls.run.thoughts;
+    this.start({ max_tokens: passage - readCells(thought).tokens % passage, unmask: { thought } });
   }
 
   save() {

@@ -24,7 +24,7 @@ export function readCells(base64) {
     const size = Number(view.getBigUint64(0, true)), header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
     const { dtype, shape: [rows, columns], data_offsets: [begin, end] } = header.cells;
     if (dtype !== "F32" || rows * columns * 4 !== end - begin) return null;
-    return { rows, columns, values: new Float32Array(bytes.slice(8 + size + begin, 8 + size + end).buffer) };
+    return { rows, columns, tokens: header.tokens?.shape[0] ?? 0, values: new Float32Array(bytes.slice(8 + size + begin, 8 + size + end).buffer) };
   } catch {
     return null;
   }
