@@ -106,8 +106,8 @@ export class Card {
   place(at) {
     if (!this.box.matches(":popover-open")) this.box.showPopover();
     const word = at.getBoundingClientRect(), { offsetWidth: width, offsetHeight: height } = this.box;
-    const below = word.bottom + 8 + height < innerHeight;
-    this.box.style.left = Math.max(8, Math.min(word.left, innerWidth - width - 8)) + "px";
+    const room = document.body.clientWidth, below = word.bottom + 8 + height < innerHeight;
+    this.box.style.left = Math.max(8, Math.min(word.left, room - width - 8)) + "px";
     this.box.style.top = Math.max(8, below ? word.bottom + 8 : word.top - height - 8) + "px";
   }
 }
