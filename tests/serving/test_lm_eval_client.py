@@ -20,6 +20,9 @@ from unmask.training.run import Run
 TEXTS = ["the red cat", "a small boat", "an old dog sees"]
 
 
+pytest.importorskip("tenacity", reason="local-completions needs lm-eval[api]")
+
+
 @pytest.fixture(scope="module")
 def model(live, served_runs):
     return LocalCompletionsAPI(

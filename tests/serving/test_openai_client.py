@@ -182,10 +182,10 @@ def test_models_are_listed(client):
         ({"temperature": -1}, openai.UnprocessableEntityError, "greater than or equal to 0", "temperature"),
         ({"extra_body": {"max_token": 1}}, openai.UnprocessableEntityError, "Did you mean 'max_tokens'", "max_token"),
         (
-            {"extra_body": {"unmask": {"sampel": "x"}}},
+            {"extra_body": {"unmask": {"samplr": "x"}}},
             openai.UnprocessableEntityError,
-            "unknown field 'unmask.sampel'. Did you mean 'sampler'",
-            "unmask.sampel",
+            "unknown field 'unmask.samplr'. Did you mean 'sampler'",
+            "unmask.samplr",
         ),
         (
             {"extra_body": {"unmask": {"settings": {"stepz": 4}}}},
