@@ -62,6 +62,9 @@ class Extension(Strict):
     canvas: list[Token | None] | None = Field(
         None, description="token ids of the whole text without BOS, null where it is open; instead of a prompt"
     )
+    candidates: int | None = Field(
+        None, ge=1, le=64, description="answer this many of the likeliest tokens of each open place of the canvas"
+    )
     thought: str | None = Field(None, description="base64 of a thought file to go on from; instead of a prompt")
     return_thought: bool = Field(False, description="answer the text's thought, as base64 of a thought file")
     steering: Steering | None = None
