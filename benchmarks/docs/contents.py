@@ -26,7 +26,11 @@ NOTEBOOKS = "notebooks"
 def navigation() -> list[Any]:
     """Return the site's navigation, as ``nav`` of ``mkdocs.yml`` says it."""
     start: list[Any] = [{"What it is": "index.md"}, *_pages("start", DOCS / "index.md")]
-    notebooks = [{title: re.sub(r"ipynb$", "md", page)} for one in _pages(NOTEBOOKS) for title, page in one.items()]
+    notebooks = [
+        {words: re.sub(r"ipynb$", "md", page)}
+        for one in _pages(NOTEBOOKS, DOCS / "index.md")
+        for words, page in one.items()
+    ]
     parts: list[Any] = [{"Start": [*start, *notebooks]}]
     for name, folder in SECTIONS.items():
         index = [f"{folder}/index.md"] * (DOCS / folder / "index.md").exists()
