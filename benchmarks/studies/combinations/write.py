@@ -40,8 +40,8 @@ Made by `python -m benchmarks.studies.combinations.write` by trying, with the de
 of each pair takes a training step, and each sampler writes with it. A test keeps the page true.
 
 *Candidates*: how weighted candidates may enter the network, the process's own choice first. *Warm start*: the first
-steps train left to right (`causal_warmup`). *Thoughts*: texts in passages with a [thought](thoughts.md). *Export*:
-formats of `unmask export`.
+steps train left to right (`causal_warmup`). *Thoughts*: texts in passages with a [thought](concepts/thoughts.md).
+*Export*: formats of `unmask export`.
 """
 
 
