@@ -27,7 +27,7 @@ help:
 	@echo 'make coverage      the fast tests with coverage, which takes half as long again'
 	@echo 'make lint          ruff, mypy, layers, spelling'
 	@echo 'make test-slow     the tests that take minutes'
-	@echo 'make test-strangers odd files and habits of strangers (docs/strangers.md), a part of make test'
+	@echo 'make test-strangers odd files and habits of strangers (docs/studies/strangers.md), a part of make test'
 	@echo 'make test-rounding the fast tests as other processors round: three instruction sets, one and two threads'
 	@echo 'make test-browser  the tests that drive a browser'
 	@echo 'make bench         speed on this machine, all of it or --only a part (benchmarks/README.md)'
@@ -76,7 +76,7 @@ coverage: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-# The tests that hold what docs/strangers.md says; `make test` runs them too.
+# The tests that hold what docs/studies/strangers.md says; `make test` runs them too.
 test-strangers: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'strangers and not browser'
 

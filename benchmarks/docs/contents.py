@@ -43,16 +43,24 @@ def navigation() -> list[Any]:
     return [*parts, {"Project": [{name: place} for name, place in project.items()]}]
 
 
-def listed(folder: str, index: Path | None = None) -> dict[str, str]:
-    """Return the pages of a folder of ``docs`` that its index links to, in that order, with the links' words."""
+def listed(folder: str, index: Path | None = None) -> dict[str, tuple[str, str]]:
+    """Return the pages of a folder of ``docs`` that its index has a row for, in that order.
+
+    Returns:
+        Page -> the words of the link to it, and the heading that it stands under, ``""`` where there is none.
+    """
     index = index or DOCS / folder / "index.md"
-    text = index.read_text(encoding="utf-8") if index.exists() else ""
-    found = re.findall(r"\[([^\]]+)\]\(([\w./-]+\.(?:md|ipynb))(?:#[^)]*)?\)", text)
-    rows: dict[str, str] = {}
-    for words, target in found:
-        path = (index.parent / target).resolve()
-        if path.exists() and path.parent == DOCS / folder:
-            rows.setdefault(path.relative_to(DOCS).as_posix(), words)
+    rows: dict[str, tuple[str, str]] = {}
+    heading = ""
+    for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else ():
+        if line.startswith("## "):
+            heading = line[3:]
+        if index.parent != DOCS and not line.startswith("|"):
+            continue
+        for words, target in re.findall(r"\[([^\]]+)\]\(([\w./-]+\.(?:md|ipynb))(?:#[^)]*)?\)", line):
+            path = (index.parent / target).resolve()
+            if path.exists() and path.parent == DOCS / folder:
+                rows.setdefault(path.relative_to(DOCS).as_posix(), (words, heading))
     return rows
 
 
@@ -63,9 +71,13 @@ def unlisted(folder: str, index: Path | None = None) -> list[Path]:
     return [path for path in pages if path.name != "index.md" and path.relative_to(DOCS).as_posix() not in known]
 
 
-def _pages(folder: str, index: Path | None = None) -> list[dict[str, str]]:
-    rows = [{words: path} for path, words in listed(folder, index).items() if path != f"{folder}/index.md"]
-    return rows + [{title(path): path.relative_to(DOCS).as_posix()} for path in unlisted(folder, index)]
+def _pages(folder: str, index: Path | None = None) -> list[dict[str, Any]]:
+    """Return the pages of a folder by their index: those under a heading of a folder's own index together."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for path, (words, heading) in listed(folder, index).items():
+        parts.setdefault("" if index else heading, []).append({words: path})
+    loose = [{title(path): path.relative_to(DOCS).as_posix()} for path in unlisted(folder, index)]
+    return [*parts.pop("", []), *({heading: pages} for heading, pages in parts.items()), *loose]
 
 
 def title(page: Path) -> str:
