@@ -18,9 +18,9 @@ def as_mathml(page: str, convert: Callable[..., str]) -> str:
     """
 
     def one(found: re.Match[str]) -> str:
-        latex = html.unescape(found[3]).strip()
+        latex = html.unescape(found[3]).strip().replace("{aligned}", "{align*}")  # the same rows, which it knows
         display = "block" if found[2] == "[" else "inline"
-        drawn = convert(latex, display=display)
+        drawn = convert(latex, display=display).replace(r"\_", "_")
         return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
 
     return _MATH.sub(one, page)
