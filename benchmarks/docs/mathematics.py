@@ -1,0 +1,26 @@
+"""LaTeX of a page as MathML, which browsers draw on their own: no script, and nothing to fetch."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+
+_MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
+
+
+def as_mathml(page: str, convert: Callable[..., str]) -> str:
+    """Return a page's HTML with what ``pymdownx.arithmatex`` marked as MathML.
+
+    Args:
+        page: The HTML.
+        convert: ``latex2mathml.converter.convert``, or what does the same.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        latex = html.unescape(found[3]).strip()
+        display = "block" if found[2] == "[" else "inline"
+        drawn = convert(latex, display=display)
+        return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
+
+    return _MATH.sub(one, page)
