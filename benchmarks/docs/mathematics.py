@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
+_FUNCTION = re.compile(r"(<mi>(?:ln|log|exp|min|max|sup|inf|cos|sin|tanh)</mi>)(?=<m(?:i|n|sub|sup|subsup|frac|row)>)")
+"""A function's name before its argument without a bracket, which the converter sets without a space."""
 
 
 def as_mathml(page: str, convert: Callable[..., str]) -> str:
@@ -21,6 +23,7 @@ def as_mathml(page: str, convert: Callable[..., str]) -> str:
         latex = html.unescape(found[3]).strip().replace("{aligned}", "{align*}")  # the same rows, which it knows
         display = "block" if found[2] == "[" else "inline"
         drawn = convert(latex, display=display).replace(r"\_", "_")
+        drawn = _FUNCTION.sub(r'\1<mspace width="0.17em"/>', drawn)
         return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
 
     return _MATH.sub(one, page)
