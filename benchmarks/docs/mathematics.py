@@ -6,6 +6,8 @@ import html
 import re
 from collections.abc import Callable
 
+_BAR = '<mo stretchy="false">&#x0007C;</mo>'
+"""A bar of a length |x|, around which MathML would leave the room of a relation."""
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
 
 
@@ -18,9 +20,9 @@ def as_mathml(page: str, convert: Callable[..., str]) -> str:
     """
 
     def one(found: re.Match[str]) -> str:
-        latex = html.unescape(found[3]).strip()
+        latex = html.unescape(found[3]).strip().replace("{aligned}", "{align*}")  # the converter knows this name alone
         display = "block" if found[2] == "[" else "inline"
-        drawn = convert(latex, display=display)
+        drawn = convert(latex, display=display).replace(_BAR, _BAR.replace('false"', 'false" lspace="0" rspace="0"'))
         return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
 
     return _MATH.sub(one, page)
