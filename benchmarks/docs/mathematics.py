@@ -23,6 +23,7 @@ def as_mathml(page: str, convert: Callable[..., str]) -> str:
         latex = html.unescape(found[3]).strip().replace("{aligned}", "{align*}")  # the converter knows this name alone
         display = "block" if found[2] == "[" else "inline"
         drawn = convert(latex, display=display).replace(_BAR, _BAR.replace('false"', 'false" lspace="0" rspace="0"'))
+        drawn = re.sub(r'columnalign="(left|right)"', r'style="text-align: \1"', drawn)  # what browsers read
         return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
 
     return _MATH.sub(one, page)

@@ -17,7 +17,7 @@ def drawn(latex: str) -> str:
 
 def test_rows_that_are_aligned_stand_below_one_another():
     page = drawn(r"\begin{aligned} a &amp;= b \\ c &amp;= |d| \end{aligned}")
-    assert page.count("<mtr>") == 2 and "<mi>&" not in page and 'lspace="0"' in page
+    assert page.count("<mtr>") == 2 and "<mi>&" not in page and 'lspace="0"' in page and "text-align: right" in page
 
 
 def test_no_command_of_an_equation_is_unknown():
