@@ -1,10 +1,10 @@
 """The documentation works: the code blocks of the README and of the first pages run as they stand, and verbs and
 options exist in all pages.
 
-A command that is run must be quick: use a ``nano`` recipe and few steps. Commands that fetch or build the project itself
-(``git clone``, ``cd``, ``pip``, ``make`` ...) are checked without being run. Blocks run in order in one empty folder,
-so a later block may use what an earlier one wrote; a command that an earlier page ran there has left what it writes, and
-is not run again.
+A command that is run must be quick: use a ``nano`` recipe and few steps. Commands that fetch or build the project
+itself (``git clone``, ``cd``, ``pip``, ``make`` ...) are checked without being run. Blocks run in order in one empty
+folder, so a later block may use what an earlier one wrote; a command that an earlier page ran there has left what it
+writes, and is not run again.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def listed(folder: str, index: Path | None = None) -> dict[str, tuple[str, str]]
     for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else ():
         if line.startswith("## "):
             heading = line[3:]
-        if index.parent != DOCS and not line.startswith("|"):
+        if not re.match(r"\|" if index.parent != DOCS else r"\d+\. ", line):
             continue
         for words, target in re.findall(r"\[([^\]]+)\]\(([\w./-]+\.(?:md|ipynb))(?:#[^)]*)?\)", line):
             path = (index.parent / target).resolve()
@@ -89,7 +89,9 @@ def title(page: Path) -> str:
 def first_sentence(page: Path) -> str:
     """Return the first sentence of a page's prose, without its links."""
     text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    lines = [part for part in re.split(r"\n\s*\n", text) if part.strip() and not part.lstrip().startswith(("#", "!", "|"))]
+    lines = [
+        part for part in re.split(r"\n\s*\n", text) if part.strip() and not part.lstrip().startswith(("#", "!", "|"))
+    ]
     words = " ".join(lines[0].split()) if lines else ""
     words = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", words)
     return re.split(r"(?<=[.?!])\s", words)[0].rstrip(".:")

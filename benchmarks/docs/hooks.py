@@ -6,6 +6,7 @@ out of ``docs`` follow, mathematics becomes MathML, notebooks become pages.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from latex2mathml.converter import convert
@@ -39,9 +40,9 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
     if place.startswith(f"{NOTEBOOKS}/"):
         return markdown
     source = next((ROOT / file for file, there in PAGES.items() if there == place and "/" in there), DOCS / place)
-    return for_site(markdown, source, place, config.repo_url.rstrip("/"))
+    return for_site(markdown, source, place, config.extra["repository"])
 
 
 def on_page_content(html: str, page: Page, config: Any, files: Files) -> str:
-    """Draw the mathematics of a page."""
-    return as_mathml(html, convert)
+    """Draw the mathematics of a page; docstrings leave the roles of Sphinx out."""
+    return as_mathml(re.sub(r":\w+:(?=<code)", "", html), convert)

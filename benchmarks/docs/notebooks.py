@@ -20,17 +20,22 @@ def as_page(notebook: Path) -> str:
 def _cell(cell: dict[str, Any]) -> str:
     source = "".join(cell["source"])
     if cell["cell_type"] != "code":
-        return source
+        return re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.md)", source)
     shown = [_output(output) for output in cell["outputs"]]
     return "\n\n".join([f"```python\n{source}\n```", *(text for text in shown if text)])
 
 
 def _output(output: dict[str, Any]) -> str:
     data = output.get("data", {})
+    if output.get("name") == "stderr":  # progress
+        return ""
     if drawn := "".join(data.get("image/svg+xml", "")):
-        return f'<figure>{re.sub(r"<[?!][^>]*>", "", drawn).strip()}</figure>'
+        return _picture("svg+xml", base64.b64encode(drawn.encode()).decode())
     if drawn := "".join(data.get("image/png", "")):
-        base64.b64decode(drawn)
-        return f'<figure><img alt="What the code above draws" src="data:image/png;base64,{drawn.strip()}"></figure>'
+        return _picture("png", drawn.replace("\n", ""))
     text = "".join(output.get("text", data.get("text/plain", "")))
     return f"```text\n{text.rstrip()}\n```" if text.strip() else ""
+
+
+def _picture(kind: str, data: str) -> str:
+    return f'<figure><img alt="What the code above draws" src="data:image/{kind};base64,{data}"></figure>'

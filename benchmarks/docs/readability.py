@@ -100,11 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| page | words | words a sentence | sentences over 30 words | lines over 120 characters |")
     print("|---|---|---|---|---|")
     for name, row in rows.items():
-        print(
-            f"| {name} | {row.words} | {row.words_a_sentence} | {row.long_sentences:.1%} | {row.long_lines:.1%} |".replace(
-                "%", " %"
-            )
-        )
+        shares = [f"{100 * share:.1f} %" for share in (row.long_sentences, row.long_lines)]
+        print(f"| {' | '.join([name, str(row.words), str(row.words_a_sentence), *shares])} |")
     if given.record:
         kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         kept[given.record] = {name: asdict(row) for name, row in rows.items()}

@@ -7,13 +7,13 @@ writes them into ``docs/reference``; ``tests/docs/test_reference.py`` refuses pa
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.docs.keys import code, kind, limits, of_model, of_network, plain, table
+from benchmarks.docs.public_names import api
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MADE = "<!-- Written by: python -m benchmarks.docs.reference. Change the code that it tells, not this page. -->\n"
@@ -35,9 +35,9 @@ def cli() -> str:
     from unmask.cli.app import build_app
 
     parts = [
-        "# Command line\n\nEvery verb with its arguments and options. `unmask VERB --help` prints the same in a terminal;"
-        " with `--sampler NAME` it adds that [sampler's settings](samplers.md)."
-        " Exit statuses and environment variables: [environment](environment.md).\n"
+        "# Command line\n\nEvery verb with its arguments and options. `unmask VERB --help` prints the same in a"
+        " terminal;\nwith `--sampler NAME` it adds that [sampler's settings](samplers.md).\n"
+        "Exit statuses and environment variables: [environment](environment.md).\n"
     ]
     for name, command in _verbs(typer.main.get_command(build_app()), "unmask"):
         context = command.make_context(name, [], resilient_parsing=True)
@@ -90,16 +90,17 @@ def recipes() -> str:
 
     parts = [
         "# Recipe keys\n\nA recipe is a YAML file. `-o section.key=value` overrides one key of it on the command line."
-        " Unknown keys are refused, with the nearest right one. `unmask train RECIPE --dry-run` shows what a recipe"
-        " resolves to.\n\n## Packaged recipes\n\n| name | what |\n|---|---|\n"
+        "\nUnknown keys are refused, with the nearest right one. `unmask train RECIPE --dry-run` shows what a recipe\n"
+        "resolves to.\n\n## Packaged recipes\n\n| name | what |\n|---|---|\n"
         + "".join(f"| `{name}` | {load_recipe(name).about} |\n" for name in _packaged()),
         "## Top level\n\n" + table(of_model(Recipe, leave=SECTIONS)),
     ]
     for section in ("data", "training"):
         parts.append(f"## {section}\n\n{_about(SECTIONS[section])}\n\n" + table(of_model(SECTIONS[section])))
     parts.append(
-        "### Fields of the Trainer\n\nThese keys of `training` go to `transformers.TrainingArguments` as they are;"
-        " its documentation says what they do.\n\n| key | kind | range |\n|---|---|---|\n"
+        "### Fields of the Trainer\n\nThese keys of `training` go to `transformers.TrainingArguments` as they are;\n"
+        "its documentation says what they do, and [this page](trainer-arguments.md) what was tried of them.\n\n"
+        "| key | kind | range |\n|---|---|---|\n"
         + "".join(f"| `training.{key}` | {kind(of)} | {limits((), of)} |\n" for key, of in USED.items())
     )
     parts.append(
@@ -114,10 +115,8 @@ def recipes() -> str:
     )
     for name in PROCESSES:
         options = PROCESSES.facts(name)
-        parts.append(
-            f"### process {name}\n\n{options.about[0].upper()}{options.about[1:]}. Default sampler: `{options.sampler}`."
-            f"\n\n{table(of_model(options))}"
-        )
+        about = f"{_sentence(options.about)} Default sampler: `{options.sampler}`."
+        parts.append(f"### process {name}\n\n{about}\n\n{table(of_model(options))}")
         for key, field in options.model_fields.items():
             for inner in _sections(field.annotation):
                 parts.append(f"#### process.{key} of {name}\n\n{_about(inner)}\n\n{table(of_model(inner))}")
@@ -146,7 +145,9 @@ def recipes() -> str:
     parts.append(
         "## Other names of keys\n\nNames of other programs that are read as ours.\n\n| name | key |\n|---|---|\n"
         + "".join(
-            f"| `{section}.{name}` | `{section}.{key}` |\n" for section, of in ALIASES.items() for name, key in of.items()
+            f"| `{section}.{name}` | `{section}.{key}` |\n"
+            for section, of in ALIASES.items()
+            for name, key in of.items()
         )
     )
     return "\n".join(parts)
@@ -177,8 +178,8 @@ def samplers() -> str:
     from unmask.sampling.settings import Settings
 
     parts = [
-        "# Samplers' settings\n\nA setting is given with `-s name=value` on the command line, as a keyword in Python, and"
-        " under `sampler:` in a recipe. `unmask samplers NAME` prints the same.\n\n| sampler | what it does |"
+        "# Samplers' settings\n\nA setting is given with `-s name=value` on the command line, as a keyword in Python,\n"
+        "and under `sampler:` in a recipe. `unmask samplers NAME` prints the same.\n\n| sampler | what it does |"
         " writes with runs of process |\n|---|---|---|\n"
         + "".join(
             f"| [`{name}`](#{name}) | {SAMPLERS.facts(name).about} | "
@@ -192,36 +193,14 @@ def samplers() -> str:
     for name in SAMPLERS:
         model = SAMPLERS.facts(name)
         rows = of_model(model, leave=shared)
-        parts.append(f"## {name}\n\n{_sentence(model.about)}\n\n" + (table(rows) if rows else "No settings of its own."))
+        parts.append(
+            f"## {name}\n\n{_sentence(model.about)}\n\n" + (table(rows) if rows else "No settings of its own.")
+        )
     return "\n".join(parts)
 
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def api() -> str:
-    """Return the page of the public names of Python."""
-    import unmask
-
-    names = [name for name in unmask.__all__ if name != "__version__"]
-    homes = {name: unmask._HOMES.get(name, "unmask.errors") for name in names}
-    root = Path(unmask.__file__).parent.parent
-    rows = "".join(f"| [`{name}`](#unmask{name.lower()}) | {_summary(root, homes[name], name)} |\n" for name in names)
-    blocks = "\n".join(f"## unmask.{name}\n\n::: {homes[name]}.{name}\n" for name in names)
-    return (
-        "# Python\n\n`import unmask` can do all that the command line can. A name is imported when it is first used, so"
-        " the import is quick. A mistake in an argument raises `unmask.Error` with one line that says how to mend"
-        f" it.\n\n| name | what |\n|---|---|\n{rows}\n{blocks}"
-    )
-
-
-def _summary(root: Path, home: str, name: str) -> str:
-    file = root / (home.replace(".", "/") + ".py")
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            return plain((ast.get_docstring(node) or "").split("\n\n")[0])
-    raise LookupError(f"{home} has no {name}")
 
 
 PAGES: dict[str, Callable[[], str]] = {"cli.md": cli, "recipes.md": recipes, "samplers.md": samplers, "api.md": api}

@@ -1,1 +1,1 @@
-"""Behind docs/studies/few-steps.md, calibration.md, verifier.md, distillation.md and tune.md: what few steps cost and buy."""
+"""Behind docs/studies/few-steps.md, calibration.md, verifier.md, distillation.md and tune.md."""
