@@ -6,8 +6,6 @@ import html
 import re
 from collections.abc import Callable
 
-_BAR = '<mo stretchy="false">&#x0007C;</mo>'
-"""A bar of a length |x|, around which MathML would leave the room of a relation."""
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
 _FUNCTION = re.compile(r"(<mi>(?:ln|log|exp|min|max|sup|inf|cos|sin|tanh)</mi>)(?=<m(?:i|n|sub|sup|subsup|frac|row)>)")
 """A function's name before its argument without a bracket, which the converter sets without a space."""
@@ -22,11 +20,9 @@ def as_mathml(page: str, convert: Callable[..., str]) -> str:
     """
 
     def one(found: re.Match[str]) -> str:
-        latex = html.unescape(found[3]).strip().replace("{aligned}", "{align*}")  # the converter knows this name alone
+        latex = html.unescape(found[3]).strip()
         display = "block" if found[2] == "[" else "inline"
-        drawn = convert(latex, display=display).replace(_BAR, _BAR.replace('false"', 'false" lspace="0" rspace="0"'))
-        drawn = re.sub(r'columnalign="(left|right)"', r'style="text-align: \1"', drawn)  # what browsers read
-        drawn = _FUNCTION.sub(r'\1<mspace width="0.17em"/>', drawn).replace(r"\_", "_")
+        drawn = _FUNCTION.sub(r'\1<mspace width="0.17em"/>', convert(latex, display=display))
         return f'<div class="equation">{drawn}</div>' if display == "block" else drawn
 
     return _MATH.sub(one, page)
