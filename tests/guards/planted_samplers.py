@@ -127,6 +127,15 @@ class DrawsByRow(Autoregressive):
         return replace(after, key=state.key), frame
 
 
+class CountsTheStepsOfTheOldest(Autoregressive):
+    """One clock for all rows: right as long as all have begun at once."""
+
+    def step(self, model, state):
+        late = state.step.max() - state.step
+        after, frame = super().step(model, replace(state, step=state.step + late))
+        return replace(after, step=after.step - late), frame
+
+
 class CutsCandidatesOfOthers(Ancestral):
     """Every row keeps as many candidates as the row with the fewest."""
 
@@ -241,6 +250,11 @@ def draws_by_padded_length():
 @defect(sampler_rows_stay_apart, "changes in a batch of 6")
 def draws_by_row_of_the_batch():
     sampler_rows_stay_apart(network("transformer"), DrawsByRow())
+
+
+@defect(sampler_rows_stay_apart, "changes when others come and go")
+def steps_counted_by_the_oldest_row():
+    sampler_rows_stay_apart(network("transformer"), CountsTheStepsOfTheOldest())
 
 
 @defect(sampler_rows_stay_apart, "changes in a batch of 6")

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from guards.guard import Call, Uniform, Watched, guard, in_a_world_of
 from guards.parts import IDS, REORDERS, VOCABULARY, any_settings, make_batch, make_requests, without_cache
-from unmask.data.batch import Batch
+from unmask.data.batch import Batch as Texts
 from unmask.diffusion.state import Prediction, State
-from unmask.sampling import Request, fill_request, generate
+from unmask.sampling import Batch, Request, Sample, fill_request, generate
+from unmask.sampling.loop import collect
 
 TEXTS = [[1, 5, 9, 14, 7, 12, 20, 11, 2], [1, 6, 13, 8, 17, 10, 4, 19, 2]]
 """Two texts that share no word: whichever word is given, the rest is certain."""
@@ -62,7 +63,7 @@ def _learn_by_heart(process: Any, model: Any, rows: int = 16) -> None:
     last = most
     while len(losses) < last:
         order = len(losses) * rows + torch.arange(rows)
-        parts = process.loss(model, Batch(tokens, torch.ones_like(tokens), order, VOCABULARY.bos), seed=0)
+        parts = process.loss(model, Texts(tokens, torch.ones_like(tokens), order, VOCABULARY.bos), seed=0)
         loss = parts["loss"]
         optimizer.zero_grad()
         loss.backward()
@@ -253,9 +254,27 @@ def seeds_decide_the_text(model: Any, sampler: Any) -> None:
     assert len(set(texts(numbered))) == 4, "texts under one seed are equal"
 
 
+def coming_and_going(model: Any, sampler: Any, requests: Sequence[Request]) -> list[Sample]:
+    """Return the texts that are written when each joins a step after the one before, beside one that leaves early."""
+    batch, found = Batch(model, sampler, VOCABULARY), {}
+    waiting = list(enumerate(requests))
+    guest, step = len(requests), 0
+    while waiting or batch.numbers:
+        if waiting:
+            collect(batch.join(dict([waiting.pop(0)])), found)
+        if step == 1:
+            batch.join({guest: replace(requests[-1], index=77)})
+        if step == 3:
+            batch.leave([guest])
+        if batch.numbers:
+            collect(batch.step(), found)
+        step += 1
+    return [found[number] for number in range(len(requests))]
+
+
 @guard("a text does not depend on its batch mates, their order and padding")
 def sampler_rows_stay_apart(model: Any, sampler: Any, rows: int = 6) -> None:
-    """Alone, together and in another order: the same texts, whatever settings the rows have."""
+    """Alone, together, in another order, and when they come one by one: the same texts, whatever settings they have."""
     plain = make_requests(sampler, rows)
     requests = [replace(r, settings=any_settings(sampler, number)) for number, r in enumerate(plain)]
     alone = [generate(model, sampler, [r], VOCABULARY)[0].tokens for r in requests]
@@ -264,6 +283,8 @@ def sampler_rows_stay_apart(model: Any, sampler: Any, rows: int = 6) -> None:
         for number, (sample, text) in enumerate(zip(together, alone, strict=True)):
             settings = requests[number].settings.model_dump(exclude_defaults=True)
             assert sample.tokens == text, f"text {number} changes in a batch of {batch_size} ({settings})"
+    for number, (sample, text) in enumerate(zip(coming_and_going(model, sampler, requests), alone, strict=True)):
+        assert sample.tokens == text, f"text {number} changes when others come and go ({requests[number].settings})"
 
 
 @guard("calls that a sampler leaves out change no text")

@@ -125,6 +125,10 @@ class KVCache(Carried):
         """Return the cache with what some rows have read since they were taken out as a part."""
         return self.rewound(self.lengths.index_copy(0, index, part.lengths))
 
+    def upto(self, length: int) -> KVCache:
+        """Return the cache with room for ``length`` tokens at most; the storage is shared."""
+        return replace(self, keys=self.keys[:, :, :, :length], values=self.values[:, :, :, :length])
+
     def blank(self, texts: Texts) -> KVCache:
         """Return a cache of the same network without tokens."""
         layers, _, heads, _, width = self.keys.shape

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unmask.sampling.ancestral import Ancestral as Ancestral
     from unmask.sampling.autoregressive import Autoregressive as Autoregressive
+    from unmask.sampling.batch import Batch as Batch
+    from unmask.sampling.batch import Tick as Tick
     from unmask.sampling.confidence import Confidence as Confidence
     from unmask.sampling.decide import lock as lock
     from unmask.sampling.entropy_bound import EntropyBound as EntropyBound
+    from unmask.sampling.finished import Sample as Sample
     from unmask.sampling.flatten import Flatten as Flatten
-    from unmask.sampling.loop import Sample as Sample
-    from unmask.sampling.loop import Tick as Tick
     from unmask.sampling.loop import frames as frames
     from unmask.sampling.loop import generate as generate
     from unmask.sampling.loop import ticks as ticks
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Ancestral": "unmask.sampling.ancestral",
     "Autoregressive": "unmask.sampling.autoregressive",
+    "Batch": "unmask.sampling.batch",
     "Confidence": "unmask.sampling.confidence",
     "EntropyBound": "unmask.sampling.entropy_bound",
     "Flatten": "unmask.sampling.flatten",
@@ -45,11 +47,11 @@ _HOMES = {
     "Remasking": "unmask.sampling.remasking",
     "Request": "unmask.sampling.request",
     "SAMPLERS": "unmask.sampling.registry",
-    "Sample": "unmask.sampling.loop",
+    "Sample": "unmask.sampling.finished",
     "Sampler": "unmask.sampling.sampler",
     "SamplerState": "unmask.sampling.state",
     "Settings": "unmask.sampling.settings",
-    "Tick": "unmask.sampling.loop",
+    "Tick": "unmask.sampling.batch",
     "Vocabulary": "unmask.sampling.request",
     "canvas": "unmask.sampling.request",
     "drives": "unmask.sampling.registry",
@@ -67,6 +69,7 @@ __all__ = [
     "SAMPLERS",
     "Ancestral",
     "Autoregressive",
+    "Batch",
     "Confidence",
     "EntropyBound",
     "Flatten",

@@ -24,6 +24,9 @@ from unmask.sampling.settings import AutoregressiveSettings
 from unmask.sampling.state import Frame, SamplerState, frame
 from unmask.sampling.thought_steps import in_mind, remembers, thought_on
 
+PADDING = 32
+"""Tokens of padding in a call that cost less than a call more."""
+
 
 @dataclass(frozen=True)
 class Autoregressive:
@@ -106,14 +109,35 @@ def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Predi
 
 
 def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "n V"], Cache]:
-    """Return logits at the asked positions from the tokens that the cache has not seen, and the cache after them."""
+    """Return logits at the asked positions from the tokens that the cache has not seen, and the cache after them.
+
+    Texts that have just come, with a long prompt to read, are read apart from those with a new word each, which would
+    be padded to it.
+    """
     old: Cache = state.cache or model.new_cache(*state.tokens.shape)
     cache = old.rewound(old.lengths.clone())  # the model advances the lengths of its cache
     active = at.any(1)
     target = torch.where(active, at.long().argmax(1), cache.lengths)
     fresh = target - cache.lengths
+    come = fresh > 1
+    going = active & ~come
+    cheap = int(fresh.max()) * len(fresh) - int(fresh.sum()) <= PADDING
+    if cheap or not (bool(come.any()) and bool(going.any())):
+        prediction = _read_on(model, state.tokens, cache, fresh)
+        return prediction.logits[active], prediction.cache
+    found: list[Tensor] = []
+    parts = [rows.nonzero()[:, 0] for rows in (come, going)]
+    for index in parts:
+        prediction = _read_on(model, state.tokens[index], cache.part(index), fresh[index])
+        cache = cache.put(index, prediction.cache)
+        found.append(prediction.logits)
+    return torch.cat(found)[torch.cat(parts).argsort()], cache
+
+
+def _read_on(model: Any, tokens: Int[Tensor, "B T"], cache: Cache, fresh: Int[Tensor, " B"]) -> Prediction:
+    """Return what the model says behind the next ``fresh`` tokens of each text."""
     column = torch.arange(int(fresh.max()), device=fresh.device)[None]
-    source: Int[Tensor, "B n"] = (cache.lengths[:, None] + column).clamp(max=state.tokens.shape[1] - 1)
-    view = State(state.tokens.gather(1, source), "causal", valid=column < fresh[:, None])
-    prediction = model(view, cache=cache)
-    return prediction.logits[active], prediction.cache
+    source: Int[Tensor, "B n"] = (cache.lengths[:, None] + column).clamp(max=tokens.shape[1] - 1)
+    view = State(tokens.gather(1, source), "causal", valid=column < fresh[:, None])
+    answer: Prediction = model(view, cache=cache)
+    return answer

@@ -21,6 +21,10 @@ from unmask.errors import Error
 _CHUNK = 1 << 22  # numbers of one float64 working copy: 32 MB
 
 
+class NotFinite(Error):
+    """The network's answer is not finite."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Tokens drawn at n positions.
@@ -130,7 +134,8 @@ def refuse_nan(peak: Float[Tensor, " n"], logits: Float[Tensor, "n V"]) -> Float
         logits: Those rows, -inf where a token must not be drawn.
 
     Raises:
-        Error: the network's answer is not finite, or no token may be drawn somewhere.
+        NotFinite: the network's answer is not finite.
+        Error: no token may be drawn somewhere.
     """
     wrong = peak.isnan()
     if not bool(wrong.any()):
@@ -140,7 +145,7 @@ def refuse_nan(peak: Float[Tensor, " n"], logits: Float[Tensor, "n V"]) -> Float
             "no token may be drawn at an open position: all that the network allows there are forbidden. Take away a "
             "lock beside the hole, or let the text end (ignore_eos)."
         )
-    raise Error(
+    raise NotFinite(
         "the network's logits are not finite. If it gives such for every text, its training diverged: sample from an "
         "earlier checkpoint. If not, look for numbers that are not finite in what it was given (a thought, evidence)."
     )

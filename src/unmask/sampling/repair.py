@@ -27,6 +27,7 @@ from torch import Tensor
 
 from unmask.diffusion.noise import Noise
 from unmask.errors import Error
+from unmask.sampling.categorical import refuse_nan
 from unmask.sampling.checks import ACCEPTED, REWRITTEN, SKIPPED, Checks, Places, Round
 from unmask.sampling.decide import reopen
 from unmask.sampling.left_to_right import kept, read_on
@@ -226,4 +227,5 @@ def _surprise(state: SamplerState, logits: Float[Tensor, "n V"], tokens: Int[Ten
     """Return -ln p of words less the entropy of p, float64: 0 on the mean over texts of the verifier's own."""
     special = torch.tensor([state.vocabulary.mask, state.vocabulary.bos, state.vocabulary.pad], device=logits.device)
     told = logits.double().index_fill(1, special, -torch.inf).log_softmax(-1)
+    refuse_nan(told.amax(1), logits)
     return -told.gather(1, tokens[:, None])[:, 0] - torch.special.entr(told.exp()).sum(-1)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unmask.diffusion.carried import Notes, Texts, is_carried, joined, moved, picked
+from unmask.diffusion.carried import Notes, Texts, changed, is_carried, joined, moved, picked
 from unmask.diffusion.memory import Memory
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.state import SparseState, State
@@ -230,6 +230,19 @@ def part(state: SamplerState, index: Int[Tensor, " b"]) -> SamplerState:
         return state
     chosen = rows(replace(state, cache=None), index)
     return chosen if state.cache is None else replace(chosen, cache=state.cache.part(index))
+
+
+def narrowed(state: SamplerState, length: int) -> SamplerState:
+    """Return the state of rows none of which is longer than ``length``, without the padding behind that."""
+    if length >= state.tokens.shape[1]:
+        return state
+
+    def cut(part: Any) -> Any:
+        if is_carried(part):
+            return part.upto(length)
+        return part[:, :length] if part.ndim > 1 else part
+
+    return replace(changed(replace(state, settings=()), cut), settings=state.settings)
 
 
 def split(state: SamplerState) -> list[SamplerState]:

@@ -26,6 +26,7 @@ from torch.nn.functional import pad
 from unmask.data.whole_text import STATES, after_all, broken, number_of, owes, states_after
 from unmask.diffusion.state import State
 from unmask.sampling.carry import seen
+from unmask.sampling.categorical import refuse_nan
 from unmask.sampling.state import SamplerState, rows
 from unmask.sampling.thought_steps import in_mind
 
@@ -60,12 +61,14 @@ def completed(model: Any, shows: str, state: SamplerState, goes_on: list[bool]) 
         first[:, 1:] &= ~opened[:, :-1]
         asked = opened.any(1)
         logits = _answer(model, shows, part, opened, first)
+        believed = logits.double().softmax(-1)
+        refuse_nan(believed.amax(1), logits)
         allowed = torch.from_numpy(_allowed(part, opened, first, table, ends)).to(logits.device)
         allowed = pad(allowed, (0, logits.shape[1] - len(table)))  # a network may have more ids than its tokenizer
         if (spaced := part.vocabulary.spaced) is not None and bool((allowed & spaced).any(1).all()):
             allowed &= ~part.lead[first][:, None] | spaced
         token = logits.double().masked_fill(~allowed, -torch.inf).argmax(1)
-        trust = logits.double().softmax(-1).gather(1, token[:, None])[:, 0]
+        trust = believed.gather(1, token[:, None])[:, 0]
         part = replace(
             part,
             tokens=part.tokens.masked_scatter(first, token),

@@ -14,7 +14,7 @@ Rows of a batch are in different windows. What is told of them is the whole text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,39 +60,62 @@ def seen_of(given: int, wanted: int, settings: Settings, context: int) -> int:
 
 
 class Windows:
-    """The windows of some texts.
+    """The windows of texts that come and go.
 
     Args:
         model: The network.
         sampler: What writes a window.
-        requests: Canvases of any length.
         vocabulary: The special tokens.
-
-    Raises:
-        Error: a canvas longer than the context with given words behind open ones, or a way to go on that the model does
-            not have.
     """
 
-    def __init__(self, model: Any, sampler: Sampler, requests: Sequence[Request], vocabulary: Vocabulary) -> None:
+    def __init__(self, model: Any, sampler: Sampler, vocabulary: Vocabulary) -> None:
         self._model, self._sampler, self._vocabulary = model, sampler, vocabulary
-        self._requests, self._context = requests, context_of(model)
-        self._given = [_before(request, vocabulary.mask) for request in requests]
-        for request, given in zip(requests, self._given, strict=True):
-            if self._fits(request):
-                continue
-            if any(token != vocabulary.mask for token in request.tokens[given:]):
-                raise Error(
-                    f"a canvas of {len(request.tokens)} tokens with text behind what is written does not fit into the "
-                    f"model's context of {self._context}; shorten it."
-                )
-            if _beyond(request.settings) == "sinks":
-                _check_cache(model, sampler, request)
+        self._context = context_of(model)
+        self._requests: dict[int, Request] = {}
+        self._given: dict[int, int] = {}
 
-    def start(self, which: Sequence[int], device: torch.device | str) -> tuple[SamplerState, tuple[Past, ...]]:
-        """Return the opening state of some texts, and what lies before it: the beginning of a long prompt."""
-        opened = [self._opening(number) for number in which]
+    def check(self, request: Request) -> None:
+        """Refuse a canvas that cannot be written.
+
+        Raises:
+            Error: one longer than the context with given words behind open ones, or a way to go on that the model does
+                not have.
+        """
+        if self._fits(request):
+            return
+        if any(token != self._vocabulary.mask for token in request.tokens[self._before(request) :]):
+            raise Error(
+                f"a canvas of {len(request.tokens)} tokens with text behind what is written does not fit into the "
+                f"model's context of {self._context}; shorten it."
+            )
+        if _beyond(request.settings) == "sinks":
+            _check_cache(self._model, self._sampler, request)
+
+    def start(self, texts: Mapping[int, Request], device: torch.device | str) -> tuple[SamplerState, tuple[Past, ...]]:
+        """Return the opening state of texts that come, and what lies before it: the beginning of a long prompt."""
+        opened = [self._opening(request, self._before(request)) for request in texts.values()]
         state = self._sampler.start([request for request, _ in opened], self._vocabulary).to(device)
+        for number, request in texts.items():
+            self.keep(number, request)
         return state, tuple(past for _, past in opened)
+
+    def keep(self, number: int, request: Request) -> None:
+        """Keep what was asked of a text."""
+        self._requests[number], self._given[number] = request, self._before(request)
+
+    def request(self, number: int) -> Request:
+        """Return what was asked of a text."""
+        return self._requests[number]
+
+    def forget(self, which: Iterable[int]) -> None:
+        """Let go of texts."""
+        for number in which:
+            del self._requests[number], self._given[number]
+
+    def width(self, request: Request) -> int:
+        """Return the positions of a text's longest window."""
+        whole = len(request.tokens)
+        return whole if self._context is None or self._fits(request) else self._context
 
     def go_on(self, which: Sequence[int], state: SamplerState, past: tuple[Past, ...]) -> list[bool]:
         """Tell of each row whether its window is finished and there is more to write."""
@@ -119,8 +142,12 @@ class Windows:
         whole = self._context is None or len(request.tokens) <= self._context
         return whole or _beyond(request.settings) == "stretch" and self._sampler.Settings.visibility == "causal"
 
-    def _opening(self, number: int) -> tuple[Request, Past]:
-        request, given = self._requests[number], self._given[number]
+    def _before(self, request: Request) -> int:
+        """Return how many given tokens stand before the first open position."""
+        mask, tokens = self._vocabulary.mask, request.tokens
+        return tokens.index(mask) if mask in tokens else len(tokens)
+
+    def _opening(self, request: Request, given: int) -> tuple[Request, Past]:
         if self._context is None or self._fits(request):
             return request, Past()
         if given < self._context:
@@ -184,11 +211,6 @@ def _checked_so_far(state: SamplerState, past: Past, row: int) -> Checked | None
 
 def _beyond(settings: Settings) -> str:
     return str(getattr(settings, "beyond", "reread"))
-
-
-def _before(request: Request, mask: int) -> int:
-    """Return how many given tokens stand before the first open position."""
-    return next((place for place, token in enumerate(request.tokens) if token == mask), len(request.tokens))
 
 
 def _check_cache(model: Any, sampler: Any, request: Request) -> None:
