@@ -20,8 +20,19 @@ from pathlib import Path
 
 from benchmarks.docs.links import DOCS, ROOT
 
-TEN = ("masked", "sampling", "likelihood", "sparse", "eco", "thoughts", "roots", "bytes", "few-steps", "training")
-"""The pages whose reading is told before and after they were written anew."""
+TEN: dict[str, tuple[str, ...]] = {
+    "masked": ("masked", "masked-against-causal"),
+    "sampling": ("sampling", "sample", "choose-a-sampler", "infill", "watch-a-text", "long-texts", "equal-calls"),
+    "likelihood": ("likelihood", "score-a-text", "window-lengths"),
+    "sparse": ("sparse", "sparse-original"),
+    "eco": ("eco", "eco-slots", "eco-speed"),
+    "thoughts": ("thoughts", "thoughts-latent", "thoughts-measures", "thoughts-memory", "thoughts-steering"),
+    "roots": ("roots", "search-an-index", "build-an-index-in-parts", "roots-grep", "roots-workers"),
+    "bytes": ("bytes", "train-on-bytes"),
+    "few-steps": ("few-steps",),
+    "training": ("train-on-my-text", "start-from-another-run", "threads-and-precision", "threads", "training-memory"),
+}
+"""Pages whose reading is told before and after they were written anew, and those that they were cut into."""
 RESULTS = ROOT / "benchmarks" / "results" / "readability.json"
 LONG_LINE, LONG_SENTENCE = 120, 30
 
@@ -94,7 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", help="A revision; default: what lies there.")
     parser.add_argument("--record", choices=["before", "after"], help="Keep the ten in benchmarks/results.")
     given = parser.parse_args(arguments)
-    found = {name: texts for name in given.names or TEN if (texts := pages_of(name, given.at))}
+    cut = {name: (name,) for name in given.names} or {
+        name: tuple(dict.fromkeys((name, *to))) for name, to in TEN.items()
+    }
+    found = {name: [text for one in names for text in pages_of(one, given.at)] for name, names in cut.items()}
+    found = {name: texts for name, texts in found.items() if texts}
     rows = {name: read(*texts) for name, texts in found.items()}
     rows["all"] = read(*(text for texts in found.values() for text in texts))
     print("| page | words | words a sentence | sentences over 30 words | lines over 120 characters |")
