@@ -205,7 +205,7 @@ async def _text(head: Head, plan: Planned, body: ChatRequest, writing: Writing) 
 
 
 async def _canvas(head: Head, plan: Planned, body: ChatRequest, writing: Writing) -> AsyncIterator[bytes]:
-    """Yield the lines of a trace (docs/canvas-events.md), then the answer."""
+    """Yield the lines of a trace (docs/reference/canvas-events.md), then the answer."""
     found: dict[int, Done] = {}
     async with aclosing(trace(plan.way, plan.canvases, writing, found)) as lines:
         async for line in lines:

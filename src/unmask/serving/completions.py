@@ -291,7 +291,7 @@ def _part(number: int, text: str) -> dict[str, Any]:
 async def _canvas(
     service: Service, head: Head, plan: Planned, body: CompletionRequest, writing: Writing
 ) -> AsyncIterator[bytes]:
-    """Yield the lines of a trace (docs/canvas-events.md), then the answer."""
+    """Yield the lines of a trace (docs/reference/canvas-events.md), then the answer."""
     found: dict[int, Done] = {}
     async with aclosing(trace(plan.way, plan.canvases, writing, found)) as lines:
         async for line in lines:

@@ -1,6 +1,6 @@
 """What a request may hold. Unknown fields are refused by name; options of OpenAI that are not to be had have a reason.
 
-The extensions are one object, ``unmask``. Its table is in docs/serve.md.
+The extensions are one object, ``unmask``. Its table is in docs/how-to/serve.md.
 """
 
 from __future__ import annotations

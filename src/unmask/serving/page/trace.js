@@ -1,4 +1,4 @@
-// Reads a trace, line by line, as a server streams it or a file holds it: docs/canvas-events.md says what a line is.
+// Reads a trace, line by line, as a server streams it or a file holds it: docs/reference/canvas-events.md says what a line is.
 
 const NEWEST = 2, LONGEST = 1 << 26, PLACES = 1 << 20, SHOWN = 1 << 26;
 const encoder = new TextEncoder();
