@@ -158,7 +158,7 @@ def test_vectors_that_the_run_does_not_take_are_refused_before_they_share_a_batc
         Batch(tiny(), sampler, VOCABULARY).check([replace(plain, memory=torch.ones(2, 6))])
     thought = fresh(ThoughtOptions(shape=(2, 3, 4)), torch.tensor([1]))
     with pytest.raises(
-        Error, match="a thought of 6 cells of 4 numbers is given, with 0 before it, and this run takes none"
+        Error, match="a thought of 6 cells of 4 numbers is given, with 4 before it, and this run takes none"
     ):
         Batch(tiny(), sampler, VOCABULARY).check([replace(plain, thought=thought)])
     model = network("transformer", memory_width=4)

@@ -34,6 +34,14 @@ def test_a_text_goes_on_from_its_thought_as_if_it_had_not_been_left(thinking, ru
         again = ask(thought=first.unmask["thought"], return_thought=True)
         assert again.text == own.completions[0] and again.unmask["thought"] != first.unmask["thought"]
 
+        extra = {"unmask": {"stream": "canvas", "return_thought": True}}
+        asked = {"model": "thinking", "prompt": "the cat", "max_tokens": 3, "seed": 2, "stream": True}
+        *_, last = client.completions.create(**asked, extra_body=extra)
+        assert last.choices[0].unmask["thought"] == first.unmask["thought"]  # a canvas ends with it, too
+        assert pytest.raises(
+            openai.BadRequestError, client.completions.create, **asked, extra_body={"unmask": {"return_thought": True}}
+        )
+
         plain, pushed = ask(prompt="the cat"), ask(prompt="the cat", steering={"keywords": ["boat"], "strength": 0.5})
         none = ask(prompt="the cat", steering={"keywords": ["boat"], "strength": 0})
         assert none.text == plain.text

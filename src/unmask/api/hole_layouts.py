@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from unmask.api.constraints import words_at
 from unmask.api.writing import vocabulary_of
 from unmask.errors import Error
+from unmask.lines import counted
 from unmask.sampling import Settings, Vocabulary
+from unmask.sampling.constraint import Constraint, Words
 from unmask.sampling.infill import HoleRequest, hole_requests, layouts
 from unmask.sampling.lengths import Choice, around_nats, posterior
 from unmask.sampling.lengths import chosen as chosen_layout
@@ -47,6 +50,7 @@ def lay_out_holes(
     length_by: Choice = "draw",
     orders: int = 4,
     batch_size: int = 8,
+    words: Sequence[Sequence[str] | None] | None = None,
 ) -> HolesLaidOut:
     """Lay a sentence out. Arguments: :func:`unmask.infill`.
 
@@ -60,14 +64,20 @@ def lay_out_holes(
         length_by: How lengths are chosen.
         orders: Random orders that their probabilities are averaged over.
         batch_size: Most rows of a network call.
+        words: For each hole, the words that it may become; ``None``: anything.
 
     Raises:
-        Error: a causal run, a range of lengths for a run that cannot weigh them, or a text longer than the context.
+        Error: a causal run, a range of lengths for a run that cannot weigh them, or a text longer than the context;
+            words for other holes than there are, or of unlike lengths.
     """
     low, high = span
+    owned = [*(words or [None] * (len(pieces) - 1))]
+    if len(owned) != len(pieces) - 1:
+        raise Error(f"words are given for {counted(len(owned), 'hole')}, and there are {len(pieces) - 1}.")
     if settings.visibility == "causal":
         raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
-    if low < high and run.process.shows != "mask":  # their probabilities are those of the text around hidden words
+    # probabilities of lengths are those of the text around hidden words
+    if low < high and None in owned and run.process.shows != "mask":
         raise Error(
             f"run {run.path} was trained as {run.process.name}, which cannot weigh hole lengths against each other; "
             f"give one length, such as --length {low}."
@@ -77,13 +87,15 @@ def lay_out_holes(
     vocabulary = vocabulary_of(tokenizer, model)
     holes, context = len(pieces) - 1, model.config.max_position_embeddings
     (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, settings)
-    longest = len(narrow.request.tokens) + holes * (high - 1)
+    places = [None if own is None else _words_in(run, narrow, number, own) for number, own in enumerate(owned)]
+    sizes = [high if own is None else own.until - own.start for own in places]
+    longest = len(narrow.request.tokens) + sum(sizes) - holes
     if longest > context:  # before any layout is made: a range may be of any size
         raise Error(
             f"the text with its holes is {longest} tokens long (1 is BOS) and the context is {context}; "
             "shorten the text or the holes (--length)."
         )
-    tried = layouts(holes, low, high)
+    tried = [_filled(own, places) for own in layouts(places.count(None), low, high)]
     probabilities = [1.0]
     if len(tried) > 1:
         each = hole_requests(pieces, tried, tokenizer, vocabulary, settings)
@@ -96,4 +108,22 @@ def lay_out_holes(
         probabilities = remembered(run.cache, run.path, model, about, ("lengths", orders, batch_size), weighed)
     lengths = [tried[chosen_layout(probabilities, length_by, settings.seed, i)] for i in range(n)]
     asked = [hole_requests(pieces, [own], tokenizer, vocabulary, settings, i)[0] for i, own in enumerate(lengths)]
-    return HolesLaidOut(vocabulary, tried, probabilities, lengths, asked)
+    return HolesLaidOut(vocabulary, tried, probabilities, lengths, [_limited(one, places) for one in asked])
+
+
+def _words_in(run: Run, asked: HoleRequest, number: int, words: Sequence[str]) -> Words:
+    """Return the words of a hole; where its space was taken off the text before, they begin with it."""
+    lead = " " if asked.spans[number][0] in asked.request.lead else ""
+    return words_at(run, asked.spans[number][0], [lead + word if word else "" for word in words])
+
+
+def _filled(lengths: Sequence[int], places: Sequence[Words | None]) -> tuple[int, ...]:
+    """Return the length of every hole: those that are tried, and those of words."""
+    left = iter(lengths)
+    return tuple(next(left) if own is None else own.until - own.start for own in places)
+
+
+def _limited(asked: HoleRequest, places: Sequence[Words | None]) -> HoleRequest:
+    """Return a request whose holes become the words that are given for them."""
+    own = tuple(Words(span[0], one.options) for span, one in zip(asked.spans, places, strict=True) if one is not None)
+    return replace(asked, request=replace(asked.request, constraint=Constraint(words=own))) if own else asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -96,6 +97,7 @@ def infill(
     watch: Watch | None = None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
+    words: Sequence[Sequence[str] | None] | None = None,
     **settings: Setting,
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
@@ -123,11 +125,13 @@ def infill(
         watch: Called at every step.
         verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
         verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
+        words: For each hole, the words that it may become, equally many tokens each; ``None``: it may become anything.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
-        Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
-            longer than a passage of the run, or of a run whose process hides no word.
+        Error: as :func:`sample`; a causal run; words for other holes than there are, or of unlike lengths; no hole; a
+            length that is no length; a range of lengths in a text longer than a passage of the run, or of a run whose
+            process hides no word.
     """
     if length_by not in get_args(Choice):
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
@@ -138,7 +142,16 @@ def infill(
     check_texts(n)
     tokenizer, model = run.tokenizer, run.model()
     laid = lay_out_holes(
-        run, model, resolved, pieces, (low, high), n, length_by=length_by, orders=orders, batch_size=batch_size
+        run,
+        model,
+        resolved,
+        pieces,
+        (low, high),
+        n,
+        length_by=length_by,
+        orders=orders,
+        batch_size=batch_size,
+        words=words,
     )
     asked, probabilities = [one.request for one in laid.asked], laid.probabilities
     samples = write(run, model, chosen, asked, laid.vocabulary, batch_size, trace, watch)

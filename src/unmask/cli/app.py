@@ -46,6 +46,7 @@ VERBS = {
     "sample": "sample",
     "samplers": "samplers",
     "infill": "infill",
+    "choose": "choose",
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "certify": "certify",

@@ -165,7 +165,8 @@ def digest(*parts: Any) -> bytes:
 def _said(request: Request) -> tuple[Any, ...]:
     settings = request.settings
     said = (settings.name, sorted(settings.model_dump().items()))
-    return request.tokens, said, request.index, sorted(request.lead)
+    constraint = () if request.constraint is None else (request.constraint.key,)
+    return request.tokens, said, request.index, sorted(request.lead), *constraint
 
 
 def _base(folder: Path, model: Any) -> tuple[Any, ...]:

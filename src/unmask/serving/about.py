@@ -100,6 +100,7 @@ def told(served: Served) -> dict[str, Any]:
         "context": served.context,
         "vocabulary": {name: getattr(served.vocabulary, name) for name in ("size", "pad", "bos", "eos", "mask")},
         "tokenizer": run.tokenizer.name,
+        "fingerprint": run.tokenizer.fingerprint,
         "binary": run.tokenizer.binary,
         "parameters": run.manifest.get("parameters"),
         "infills": settings.visibility != "causal",

@@ -75,6 +75,9 @@ def told(way: How, canvas: Canvas, done: Done, *, confidence: bool = False) -> d
     """
     said: dict[str, Any] = {**way.said(), "number": canvas.request.index}
     said |= {"steps": done.steps, "forwards": done.forwards}
+    if (own := canvas.request.constraint) is not None:
+        start = canvas.request.tokens.index(way.writer.vocabulary.mask)
+        said["satisfied"] = own.fits(done.whole, start, way.writer.vocabulary.eos)
     if canvas.seen is not None:
         said["prompt_seen"] = canvas.seen
     if canvas.evidence is not None:

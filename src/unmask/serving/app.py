@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from unmask import __version__
-from unmask.serving import about, chat, completions
+from unmask.serving import about, chat, choices, completions
 from unmask.serving.engine import Engine
 from unmask.serving.limits import Limits
 from unmask.serving.metrics import Metrics
@@ -59,7 +59,7 @@ def create_app(shelf: Shelf, options: ServeOptions) -> FastAPI:
     app.state.service = service
     app.add_middleware(Guard, options=options, metrics=metrics)
     told_as_problems(app)
-    for part in (about, completions, chat):
+    for part in (about, completions, chat, choices):
         app.include_router(part.router)
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE, html=True), "page")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from unmask.api.constraints import constraint_of
 from unmask.api.hole_layouts import lay_out_holes
 from unmask.api.prompt_evidence import EvidenceText
 from unmask.api.prompted import lay_out
@@ -199,7 +200,16 @@ def completions(
             "suffix",
         )
     laid = lay_out(
-        way.writer.run, way.settings, prompt, suffix, tokens, request.n or 1, index, extra.evidence, half=False
+        way.writer.run,
+        way.settings,
+        prompt,
+        suffix,
+        tokens,
+        request.n or 1,
+        index,
+        extra.evidence,
+        half=False,
+        **_ruled(request),
     )
     tokenizer = way.writer.run.tokenizer
     found = None if laid.found is None else tuple(laid.found.texts)
@@ -215,6 +225,30 @@ def completions(
     return [replace(common, request=one) for one in laid.requests]
 
 
+def _ruled(request: Common) -> dict[str, Any]:
+    """Return what rules the text behind a prompt.
+
+    Raises:
+        Problem: words of places, which only a canvas has; several rules.
+    """
+    own = request.unmask.constraint
+    shape = getattr(request, "response_format", None) or {"type": "text"}
+    said = {} if own is None else {"regex": own.regex, "json_schema": own.json_schema}
+    if own is not None and own.choices is not None:
+        raise unsupported("unmask.constraint.choices", "places are those of a canvas; give unmask.canvas.")
+    if shape == {"type": "text"}:
+        return said
+    if own is not None:
+        raise Problem(400, "response_format and unmask.constraint both say what the text must be.", "response_format")
+    if shape == {"type": "json_object"}:
+        return {"json_schema": {"type": "object"}}
+    schema = shape.get("json_schema") if shape.get("type") == "json_schema" else None
+    if not isinstance(schema, dict) or not isinstance(schema.get("schema"), dict):
+        known = '{"type": "text"}, {"type": "json_object"} and {"type": "json_schema", "json_schema": {"schema": ...}}'
+        raise unsupported("response_format", f"this server knows {known}.")
+    return {"json_schema": schema["schema"]}
+
+
 def infills(way: How, request: Common, prompt: str) -> list[Canvas]:
     """Lay out a text with holes.
 
@@ -222,6 +256,8 @@ def infills(way: How, request: Common, prompt: str) -> list[Canvas]:
         Error: no hole, or one that cannot be filled.
     """
     extra = request.unmask
+    if extra.constraint is not None:
+        raise unsupported("unmask.constraint", "holes have text behind them; give unmask.canvas with choices.")
     pieces, span = parse_holes(prompt), parse_length("1-4" if extra.lengths is None else extra.lengths)
     run = way.writer.run
     laid = lay_out_holes(run, run.network, way.settings, pieces, span, request.n or 1)
@@ -244,7 +280,15 @@ def canvases(way: How, request: Common, places: Sequence[int | None]) -> list[Ca
     own_ids(way.writer, [words.bos, *(token for token in body if token is not None)], "unmask.canvas")
     tokens = (words.bos, *(words.mask if token is None else token for token in places))
     given = sum(token is not None for token in places)
-    asked = [Request(tokens, way.settings, index) for index in range(request.n or 1)]
+    own = None if request.unmask.constraint is None else request.unmask.constraint.model_dump()
+    if own is not None and own["choices"]:
+        if wrong := next(
+            (key for key in own["choices"] if not (key.isascii() and key.isdigit() and len(key) < 9)), None
+        ):
+            raise Problem(400, f"{wrong[:80]!r} is no place of the canvas.", "unmask.constraint.choices")
+        own["choices"] = {int(key): words for key, words in own["choices"].items()}
+    limit = None if own is None else constraint_of(way.writer.run, **own)
+    asked = [Request(tokens, way.settings, index, constraint=limit) for index in range(request.n or 1)]
     return [Canvas(one, given=given, spans=()) for one in asked]
 
 

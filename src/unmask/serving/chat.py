@@ -68,8 +68,6 @@ def planned(shelf: Shelf, options: ServeOptions, body: ChatRequest) -> Planned:
         raise Problem(400, "top_logprobs are for logprobs: true.", "top_logprobs")
     if body.logprobs and body.stream:
         raise unsupported("logprobs", "they are told of whole texts; leave out stream.")
-    if body.response_format is not None and body.response_format != {"type": "text"}:
-        raise unsupported("response_format", 'this server knows {"type": "text"}.')
     way = asked.how(shelf, body)
     if extra.steering is not None:
         way = thoughts.steered(way, extra.steering)

@@ -17,6 +17,7 @@ from unmask.sampling.trace_lines import TraceLines
 from unmask.serving import answers, asked, thoughts
 from unmask.serving.answers import Head
 from unmask.serving.asked import Canvas, How
+from unmask.serving.candidates import candidates
 from unmask.serving.options import ServeOptions
 from unmask.serving.problems import Problem, unsupported
 from unmask.serving.schema import CompletionRequest, check_supported
@@ -154,6 +155,9 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     """Write text."""
     check_supported(body)
     service, extra = service_of(request), body.unmask
+    if extra.candidates is not None:
+        work = service.laid(partial(candidates, service.shelf, body), asks=True)
+        return JSONResponse(await unless_gone(request, work))
     asks = extra.infill or extra.index is not None or extra.steering is not None or extra.thought is not None
     plan = await service.laid(partial(planned, service.shelf, service.options, body), asks=asks)
     head = Head.of("cmpl", plan.way.served)
@@ -175,7 +179,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
             return await unless_gone(request, _whole(service, head, plan, body, writing))
         finally:
             writing.cancel()
-    events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
+    events = _canvas(service, head, plan, body, writing) if watched else _text(head, plan, body, writing)
     return Stream(events, writing.cancel)
 
 
@@ -191,11 +195,18 @@ async def _whole(
         texts, words = [one.whole for one in done], plan.way.writer.vocabulary
         scores = [*await service.laid(lambda: token_scores(run.network, texts, words, most), asks=True)]
     choices = [_choice(plan, body, number, one, scores[number]) for number, one in enumerate(done)]
+    await _give_thoughts(service, plan, body, done, choices)
+    return JSONResponse(head.answer("text_completion", choices, usage=_usage(plan, done)))
+
+
+async def _give_thoughts(
+    service: Service, plan: Planned, body: CompletionRequest, done: Sequence[Done], choices: Sequence[dict[str, Any]]
+) -> None:
+    """Put the thoughts of finished texts into their choices, where they are asked for."""
     if body.unmask.return_thought:
         kept = await service.laid(partial(thoughts.thoughts_of, plan.way, plan.canvases, done), asks=True)
         for choice, thought in zip(choices, kept, strict=True):
             choice["unmask"]["thought"] = thought
-    return JSONResponse(head.answer("text_completion", choices, usage=_usage(plan, done)))
 
 
 def _choice(
@@ -277,7 +288,9 @@ def _part(number: int, text: str) -> dict[str, Any]:
     return {"index": number, "text": text, "logprobs": None, "finish_reason": None}
 
 
-async def _canvas(head: Head, plan: Planned, body: CompletionRequest, writing: Writing) -> AsyncIterator[bytes]:
+async def _canvas(
+    service: Service, head: Head, plan: Planned, body: CompletionRequest, writing: Writing
+) -> AsyncIterator[bytes]:
     """Yield the lines of a trace (docs/canvas-events.md), then the answer."""
     found: dict[int, Done] = {}
     async with aclosing(trace(plan.way, plan.canvases, writing, found)) as lines:
@@ -285,6 +298,7 @@ async def _canvas(head: Head, plan: Planned, body: CompletionRequest, writing: W
             yield line
     done = [found[number] for number in range(len(plan.canvases))]
     choices = [_choice(plan, body, number, one) for number, one in enumerate(done)]
+    await _give_thoughts(service, plan, body, done, choices)
     yield event(head.answer("text_completion", choices, usage=_usage(plan, done)))
 
 

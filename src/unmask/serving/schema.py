@@ -40,6 +40,16 @@ class Steering(Strict):
     where: Literal["both", "cells", "belief"] = "both"
 
 
+class ConstraintAsked(Strict):
+    """What a text must be: one of these."""
+
+    regex: str | None = Field(None, description="what is written matches it as a whole")
+    json_schema: dict[str, Any] | None = Field(None, description="what is written is JSON that is valid under it")
+    choices: dict[str, list[str | int]] | None = Field(
+        None, description="place of a canvas, from 0 -> the words (text or token ids) that may begin there"
+    )
+
+
 class Extension(Strict):
     """The extensions of unmask: all may be left out."""
 
@@ -52,6 +62,9 @@ class Extension(Strict):
     canvas: list[Token | None] | None = Field(
         None, description="token ids of the whole text without BOS, null where it is open; instead of a prompt"
     )
+    candidates: int | None = Field(
+        None, ge=1, le=64, description="answer this many of the likeliest tokens of each open place of the canvas"
+    )
     thought: str | None = Field(None, description="base64 of a thought file to go on from; instead of a prompt")
     return_thought: bool = Field(False, description="answer the text's thought, as base64 of a thought file")
     steering: Steering | None = None
@@ -63,7 +76,7 @@ class Extension(Strict):
     likelihood: Literal["default", "duel"] | None = Field(
         None, description="answer the nats of the prompt by the run's own likelihood, a bound where it is one"
     )
-    constraint: dict[str, Any] | None = Field(None, description="what the text must keep to")
+    constraint: ConstraintAsked | None = Field(None, description="what the text must be")
     stream: Literal["text", "canvas"] = Field("text", description="what a stream tells: text, or every step")
 
 
@@ -139,6 +152,7 @@ FIELDS = {
     "": [*CompletionRequest.model_fields, *ChatRequest.model_fields],
     "unmask": list(Extension.model_fields),
     "unmask.steering": list(Steering.model_fields),
+    "unmask.constraint": list(ConstraintAsked.model_fields),
     "stream_options": list(StreamOptions.model_fields),
 }
 """Where in a request -> the fields that there are."""

@@ -42,8 +42,10 @@ def check(way: How, request: Common) -> None:
         Problem: what does not go together.
     """
     extra = request.unmask
-    if extra.return_thought and request.stream:
-        raise Problem(400, "a thought is returned with whole texts; leave out stream.", "unmask.return_thought")
+    if extra.return_thought and request.stream and extra.stream != "canvas":
+        raise Problem(
+            400, "a thought is returned with whole texts; leave out stream, or stream a canvas.", "unmask.return_thought"
+        )
     if extra.thought is not None or extra.return_thought or extra.steering is not None:
         _mind(way)
 
