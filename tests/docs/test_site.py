@@ -37,7 +37,10 @@ def converted(latex, display):
 
 def test_mathematics_becomes_markup_where_it_stood():
     page = 'a <span class="arithmatex">\\(x &lt; y\\)</span> b <div class="arithmatex">\\[z\n\\]</div> c'
-    inline, block = "<math display='inline'>x < y</math>", "<div class=\"equation\"><math display='block'>z</math></div>"
+    inline, block = (
+        "<math display='inline'>x < y</math>",
+        "<div class=\"equation\"><math display='block'>z</math></div>",
+    )
     assert as_mathml(page, converted) == f"a {inline} b {block} c"
 
 
