@@ -42,9 +42,13 @@ def test_a_text_goes_on_from_its_thought_as_if_it_had_not_been_left(thinking, ru
             openai.BadRequestError, client.completions.create, **asked, extra_body={"unmask": {"return_thought": True}}
         )
 
-        plain, pushed = ask(prompt="the cat"), ask(prompt="the cat", steering={"keywords": ["boat"], "strength": 20})
+        plain, pushed = ask(prompt="the cat"), ask(prompt="the cat", steering={"keywords": ["boat"], "strength": 0.5})
         none = ask(prompt="the cat", steering={"keywords": ["boat"], "strength": 0})
-        assert none.text == plain.text and pushed.text != plain.text
+        assert none.text == plain.text
+        rows = unmask.thoughts_steer(
+            there.find("thinking").run, keywords=["boat"], strengths=(0.5,), prompt="the cat", max_tokens=3, n=1, seed=2
+        ).rows
+        assert [f"the cat{one.text}" for one in (plain, pushed)] == [row.texts[0] for row in rows[:2]]
         for extra, said in (
             ({"thought": "no base64!"}, "not base64"),
             ({"thought": base64.b64encode(b"x" * 99).decode()}, "is not a thought"),

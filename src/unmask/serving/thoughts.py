@@ -44,7 +44,9 @@ def check(way: How, request: Common) -> None:
     extra = request.unmask
     if extra.return_thought and request.stream and extra.stream != "canvas":
         raise Problem(
-            400, "a thought is returned with whole texts; leave out stream, or stream a canvas.", "unmask.return_thought"
+            400,
+            "a thought is returned with whole texts; leave out stream, or stream a canvas.",
+            "unmask.return_thought",
         )
     if extra.thought is not None or extra.return_thought or extra.steering is not None:
         _mind(way)
