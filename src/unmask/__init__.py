@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unmask.api.draw_trace import draw_trace as draw_trace
     from unmask.api.evaluate import evaluate as evaluate
     from unmask.api.export import export as export
+    from unmask.api.import_run import import_run as import_run
     from unmask.api.index import add_texts as add_texts
     from unmask.api.index import build_index as build_index
     from unmask.api.index import link_indexes as link_indexes
@@ -90,6 +91,7 @@ _HOMES = {
     "evaluate": "unmask.api.evaluate",
     "export": "unmask.api.export",
     "grep_index": "unmask.api.index_search",
+    "import_run": "unmask.api.import_run",
     "index_stats": "unmask.api.index_search",
     "infill": "unmask.api.infill",
     "link_indexes": "unmask.api.index",
@@ -142,6 +144,7 @@ __all__ = [
     "evaluate",
     "export",
     "grep_index",
+    "import_run",
     "index_stats",
     "infill",
     "link_indexes",

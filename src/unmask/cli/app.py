@@ -42,6 +42,7 @@ VERBS = {
     "doctor": "doctor",
     "recipes": "recipes",
     "train": "train",
+    "import": "import_weights",
     "distill": "distill",
     "sample": "sample",
     "samplers": "samplers",
