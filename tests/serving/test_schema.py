@@ -31,7 +31,7 @@ def test_nothing_that_is_asked_makes_the_server_fail(live):
             assert answer.status_code < 500, (answer.status_code, answer.text[:500])
 
         ask()
-    assert asked > 50
+    assert asked > 30
 
 
 def test_the_description_has_every_route_and_field(live):
