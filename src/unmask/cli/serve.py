@@ -19,7 +19,7 @@ from unmask.serving.options import LOCAL, ServeOptions
 KEYS = "UNMASK_API_KEYS"
 """Environment: API keys, with commas between them."""
 _MIB = 1 << 20
-_DEFAULT = {field.name: field.default for field in fields(ServeOptions)}
+_DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ServeOptions)}
 
 
 def _refuse(given: Parameters) -> None:
