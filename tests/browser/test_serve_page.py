@@ -30,8 +30,9 @@ def page(watched: Any, served: str) -> Any:
 
 def write(page: Any, prompt: str) -> None:
     page.get_by_label("A beginning").fill(prompt)
-    page.get_by_role("button", name="Write", exact=True).click()
-    page.locator("body.playing").wait_for(state="attached")
+    with page.expect_response("**/v1/completions") as answer:
+        page.get_by_role("button", name="Write", exact=True).click()
+    answer.value.finished()
     page.locator("body:not(.playing) .written").first.wait_for(timeout=60_000)
 
 
