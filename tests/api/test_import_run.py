@@ -180,7 +180,7 @@ def test_an_imported_run_is_a_start_for_training_and_a_judge(run, masked, text, 
         + ["data.valid_fraction=0.3", "training.valid_blocks=0"],
         output=tmp_path / "child",
     )
-    assert child.manifest["init"]["imported"] and child.tokenizer.chat_template == TEMPLATE
+    assert child.manifest["init"]["imported_from"] and child.tokenizer.chat_template == TEMPLATE
     report = unmask.compare(
         [child.path], judge=run.path, source=str(text), quick=True, output=tmp_path / "report", documents=2
     )

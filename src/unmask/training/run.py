@@ -228,6 +228,7 @@ _KINDS: dict[str, Any] = {
     "evidence": dict,
     "init": dict,
     "imported": dict,
+    "imported_from": str,
     **dict.fromkeys(("total_tokens_seen", "total_training_flops", "total_train_seconds"), int | float | None),
     **dict.fromkeys(("run", "at", "recipe_fingerprint"), str),
     **dict.fromkeys(("status", "recipe", "process", "corpus", "split", "tokenizer", "precision", "device"), str),

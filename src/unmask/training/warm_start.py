@@ -86,7 +86,7 @@ class WarmStart:
             "weights_fingerprint": weights_fingerprint(self.run.path),
             "recipe_fingerprint": recipe_fingerprint(self.run),
             "tokens_seen": manifest.get("tokens_seen", 0),
-            **({"imported": manifest["imported"]["source"]} if self.run.imported else {}),
+            **({"imported_from": manifest["imported"]["source"]} if self.run.imported else {}),
             **{f"total_{key}": spent(manifest, key) for key in ("tokens_seen", "training_flops", "train_seconds")},
         }
 

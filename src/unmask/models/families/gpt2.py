@@ -63,7 +63,7 @@ def _keys(config: TransformerConfig) -> dict[str, Any]:
         "n_inner": config.intermediate_size,
         "n_positions": config.max_position_embeddings,
         "layer_norm_epsilon": config.rms_norm_eps,
-        "activation_function": {"gelu_tanh": "gelu_new", "gelu": "gelu"}[config.mlp],
+        "activation_function": "gelu" if config.mlp == "gelu" else "gelu_new",
         "tie_word_embeddings": config.tie_word_embeddings,
     }
 
