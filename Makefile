@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
+SITE := $(VENV)/.site
 TORCH := $(shell grep -i '^torch==' constraints.txt)
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu ...   takes PyTorch's small CPU build where the default is the CUDA one
 TORCH_INDEX ?=
@@ -26,12 +27,12 @@ help:
 	@echo 'make coverage      the fast tests with coverage, which takes half as long again'
 	@echo 'make lint          ruff, mypy, layers, spelling'
 	@echo 'make test-slow     the tests that take minutes'
-	@echo 'make test-strangers odd files and habits of strangers (docs/strangers.md), a part of make test'
+	@echo 'make test-strangers odd files and habits of strangers (docs/studies/strangers.md), a part of make test'
 	@echo 'make test-rounding the fast tests as other processors round: three instruction sets, one and two threads'
 	@echo 'make test-browser  the tests that drive a browser'
 	@echo 'make bench         speed on this machine, all of it or --only a part (benchmarks/README.md)'
 	@echo 'make bench-gpu     the same on an accelerator, in pieces'
-	@echo 'make docs          run every code block of the documentation and check its links'
+	@echo 'make docs          check the documentation (code blocks, links, notebooks) and build its site into site/'
 	@echo 'make clean         remove the virtual environment and what the tools left'
 
 install: $(READY)
@@ -75,7 +76,7 @@ coverage: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-# The tests that hold what docs/strangers.md says; `make test` runs them too.
+# The tests that hold what docs/studies/strangers.md says; `make test` runs them too.
 test-strangers: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'strangers and not browser'
 
@@ -108,8 +109,15 @@ bench: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.speed.gpu $(ARGS)
 
-docs: $(READY)
-	$(BIN)/pytest tests/test_readme.py
+# Strict: a link or an anchor that leads nowhere ends it. Needs no network once $(SITE) is there.
+docs: $(SITE)
+	$(BIN)/pytest tests/test_readme.py tests/docs -m 'not browser and not gpu'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo 'open site/index.html'
+
+$(SITE): $(READY)
+	$(BIN)/python -m pip install $(PIP) -c constraints.txt -e '.[docs]'
+	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis site .coverage .coverage.* htmlcov dist

@@ -239,7 +239,7 @@ def test_a_command_that_a_page_or_a_result_gives_is_a_module_that_is_there():
     files = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("benchmarks/**/*.*"),
         *ROOT.glob("src/**/*.py"),
     ]

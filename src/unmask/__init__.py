@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from unmask.api.blind import blind_results as blind_results
     from unmask.api.calibrate import calibrate as calibrate
     from unmask.api.certify import certify as certify
+    from unmask.api.choose import choose as choose
     from unmask.api.compare import compare as compare
     from unmask.api.data import data_convert as data_convert
     from unmask.api.data import data_fetch as data_fetch
@@ -77,6 +78,7 @@ _HOMES = {
     "build_index": "unmask.api.index",
     "calibrate": "unmask.api.calibrate",
     "certify": "unmask.api.certify",
+    "choose": "unmask.api.choose",
     "compare": "unmask.api.compare",
     "copy_recipe": "unmask.api.recipes",
     "data_convert": "unmask.api.data",
@@ -129,6 +131,7 @@ __all__ = [
     "build_index",
     "calibrate",
     "certify",
+    "choose",
     "compare",
     "copy_recipe",
     "data_convert",

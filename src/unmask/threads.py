@@ -1,7 +1,8 @@
 """How many threads this process should compute with, and how its idle ones wait.
 
 A network step waits for its slowest thread. Where other programs hold the cores, more threads than free cores make each
-step wait for the scheduler: on two busy cores two threads that spin were several times slower (docs/training.md). So
+step wait for the scheduler: on two busy cores two threads that spin were several times slower
+(docs/studies/threads.md). So
 
     threads = free cores at the start = idle cores that this process may use + what it uses itself,
 

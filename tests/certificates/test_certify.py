@@ -338,7 +338,7 @@ def test_the_binomial_limit_is_the_rate_at_which_so_many_hits_are_rare():
 
 def test_the_documented_table_is_the_recorded_one_and_has_every_sampler():
     recorded = json.loads((ROOT / "benchmarks" / "results" / "certify.json").read_text())
-    page = (ROOT / "docs" / "certify.md").read_text()
+    page = (ROOT / "docs" / "studies" / "certify.md").read_text()
     assert {c["sampler"] for c in recorded["certificates"]} == set(certifiable()), (
         "run: unmask certify (see CONTRIBUTING)"
     )

@@ -1,1 +1,1 @@
-"""Behind docs/block.md."""
+"""Behind docs/studies/block.md and block-speed.md."""

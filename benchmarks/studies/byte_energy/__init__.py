@@ -1,1 +1,1 @@
-"""Behind docs/byte-energy.md."""
+"""Behind docs/studies/byte-energy.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/bytes.md."""
+"""Behind docs/studies/bytes.md."""

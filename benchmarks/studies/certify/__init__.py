@@ -1,1 +1,1 @@
-"""Behind docs/certify.md."""
+"""Behind docs/studies/certify.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/codes.md."""
+"""Behind docs/studies/codes.md."""

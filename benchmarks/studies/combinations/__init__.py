@@ -1,1 +1,1 @@
-"""Behind docs/combinations.md."""
+"""Behind docs/reference/combinations.md."""

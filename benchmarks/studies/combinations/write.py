@@ -1,6 +1,6 @@
 """What goes with what: every network with every process, its samplers, candidates, warm start and exports, by trying.
 
-    python -m benchmarks.studies.combinations.write            # writes docs/combinations.md
+    python -m benchmarks.studies.combinations.write            # writes docs/reference/combinations.md
     python -m benchmarks.studies.combinations.write --check    # exit status 1 if the page is not what the code does
 
 Nothing is listed by hand. A tiny network of each pair takes a training step, each sampler that says it drives the
@@ -31,18 +31,24 @@ from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request
 from unmask.sampling.settings import SteppedSettings
 from unmask.training.options import backbone_kinds
 
-PAGE = DOCS / "combinations.md"
+PAGE = DOCS / "reference" / "combinations.md"
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16}
 IDS = 24
 WORDS = Vocabulary(size=IDS)
 HEAD = """# What goes with what
 
-Made by `python -m benchmarks.studies.combinations.write` by trying, with the defaults of each process: a tiny network
-of each pair takes a training step, and each sampler writes with it. A test keeps the page true.
+Which network learns which process, and which samplers write with it. Nothing is listed by hand: with the defaults of
+each process a tiny network of each pair takes a training step, and each sampler writes with it. A test keeps the page
+true.
 
-*Candidates*: how weighted candidates may enter the network, the process's own choice first. *Warm start*: the first
-steps train left to right (`causal_warmup`). *Thoughts*: texts in passages with a [thought](thoughts.md). *Export*:
-formats of `unmask export`.
+- *Candidates*: how [weighted candidates](../concepts/sparse.md) may enter the network, the process's own choice first.
+- *Warm start*: the first steps train left to right (`causal_warmup`).
+- *Thoughts*: texts in passages with a [thought](../concepts/thoughts.md).
+- *Export*: formats of `unmask export`.
+
+```bash
+python -m benchmarks.studies.combinations.write
+```
 """
 
 
@@ -69,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page
         if not same:
             print(
-                "docs/combinations.md is not what the code does; run: python -m benchmarks.studies.combinations.write",
+                "docs/reference/combinations.md is not what the code does; "
+                "run: python -m benchmarks.studies.combinations.write",
                 file=sys.stderr,
             )
         return 0 if same else 1

@@ -1,1 +1,1 @@
-"""Behind docs/compare.md."""
+"""Behind docs/studies/intervals.md."""

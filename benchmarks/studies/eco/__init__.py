@@ -1,1 +1,1 @@
-"""Behind docs/eco.md."""
+"""Behind docs/studies/eco.md, eco-speed.md and eco-slots.md."""

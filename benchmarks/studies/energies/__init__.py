@@ -1,1 +1,1 @@
-"""Behind docs/energies.md."""
+"""Behind docs/studies/energies.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/evidence.md."""
+"""Behind docs/studies/evidence.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/few-steps.md and its neighbours: what few steps cost, and what they are worth."""
+"""Behind docs/studies/few-steps.md, calibration.md, verifier.md, distillation.md and tune.md."""

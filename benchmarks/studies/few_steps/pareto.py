@@ -9,7 +9,7 @@ repeats, with real text of as many words beside. What a sampler's settings let o
 a rule that is new has a row. Aria's sweeps are rows: 8, 12 and 16 steps, and ``confidence_stop`` .95, .98 and .99.
 
 Results go to ``benchmarks/results/pareto.json``, the picture to ``docs/img/pareto.svg``, the table into
-``docs/tune.md``. ``--draw`` draws what is stored; ``--quick`` writes a few tokens and keeps nothing.
+``docs/studies/tune.md``. ``--draw`` draws what is stored; ``--quick`` writes a few tokens and keeps nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from unmask.training.run import Run
 
 RESULT = RESULTS / "pareto.json"
 PICTURE = IMAGES / "pareto.svg"
-PAGE = DOCS / "tune.md"
+PAGE = DOCS / "studies" / "tune.md"
 MARKS = ("<!-- pareto -->", "<!-- /pareto -->")
 BATCHES = (1, 8)
 Way = tuple[str, str, dict[str, Any]]
@@ -210,7 +210,7 @@ def show(stored: Mapping[str, Any]) -> None:
     draw(stored).savefig(PICTURE, metadata={"Date": None})
     text = PAGE.read_text(encoding="utf-8")
     before, after = text.partition(MARKS[0])[0], text.partition(MARKS[1])[2]
-    picture = f"![Bits per byte against milliseconds, batch 1 and 8](img/{PICTURE.name})"
+    picture = f"![Bits per byte against milliseconds, batch 1 and 8](../img/{PICTURE.name})"
     PAGE.write_text(f"{before}{MARKS[0]}\n{picture}\n\n{table(stored)}\n{MARKS[1]}{after}", encoding="utf-8")
 
 

@@ -1,1 +1,1 @@
-"""Behind docs/hindi.md."""
+"""Behind docs/studies/hindi-languages.md and its neighbours."""

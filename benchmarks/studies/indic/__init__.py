@@ -1,1 +1,1 @@
-"""Behind docs/script-aware.md: what script-aware corruption buys on Hindi, Hinglish and mixed text."""
+"""Behind docs/studies/script-aware.md: what script-aware corruption buys on Hindi, Hinglish and mixed text."""

@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.indic.samples RUN [RUN ...]
 
-Each run writes 24 tokens a prompt, its own sampler, seed 0. ``docs/hindi-samples.md`` is written anew, and nothing
-is chosen.
+Each run writes 24 tokens a prompt, its own sampler, seed 0. ``docs/studies/hindi-samples.md`` is written anew, and
+nothing is chosen.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from unmask.evaluation.indic_set import indic_prompts
 from unmask.sampling import fill_request, generate
 from unmask.training.run import Run
 
-PAGE = Path("docs/hindi-samples.md")
+PAGE = Path("docs/studies/hindi-samples.md")
 HEAD = """# Hindi, Hinglish and mixed script: what small runs write
 
 The first ten packaged prompts of each class and the first seed; nothing was chosen or left out. The runs have 1 M
-parameters and read 0.81 M tokens of the three files ([recipes](script-aware.md#recipes), seed 0), so they know words,
-letters and which script comes next, and no story. Letters are whole, which is what is held here.
+parameters and read 0.81 M tokens of the three files ([recipes](../how-to/hindi-and-hinglish.md#recipes), seed 0). So
+they know words, letters and which script comes next, and no story. Letters are whole, which is what is held here.
 
 ```bash
 python -m benchmarks.studies.indic.samples RUNS

@@ -1,1 +1,1 @@
-"""Behind docs/ledger.md."""
+"""Behind docs/studies/ledger.md."""

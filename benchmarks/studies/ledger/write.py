@@ -1,6 +1,6 @@
 """The ledger: every idea that was tried, its control, its effect with an interval, and the verdict that follows.
 
-    python -m benchmarks.studies.ledger.write            # writes docs/ledger.md from ledger.yaml and results/*.json
+    python -m benchmarks.studies.ledger.write            # writes docs/studies/ledger.md from ledger.yaml and results
     python -m benchmarks.studies.ledger.write --check    # exit status 1 if the page is not what the results say
 
 Nobody writes an effect or a verdict by hand. ``ledger.yaml`` names the idea, the row and the control; both are read
@@ -25,7 +25,7 @@ import yaml
 from benchmarks.lib.places import DOCS, RESULTS
 from unmask.evaluation.intervals import seed_difference, seed_interval
 
-PAGE = DOCS / "ledger.md"
+PAGE = DOCS / "studies" / "ledger.md"
 ENTRIES = Path(__file__).parent / "ledger.yaml"
 KEYS = {
     "idea",
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
         same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page
         if not same:
             print(
-                "docs/ledger.md is not what the results say; run: python -m benchmarks.studies.ledger.write",
+                "docs/studies/ledger.md is not what the results say; run: python -m benchmarks.studies.ledger.write",
                 file=sys.stderr,
             )
         return 0 if same else 1
@@ -95,12 +95,22 @@ def render(entries: list[dict[str, Any]]) -> str:
     lines = [
         "# The ledger of ideas",
         "",
-        "Made by `python -m benchmarks.studies.ledger.write` from `ledger.yaml` beside it and the results; a",
-        "test keeps it true. Effects are the idea minus its control (or over it, for times), with a 95 % interval:",
-        "Welch's t over seeds, Student's t over timed turns. What did not help stays here. An interval across",
-        "nothing says *no difference shown*, which is not the same as none. Upper bounds pay for the",
-        "[lengths of windows](likelihood.md#what-a-bidirectional-model-is-told-and-pays-for) since 2026-11-30; what",
-        "that is on the documents of a table was added to those measured before.",
+        "**Question.** Of all ideas that were tried here, which help, against which control, and how sure is that?",
+        "",
+        "**How to read it.** An effect is the idea minus its control, or over it for times, with a 95 % interval:",
+        "Welch's t over seeds, Student's t over timed turns. The verdict follows from the interval alone. An",
+        "interval across nothing says *no difference shown*, which is not the same as none. What did not help stays",
+        "here.",
+        "",
+        "Upper bounds pay for the",
+        "[lengths of windows](../concepts/likelihood.md#what-a-bidirectional-model-is-told-and-pays-for) since",
+        "2026-11-30. What that is on the documents of a table was added to those measured before.",
+        "",
+        "The page is made from `ledger.yaml` beside the script and from the results; a test keeps it true:",
+        "",
+        "```bash",
+        "python -m benchmarks.studies.ledger.write",
+        "```",
         "",
     ]
     groups: dict[str, list[dict[str, Any]]] = {}

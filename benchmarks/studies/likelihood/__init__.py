@@ -1,1 +1,1 @@
-"""Behind docs/likelihood.md."""
+"""Behind docs/studies/window-lengths.md."""

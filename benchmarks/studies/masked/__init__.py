@@ -1,1 +1,1 @@
-"""Behind docs/masked.md."""
+"""Behind docs/studies/masked.md, masked-against-causal.md and warm-start.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/patches.md."""
+"""Behind docs/studies/patches.md."""

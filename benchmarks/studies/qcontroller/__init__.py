@@ -1,1 +1,1 @@
-"""Behind docs/qcontroller.md."""
+"""Behind docs/studies/qcontroller.md."""

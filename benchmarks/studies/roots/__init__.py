@@ -1,1 +1,1 @@
-"""Behind docs/roots.md."""
+"""Behind docs/studies/roots.md."""

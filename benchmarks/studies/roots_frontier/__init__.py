@@ -1,1 +1,1 @@
-"""Behind docs/roots-frontier.md."""
+"""Behind docs/studies/roots-frontier.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/roots-routing.md."""
+"""Behind docs/studies/roots-routing.md."""

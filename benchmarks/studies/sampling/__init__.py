@@ -1,1 +1,1 @@
-"""Behind docs/sampling.md."""
+"""Behind docs/studies/equal-calls.md, long-texts.md and hole-lengths.md."""

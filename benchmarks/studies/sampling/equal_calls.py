@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.sampling.equal_calls [--quick]
 
-In ``hmm`` and ``markov`` (see ``docs/certify.md``) no word is ever nearly certain; in ``phrases`` most are
+In ``hmm`` and ``markov`` (see ``docs/concepts/certify.md``) no word is ever nearly certain; in ``phrases`` most are
 once their phrase is known. Laws are computed where they are known and small
 enough, else 200,000 texts are counted, which adds about the noise floor to the distance.
 """

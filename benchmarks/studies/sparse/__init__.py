@@ -1,1 +1,1 @@
-"""Behind docs/sparse.md."""
+"""Behind docs/studies/sparse.md and sparse-original.md."""

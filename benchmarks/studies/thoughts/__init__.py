@@ -1,1 +1,1 @@
-"""Behind docs/thoughts.md."""
+"""Behind docs/studies/thoughts.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/uniform.md."""
+"""Behind docs/studies/uniform.md."""

@@ -1,1 +1,1 @@
-"""Behind docs/wubu.md."""
+"""Behind docs/studies/wubu.md."""

@@ -70,8 +70,8 @@ def gather(run: Run, model: Any, index: str | Path | Index, prompt: Sequence[int
     width, section = int(getattr(model.config, "memory_width", 0)), run.recipe.evidence
     if not width:
         raise Error(
-            f"run {run.path} takes no evidence; train one with evidence.index set (docs/evidence.md), or leave --index "
-            "out."
+            f"run {run.path} takes no evidence; train one with evidence.index (docs/how-to/write-with-evidence.md), "
+            "or leave --index out."
         )
     most = texts if texts is not None else section.texts if section else TEXTS
     if most < 1:

@@ -47,6 +47,7 @@ VERBS = {
     "sample": "sample",
     "samplers": "samplers",
     "infill": "infill",
+    "choose": "choose",
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "certify": "certify",
@@ -54,6 +55,7 @@ VERBS = {
     "sweep": "sweep",
     "tune": "tune",
     "plot": "plot",
+    "serve": "serve",
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.

@@ -88,6 +88,11 @@ class Tokenizer:
         return Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, self.vocab_size, table=table)
 
     @property
+    def specials(self) -> dict[str, int]:
+        """The special tokens by their names, which in a text are text."""
+        return {token.content: i for i, token in self._backend.get_added_tokens_decoder().items() if token.special}
+
+    @property
     def inner(self) -> NDArray[np.bool_] | None:
         """Ids that go on with a character that an earlier id began; ``None``: ids are not bytes of characters."""
         if self.name != "bytes" or self.binary:

@@ -60,6 +60,7 @@ class ThoughtOptions(BaseModel):
     latent: float = Field(0.0, ge=0, le=1)
     """Probability that the last hidden states of an earlier answer are carried into the next (latent pathway)."""
     weights: ThoughtWeights = ThoughtWeights()
+    """Weights of the losses beside the text's."""
 
     @field_validator("schedule")
     @classmethod

@@ -7,8 +7,8 @@ r"""Rotations of D dimensions that are learned: SO(D) by Cayley's map, unit quat
 One LU factorisation, and a solve more for its gradient. The map reaches every rotation without an eigenvalue
 -1, so not one by exactly half a turn, which an open and dense set of rotations is near; A = tan(theta / 2) in a plane
 that turns by theta. The matrix exponential, as in Bytropix, reaches all of them at a multiple of the cost of the
-gradient (the table in docs/wubu.md); a product of D Householder reflections reaches all, one after the other. R is made
-once a pass, not once a vector.
+gradient (the table in docs/studies/wubu.md); a product of D Householder reflections reaches all, one after
+the other. R is made once a pass, not once a vector.
 
 **quat** (D a multiple of 4): each block of four numbers is a quaternion v and becomes p v q with unit p, q. A pair
 (p, q) gives each rotation of SO(4), and (-p, -q) the same one: 8 numbers a block, and linear cost. Blocks do not mix.

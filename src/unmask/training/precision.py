@@ -2,8 +2,8 @@
 
 Supported is not the same as fast, and a product that is faster does not make a step faster. So one block of the
 transformer, as wide as the recipe's network, takes its forward and backward pass in either precision; for sampling and
-scoring the forward pass alone, over as many positions as they ask about at once. What that says of whole steps is in
-docs/training.md, of texts in docs/sampling.md.
+scoring the forward pass alone, over as many positions as they ask about at once. What that says of whole steps
+and of texts is in docs/studies/precision.md.
 """
 
 from __future__ import annotations

@@ -55,9 +55,11 @@ class Recipe(Section):
     """A resolved recipe."""
 
     name: str = "recipe"
+    """The name of its runs: ``runs/NAME``."""
     about: str = ""
     """One line for ``unmask recipes``."""
     seed: int = Field(0, ge=0, lt=2**32)
+    """What the first weights, the order of the examples and their noise are drawn from."""
     data: DataSection = DataSection()
     process: ProcessSection = ProcessSection()
     backbone: BackboneSection = BackboneSection()

@@ -70,13 +70,17 @@ class DataSection(Section):
     split: Literal["train", "judge"] = "train"
     """``judge`` trains on documents that no rival trains on, for a judge model."""
     valid_fraction: float = Field(0.05, gt=0, lt=0.5)
+    """Share of the documents that is held out and scored, where ``valid`` names no other source."""
     judge_fraction: float = Field(0.05, gt=0, lt=0.5)
+    """Share of the documents that no rival trains on, kept for a judge model."""
     normalize: Literal["NFC"] | None = None
+    """Unicode normalisation of the text before it is tokenized; ``None``: text stays as it is."""
     keep: dict[Literal["devanagari", "latin", "letters"], Annotated[float, Field(ge=0, le=1)]] | None = Field(
         None, exclude_if=lambda value: not value
     )
     """Least shares (``devanagari``, ``latin``, ``letters``) of a document of ``source``; others are left out whole."""
     text_field: str = "text"
+    """The field of a JSON line, or the column of a table, that holds the text."""
     tokenizer: str = "bpe"
     """``bytes``, ``bpe`` (trained on the corpus), or ``hf:owner/name``."""
     vocab_size: int = Field(2048, ge=260)
@@ -92,6 +96,7 @@ class ProcessSection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = "causal"
+    """Which process."""
 
 
 class BackboneSection(BaseModel):
@@ -99,6 +104,7 @@ class BackboneSection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = "transformer"
+    """Which network."""
     match: dict[str, Any] | None = Field(None, exclude_if=lambda value: value is None)
     """A rival network (its ``name``, and sizes where they differ): ``intermediate_size`` is chosen so that this one has
     as many parameters."""
@@ -109,6 +115,7 @@ class SamplerSection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = ""
+    """Which sampler; empty: the process's own."""
 
 
 class TrainingSection(BaseModel):
@@ -117,25 +124,37 @@ class TrainingSection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     max_steps: int = Field(1000, ge=1, le=MOST_STEPS)
+    """Optimiser steps."""
     init: str | None = Field(None, min_length=1, exclude_if=lambda value: value is None)
     """``run:DIR``, or a run's name: begin with that run's weights and tokenizer, whatever its process was."""
     epochs: float | None = Field(None, gt=0, le=1e6, exclude_if=lambda value: value is None)
     """Passes over the corpus in place of ``max_steps``, which follow from them when training starts."""
     per_device_train_batch_size: int = Field(16, ge=1, le=2**24)
+    """Blocks of text a step, on each device."""
     gradient_accumulation_steps: int = Field(1, ge=1, le=2**24)
+    """Batches whose gradients are added up before a step."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    """Peak learning rate."""
     weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
+    """Decoupled weight decay of AdamW."""
     adam_beta2: float = Field(0.95, gt=0, lt=1)
+    """Decay of the second moment of AdamW."""
     max_grad_norm: float = Field(1.0, ge=0)
+    """Longest gradient; longer ones are scaled down to it. 0: none is."""
     warmup_steps: float = Field(50, ge=0, le=MOST_STEPS)
     """Steps; below 1 a share of all steps."""
     lr_scheduler_type: str = DEFAULT_SCHEDULE
+    """How the learning rate goes on after the warmup; the names are those of ``transformers``."""
     lr_scheduler_kwargs: dict[str, Any] | None = None
     """What the schedule of ``lr_scheduler_type`` takes; unless given, what it needs (``DEFAULT_SCHEDULES``)."""
     logging_steps: int = Field(20, ge=1)
+    """Steps between two lines of ``metrics.jsonl``."""
     save_steps: int = Field(500, ge=1)
+    """Steps between two checkpoints."""
     eval_steps: int = Field(500, ge=1)
+    """Steps between two scores of held-out text."""
     save_total_limit: int = Field(2, ge=1)
+    """Checkpoints that are kept; older ones are removed."""
     valid_blocks: int = Field(64, ge=0)
     """Blocks of held-out text scored during training; 0: none."""
     ema: float | None = Field(0.999, gt=0, lt=1)
@@ -193,6 +212,7 @@ class DecideSection(Section):
     against: str
     """The row or recipe that it is held against."""
     rules: tuple[str, ...] = Field(min_length=1)
+    """What has to hold, such as ``bits_per_byte <= 1.02x``; see ``unmask.evaluation.rules``."""
 
     @field_validator("rules")
     @classmethod

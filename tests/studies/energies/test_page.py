@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_example_of_the_page_does_what_it_says(capsys):
     (code,) = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs" / "energies.md").read_text(), re.MULTILINE | re.DOTALL
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "concepts" / "energies.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    exec(compile(code, "docs/energies.md", "exec"), {})
+    exec(compile(code, "docs/concepts/energies.md", "exec"), {})
     parted, share = capsys.readouterr().out.splitlines()
     assert float(parted.split()[-1]) == pytest.approx(22.5, abs=1e-4)
     assert float(share) == pytest.approx(0.7, abs=0.05)

@@ -4,7 +4,7 @@
 
 Prominence is ROOTS's number of a text's weight (docs/origins.md): there the norm of a hidden state, here the length of
 the mean, which costs nothing with any embedder and says how far the tokens of a text point the same way (short or
-repetitive texts have long means, long mixed ones short means). docs/roots.md measures what it is worth.
+repetitive texts have long means, long mixed ones short means). docs/studies/roots.md measures what it is worth.
 
 Letters: N texts, D width.
 """

@@ -6,7 +6,7 @@
     bm25        the query's words in the candidate (Robertson & Zaragoza 2009), with the candidates as the collection
     energy      - the byte-aware energy of the candidate alone: usual, coherent text first, whatever the query
 
-The two have equal weight, so nothing is chosen and no query with a known answer is needed. docs/byte-energy.md says
+The two have equal weight, so nothing is chosen and no query with a known answer is needed. docs/studies/rerank.md says
 what each is worth. What a byte model and an energy learn from is a sample of the index's own texts, a megabyte of them;
 the model never counts the candidates, whose own bytes it would know already.
 

@@ -10,7 +10,7 @@ threshold, need not be read; when all unread ones do, the answer is what reading
 ``complete``. Bounds are widened by what float32 may round, in the ranges and in the scores that they are compared with.
 
 In many dimensions all angles to a centroid are alike and large, so that for the nearest ten of a text's vector next to
-nothing is skipped; for near-duplicates and high thresholds much is (docs/roots-routing.md).
+nothing is skipped; for near-duplicates and high thresholds much is (docs/studies/roots-routing.md).
 
 Letters: Q queries, K shelves, D dimensions, n vectors of a shelf, T answers.
 """

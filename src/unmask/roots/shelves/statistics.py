@@ -13,7 +13,7 @@ B holds the R leading directions of S as rows (R = ``rank``), the rest is spread
 which is exact while R is at least the rank, and else loses what is cut off (Frequent Directions without its shrinkage,
 Liberty 2013, arXiv 1206.0594: B^T B never exceeds S). Why not a diagonal, which merges exactly: it says nothing here.
 On docstrings the deviation from the diagonal, in the data's principal axes or not, finds as much as the trace alone,
-one number a shelf; four directions of the shelf's own find four points more (docs/roots-routing.md).
+one number a shelf; four directions of the shelf's own find four points more (docs/studies/roots-routing.md).
 
 Letters: N vectors, K shelves, D dimensions, R rank.
 """

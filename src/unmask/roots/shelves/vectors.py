@@ -2,7 +2,7 @@
 
 int8 keeps round(v / s) with s = max |v| / 127 of each vector, one byte a number and four for s. All statistics and
 bounds are taken of the vectors *as they are kept*, so what is certified is exact for what is searched; what keeping
-them costs against float32 is measured (see docs/roots.md), not assumed.
+them costs against float32 is measured (see docs/studies/roots.md), not assumed.
 
 Letters: N texts, Q queries, D dimensions.
 """

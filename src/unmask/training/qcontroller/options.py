@@ -17,6 +17,7 @@ class ControllerOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    """Which controller."""
 
 
 class LearningOptions(ControllerOptions):
@@ -63,7 +64,9 @@ class RandomOptions(ControllerOptions):
 
     name: Literal["random"] = "random"
     every: int = Field(default=25, ge=1)
+    """Optimiser steps from one action to the next (M)."""
     probe: int = Field(default=16, ge=1)
+    """Examples in the fixed batch."""
 
 
 VARIANTS: dict[str, type[ControllerOptions]] = {
