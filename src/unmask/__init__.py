@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from unmask.api.blind import blind_results as blind_results
     from unmask.api.calibrate import calibrate as calibrate
     from unmask.api.certify import certify as certify
+    from unmask.api.choose import choose as choose
     from unmask.api.compare import compare as compare
     from unmask.api.data import data_convert as data_convert
     from unmask.api.data import data_fetch as data_fetch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from unmask.api.draw_trace import draw_trace as draw_trace
     from unmask.api.evaluate import evaluate as evaluate
     from unmask.api.export import export as export
+    from unmask.api.import_run import import_run as import_run
     from unmask.api.index import add_texts as add_texts
     from unmask.api.index import build_index as build_index
     from unmask.api.index import link_indexes as link_indexes
@@ -76,6 +78,7 @@ _HOMES = {
     "build_index": "unmask.api.index",
     "calibrate": "unmask.api.calibrate",
     "certify": "unmask.api.certify",
+    "choose": "unmask.api.choose",
     "compare": "unmask.api.compare",
     "copy_recipe": "unmask.api.recipes",
     "data_convert": "unmask.api.data",
@@ -88,6 +91,7 @@ _HOMES = {
     "evaluate": "unmask.api.evaluate",
     "export": "unmask.api.export",
     "grep_index": "unmask.api.index_search",
+    "import_run": "unmask.api.import_run",
     "index_stats": "unmask.api.index_search",
     "infill": "unmask.api.infill",
     "link_indexes": "unmask.api.index",
@@ -127,6 +131,7 @@ __all__ = [
     "build_index",
     "calibrate",
     "certify",
+    "choose",
     "compare",
     "copy_recipe",
     "data_convert",
@@ -139,6 +144,7 @@ __all__ = [
     "evaluate",
     "export",
     "grep_index",
+    "import_run",
     "index_stats",
     "infill",
     "link_indexes",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from serving.conftest import running
 from untrained_runs import MakeRun, make_run, own_cache, world  # noqa: F401
 
 WIDTHS = (1280, 390)
@@ -74,3 +75,13 @@ def runs(tiny_run: Path, tiny_masked_run: Path) -> tuple[Path, Path]:
 def long_runs(make_run: MakeRun) -> tuple[Path, Path]:  # noqa: F811
     """An untrained causal and masked run whose context holds a prompt in Devanagari, in bytes."""
     return make_run("left", length=400), make_run("hidden", "masked", length=400)
+
+
+@pytest.fixture(scope="session")
+def served(make_run: MakeRun) -> Iterator[str]:  # noqa: F811
+    """The address of ``unmask serve`` with a masked and a causal run that learned nothing."""
+    from unmask.serving.served import shelf
+
+    there = shelf([str(make_run("hidden", "masked", length=96)), str(make_run("left", length=96))])
+    with running(there, body=1 << 20) as live:
+        yield live.address + "/"

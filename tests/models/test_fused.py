@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unmask.models.fused import RMSNorm, rotate
-from unmask.models.transformer import rotary
+from unmask.models.rope import rotary
 
 
 def test_rotation_is_the_textbook_one_and_its_gradient_is_right():

@@ -3,7 +3,12 @@ import torch
 
 from unmask.diffusion.state import State
 from unmask.errors import Error
-from unmask.models.llama import to_llama
+from unmask.models.families.convert import to_native
+from unmask.models.families.registry import FAMILIES
+
+
+def to_llama(model):
+    return to_native(model, FAMILIES.get("llama"))
 
 
 def causal_logits(model, tokens):

@@ -5,8 +5,8 @@ from torch.nn import functional as F
 from unmask.diffusion.state import State
 from unmask.models.eco_config import EcoConfig
 from unmask.models.fused import rotate
+from unmask.models.rope import rotary
 from unmask.models.token_places import layout_of
-from unmask.models.transformer import rotary
 from unmask.models.window import WindowAttention
 
 

@@ -61,7 +61,7 @@ def test_holes_are_filled_at_the_given_lengths():
     (asked,) = hole_requests(pieces, [(3, 4)], tokenizer, vocabulary, Ancestral.Settings(steps=4))
     (sample,) = generate(model, Ancestral(), [asked.request], vocabulary)
     assert tokenizer.decode(sample.tokens) == "the cat sat on mats."
-    assert hole_texts(sample, asked, tokenizer) == ("cat", "mats")
+    assert hole_texts(sample.tokens, asked, tokenizer) == ("cat", "mats")
 
 
 def test_the_lengths_that_fit_the_words_around_are_the_likeliest():
@@ -92,4 +92,4 @@ def test_holes_side_by_side_keep_their_own_words():
     model = Knows([1, *tokenizer.encode("abcd")])
     (asked,) = hole_requests(["a", "", "d"], [(1, 1)], tokenizer, Vocabulary(), Ancestral.Settings(steps=2))
     samples = generate(model, Ancestral(), [asked.request], Vocabulary())
-    assert hole_texts(samples[0], asked, tokenizer) == ("b", "c")
+    assert hole_texts(samples[0].tokens, asked, tokenizer) == ("b", "c")

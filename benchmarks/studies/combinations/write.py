@@ -18,13 +18,14 @@ from typing import Any
 import torch
 
 from benchmarks.lib.places import DOCS
-from unmask.api.export import check_llama
+from unmask.api.export import check_native
 from unmask.data.batch import Batch
 from unmask.diffusion.process import PROCESSES
 from unmask.diffusion.thought import ThoughtOptions
 from unmask.diffusion.with_thoughts import Thinking
 from unmask.errors import Error
-from unmask.models.llama import to_llama
+from unmask.models.families.convert import to_native
+from unmask.models.families.registry import FAMILIES
 from unmask.models.registry import BACKBONES
 from unmask.sampling import SAMPLERS, Settings, Vocabulary, drives, fill_request, generate
 from unmask.sampling.settings import SteppedSettings
@@ -121,8 +122,8 @@ def tried(backbone: str, process: str) -> Pair:
         sampler = SAMPLERS.get(name)
         generate(model, sampler(), [fill_request([], 6, WORDS, _short(name))], WORDS)
     exports = ["hub"]
-    if _works(lambda: check_llama("", made, backbone)):
-        to_llama(model)
+    if _works(lambda: check_native("", made, backbone, "llama")):
+        to_native(model, FAMILIES.get("llama"))
         exports.append("llama")
     return replace(pair, samplers=writers, exports=tuple(exports))
 

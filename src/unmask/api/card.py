@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from unmask import __version__
+from unmask.api.public import public_name
 from unmask.diffusion.registry import PROCESSES
 from unmask.lines import counted, excerpt
 from unmask.reports.cells import line as markdown_row
@@ -23,7 +24,7 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
     Args:
         run: The run.
         recipe: Its recipe as it may be shown, without paths of the training machine.
-        format: ``hub`` or ``llama``.
+        format: ``hub``, or the family that ``transformers`` reads it as.
         name: Name of the exported folder, used in the commands.
     """
     kind = PROCESSES.facts(run.process.name).about
@@ -32,8 +33,7 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
     parts = [
         f"---\n{yaml.safe_dump(_front_matter(run, recipe, format), sort_keys=False)}---",
         f"# {name}",
-        f"{run.manifest['parameters']:,} parameters, {kind}. Trained with [unmask](https://pypi.org/project/unmask) "
-        f"{run.manifest.get('versions', {}).get('unmask', __version__)} from the recipe `{name_of_recipe}`.",
+        f"{run.manifest['parameters']:,} parameters, {kind}. {_made(run, name_of_recipe)}",
         "" if finished else f"**Its training did not finish** (status: {run.manifest.get('status')}).",
         "> The license is not chosen yet: replace `license: other` above by one that suits the weights and the text "
         "that they were trained on.",
@@ -49,13 +49,23 @@ def model_card(run: Run, recipe: Recipe, format: str, name: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _made(run: Run, recipe: str) -> str:
+    """Say with what it was trained, or where its weights come from."""
+    ours = "[unmask](https://pypi.org/project/unmask) " + run.manifest.get("versions", {}).get("unmask", __version__)
+    if not run.imported:
+        return f"Trained with {ours} from the recipe `{recipe}`."
+    told = run.manifest["imported"]
+    source = public_name(str(told.get("source"))).replace("`", "'")
+    return f"Its weights are those of `{source}` ({told.get('family')}), brought into {ours}; nothing was trained."
+
+
 def _front_matter(run: Run, recipe: Recipe, format: str) -> dict[str, Any]:
     tags = ["unmask", run.process.name]
     if run.process.visibility == "bidirectional":
         tags += ["diffusion", "masked-diffusion" if run.process.shows == "mask" else "discrete-diffusion", "infilling"]
     matter: dict[str, Any] = {
         "license": "other",
-        "library_name": "transformers" if format == "llama" else "unmask",
+        "library_name": "unmask" if format == "hub" else "transformers",
         "pipeline_tag": "text-generation",
         "tags": tags,
     }
@@ -65,7 +75,15 @@ def _front_matter(run: Run, recipe: Recipe, format: str) -> dict[str, Any]:
 
 
 def _usage(run: Run, format: str, name: str) -> str:
-    if format == "llama":
+    if format == "modernbert":
+        return (
+            "```python\n"
+            "from transformers import AutoModelForMaskedLM, AutoTokenizer\n\n"
+            f'tokenizer = AutoTokenizer.from_pretrained("{name}")\n'
+            f'model = AutoModelForMaskedLM.from_pretrained("{name}")\n'
+            "```"
+        )
+    if format != "hub":
         return (
             "```python\n"
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
@@ -129,8 +147,11 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 def _limits(run: Run, recipe: Recipe) -> str:
     lines = [
-        "It is small and was trained on one corpus: it knows nothing else, states falsehoods fluently, and carries "
-        "over what that text holds, its biases and names included. It follows no instructions and is not aligned.",
+        "What its weights were trained on, under which license and with which limits, is said where they come from."
+        if run.imported
+        else "It is small and was trained on one corpus: it knows nothing else, states falsehoods fluently, and "
+        "carries over what that text holds, its biases and names included. It follows no instructions and is not "
+        "aligned.",
         f"It reads at most {recipe.data.length} tokens.",
     ]
     if run.process.visibility == "bidirectional":

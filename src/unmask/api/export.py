@@ -1,4 +1,4 @@
-"""Give a run to others: as a plain Hugging Face Llama folder, or as a folder that is ready for the Hub."""
+"""Give a run to others: as a folder that ``transformers`` reads alone, or as one that is ready for the Hub."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from unmask.api.public import public_manifest, public_name, public_recipe
 from unmask.data.cache import aside, by_umask, writing
 from unmask.errors import Error, nearest
 from unmask.lines import counted
+from unmask.models.families.registry import FAMILIES
 from unmask.result import Result
 from unmask.training.calibration_file import (
     CALIBRATION,
@@ -26,9 +27,11 @@ from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
 if TYPE_CHECKING:
+    from unmask.models.families.family import Family
     from unmask.models.transformer import Transformer
 
-FORMATS = ("hub", "llama")
+FORMATS = ("hub", "llama", "qwen2", "qwen3", "gpt2", "modernbert")
+"""``hub``, and the families that ``transformers`` has a network of."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,7 +40,7 @@ class ExportResult(Result):
 
     Attributes:
         path: The folder.
-        format: ``hub``, which ``unmask`` reads, or ``llama``, which ``transformers`` reads alone.
+        format: ``hub``, which ``unmask`` reads, or a family, which ``transformers`` reads alone.
         run: The run's folder.
         name: Its name.
         process: The run's process.
@@ -59,17 +62,18 @@ class ExportResult(Result):
         return (str(self.path), self.format, counted(self.parameters, "parameter"), counted(self.bytes, "byte"))
 
 
-def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", "llama"] = "hub") -> ExportResult:
+def export(run: str | Path | Run, output: str | Path, *, format: str = "hub") -> ExportResult:
     """Write a run for others to use.
 
     Args:
         run: A run folder, a Hub name, or an opened run.
         output: The folder to write; new or empty.
         format: ``hub``: the run without its checkpoints, with a model card; ``unmask`` reads it anywhere. ``llama``: a
-            causal run as a Llama with equal logits, which ``transformers`` reads without ``unmask``.
+            causal run as a Llama with equal logits, which ``transformers`` reads without ``unmask``; ``qwen2``,
+            ``qwen3``, ``gpt2`` and ``modernbert``: an imported run as the network that it was.
 
     Raises:
-        Error: unknown format, a run that is no Llama, or an output that holds something.
+        Error: unknown format, a run that is no such network, or an output that holds something.
     """
     if format not in FORMATS:
         raise Error(f"unknown format {format!r}.{nearest(format, FORMATS)} Choose from {', '.join(FORMATS)}.")
@@ -78,8 +82,8 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
         key for key in ("parameters", "corpus", "tokenizer", "corpus_fingerprint") if key not in opened.manifest
     ]:
         raise Error(f"{opened.path / MANIFEST} has no {missing[0]}; copy the run again, or train it again.")
-    if format == "llama":
-        check_llama(opened.name, opened.process, opened.recipe.backbone.name)
+    if format != "hub":
+        check_native(opened.name, opened.process, opened.recipe.backbone.name, format)
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
@@ -93,8 +97,8 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         partial = aside(folder / "export" if there else folder.absolute())
     try:
-        if format == "llama":
-            _write_llama(opened, partial)
+        if format != "hub":
+            _write_native(opened, partial, FAMILIES.get(format))
         else:
             _write_hub(opened, partial)
         public = public_recipe(opened.recipe)
@@ -121,23 +125,29 @@ def export(run: str | Path | Run, output: str | Path, *, format: Literal["hub", 
     )
 
 
-def check_llama(run: str, process: Any, backbone: str) -> None:
-    """Raise Error if no Llama is the same function as a run.
+def check_native(run: str, process: Any, backbone: str, family: str) -> None:
+    """Raise Error if no network of a family is the same function as a run.
 
     Args:
         run: Its name, for the message.
         process: Its process.
         backbone: The name of its network.
+        family: The family.
     """
     from unmask.models.registry import BACKBONES
     from unmask.models.transformer import Transformer
 
-    if process.visibility != "causal":
+    native = FAMILIES.get(family).native
+    assert native is not None
+    kind = native.model.partition("For")[0]
+    if native.causal and process.visibility != "causal":
         raise Error(
-            f"run {run} is {process.name}: it attends to both sides, which no Llama does. Export it with --format hub."
+            f"run {run} is {process.name}: it attends to both sides, which no {kind} does. Export it with --format hub."
         )
+    if not native.causal and process.visibility != "bidirectional":
+        raise Error(f"run {run} is {process.name}, and a {kind} attends to both sides. Export it with --format hub.")
     if not issubclass(BACKBONES.get(backbone).model, Transformer):
-        raise Error(f"run {run} has the backbone {backbone}, which is no Llama; use --format hub.")
+        raise Error(f"run {run} has the backbone {backbone}, which is no {kind}; use --format hub.")
 
 
 def _write_hub(run: Run, folder: Path) -> None:
@@ -158,24 +168,28 @@ def _write_hub(run: Run, folder: Path) -> None:
     adopted.write_text(json.dumps({**state, "name": public_name(state["name"])}, indent=2) + "\n", "utf-8")
 
 
-def _write_llama(run: Run, folder: Path) -> None:
+def _write_native(run: Run, folder: Path, family: Family) -> None:
     from tokenizers.processors import TemplateProcessing
     from transformers import GenerationConfig, PreTrainedTokenizerFast
 
-    from unmask.models.llama import to_llama
+    from unmask.models.families.convert import to_native
 
+    assert family.native is not None
     ours = cast("Transformer", run.model("cpu"))
     tokenizer = run.tokenizer
-    llama = to_llama(ours)
+    network = to_native(ours, family)
     ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
-    llama.config.update(ids)
-    llama.generation_config = GenerationConfig(
-        **ids,
-        do_sample=True,
-        max_length=ours.config.max_position_embeddings,
-        suppress_tokens=[tokenizer.mask_id, tokenizer.bos_id, tokenizer.pad_id],  # no process predicts these
-    )
-    llama.save_pretrained(folder)
+    network.config.update(ids)
+    if family.native.causal:
+        network.generation_config = GenerationConfig(
+            **ids,
+            do_sample=True,
+            max_length=ours.config.max_position_embeddings,
+            suppress_tokens=[tokenizer.mask_id, tokenizer.bos_id, tokenizer.pad_id],  # no process predicts these
+        )
+    else:
+        network.config.update({"cls_token_id": tokenizer.bos_id, "sep_token_id": tokenizer.eos_id})
+    network.save_pretrained(folder)
     theirs = PreTrainedTokenizerFast.from_pretrained(run.path / "tokenizer")
     bos = cast(str, theirs.bos_token)  # every text that the run has seen began with BOS
     theirs.backend_tokenizer.post_processor = TemplateProcessing(

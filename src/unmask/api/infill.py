@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
+from unmask.api.hole_layouts import lay_out_holes
 from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, resolve_verified
-from unmask.api.writing import Setting, Watch, vocabulary_of, write
+from unmask.api.writing import Setting, Watch, write
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import counted, excerpt, scored
 from unmask.result import Result
-from unmask.sampling.infill import hole_requests, hole_texts, layouts, parse_holes, parse_length
-from unmask.sampling.lengths import Choice, around_nats, posterior
-from unmask.sampling.lengths import chosen as chosen_layout
+from unmask.sampling.infill import hole_texts, parse_holes, parse_length
+from unmask.sampling.lengths import Choice
 from unmask.sampling.result_cache import remembered
-from unmask.training.own_text import own_text, shown
+from unmask.training.own_text import shown
 from unmask.training.run import Run
 
 
@@ -96,6 +97,7 @@ def infill(
     watch: Watch | None = None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
+    words: Sequence[Sequence[str] | None] | None = None,
     **settings: Setting,
 ) -> InfillResult:
     """Fill the holes of a sentence: ``infill(run, "the ____ sat on ____")``.
@@ -123,11 +125,13 @@ def infill(
         watch: Called at every step.
         verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
         verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
+        words: For each hole, the words that it may become, equally many tokens each; ``None``: it may become anything.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
-        Error: as :func:`sample`; a causal run; no hole; a length that is no length; a range of lengths in a text
-            longer than a passage of the run, or of a run whose process hides no word.
+        Error: as :func:`sample`; a causal run; words for other holes than there are, or of unlike lengths; no hole; a
+            length that is no length; a range of lengths in a text longer than a passage of the run, or of a run whose
+            process hides no word.
     """
     if length_by not in get_args(Choice):
         raise Error(f"length_by is {length_by!r}; choose draw or likeliest.")
@@ -135,46 +139,28 @@ def infill(
     if verify == "lossless":
         raise Error("a lossless verifier writes left to right and cannot fill holes; use verify repair.")
     run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, "repair", preset=preset)
-    if resolved.visibility == "causal":
-        raise Error(f"run {run.path} writes left to right and cannot fill holes; use a run of the masked process.")
     check_texts(n)
-    if low < high and run.process.shows != "mask":  # their probabilities are those of the text around hidden words
-        raise Error(
-            f"run {run.path} was trained as {run.process.name}, which cannot weigh hole lengths against each other; "
-            f"give one length, such as --length {low}."
-        )
     tokenizer, model = run.tokenizer, run.model()
-    pieces = [own_text(piece, run) for piece in pieces]
-    vocabulary = vocabulary_of(tokenizer, model)
-    holes, context = len(pieces) - 1, model.config.max_position_embeddings
-    (narrow,) = hole_requests(pieces, [(1,) * holes], tokenizer, vocabulary, resolved)
-    longest = len(narrow.request.tokens) + holes * (high - 1)
-    if longest > context:  # before any layout is made: a range may be of any size
-        raise Error(
-            f"the text with its holes is {longest} tokens long (1 is BOS) and the context is {context}; "
-            "shorten the text or the holes (--length)."
-        )
-    tried = layouts(holes, low, high)
-    probabilities = [1.0]
-    if len(tried) > 1:
-        each = hole_requests(pieces, tried, tokenizer, vocabulary, resolved)
-
-        def weighed() -> list[float]:
-            nats = around_nats(model, each, vocabulary, orders=orders, seed=resolved.seed, batch_size=batch_size)
-            return posterior(nats)
-
-        about = [one.request for one in each]
-        probabilities = remembered(run.cache, run.path, model, about, ("lengths", orders, batch_size), weighed)
-    lengths = [tried[chosen_layout(probabilities, length_by, resolved.seed, i)] for i in range(n)]
-    asked = [hole_requests(pieces, [own], tokenizer, vocabulary, resolved, i)[0] for i, own in enumerate(lengths)]
-    samples = write(run, model, chosen, [a.request for a in asked], vocabulary, batch_size, trace, watch)
+    laid = lay_out_holes(
+        run,
+        model,
+        resolved,
+        pieces,
+        (low, high),
+        n,
+        length_by=length_by,
+        orders=orders,
+        batch_size=batch_size,
+        words=words,
+    )
+    asked, probabilities = [one.request for one in laid.asked], laid.probabilities
+    samples = write(run, model, chosen, asked, laid.vocabulary, batch_size, trace, watch)
 
     def scored() -> tuple[list[float], str]:
         score = RunScore(run, model, batch_size, draws)
         return score.bits_per_byte([sample.tokens for sample in samples]), score.bound
 
-    asked_for = [one.request for one in asked]
-    bits, bound = remembered(run.cache, run.path, model, asked_for, ("score", batch_size, draws), scored)
+    bits, bound = remembered(run.cache, run.path, model, asked, ("score", batch_size, draws), scored)
     return InfillResult(
         run=str(run.path),
         sampler=resolved.name,
@@ -182,14 +168,14 @@ def infill(
         text=text,
         texts=[shown(tokenizer.decode(sample.tokens), tokenizer) for sample in samples],
         fills=[
-            [shown(fill, tokenizer) for fill in hole_texts(sample, own, tokenizer)]
-            for sample, own in zip(samples, asked, strict=True)
+            [shown(fill, tokenizer) for fill in hole_texts(sample.tokens, own, tokenizer)]
+            for sample, own in zip(samples, laid.asked, strict=True)
         ],
-        lengths=[list(own) for own in lengths],
+        lengths=[list(own) for own in laid.lengths],
         bits_per_byte=bits,
         bound=bound,
-        tried=len(tried),
-        layouts=[list(own) for own in tried],
+        tried=len(laid.tried),
+        layouts=[list(own) for own in laid.tried],
         probabilities=probabilities,
         length_by=length_by,
         decided=[[step for step in s.decided if step] for s in samples],

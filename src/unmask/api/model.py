@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from unmask.api.calibrate import calibrate
+from unmask.api.choose import choose
 from unmask.api.evaluate import evaluate
 from unmask.api.export import export
 from unmask.api.infill import infill
@@ -39,6 +40,7 @@ class Model(Held):
     sample = checked(sample)
     stream = checked(stream)
     infill = checked(infill)
+    choose = checked(choose)
     evaluate = checked(evaluate)
     likelihood = checked(likelihood)
     calibrate = checked(calibrate)

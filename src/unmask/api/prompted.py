@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unmask.api.constraints import Schema, constraint_of
 from unmask.api.prompt_evidence import Gathered, gather
 from unmask.api.writing import vocabulary_of
 from unmask.errors import Error, check_texts
 from unmask.lines import counted
 from unmask.roots.index import Index
-from unmask.sampling import Request, Settings, Vocabulary, canvas
+from unmask.sampling import Request, Sample, Settings, Vocabulary, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.sampling.thought_steps import passages_of
 from unmask.sampling.windows import seen_of, shown_again
@@ -45,6 +47,11 @@ class Prompted:
     found: Gathered | None
     requests: list[Request]
 
+    def satisfied(self, samples: Sequence[Sample]) -> list[bool] | None:
+        """Tell of each finished text whether it is what it had to be; ``None``: it could be anything."""
+        own = self.requests[0].constraint
+        return None if own is None else [own.fits(one.tokens, self.ahead, self.vocabulary.eos) for one in samples]
+
 
 def check_asked(n: int, index: object, evidence: int | None) -> None:
     """Refuse what no run can do.
@@ -60,25 +67,32 @@ def check_asked(n: int, index: object, evidence: int | None) -> None:
 def lay_out(
     run: Run,
     settings: Settings,
-    prompt: str | bytes,
+    prompt: str | bytes | Sequence[int],
     suffix: str,
     max_tokens: int | None,
     n: int,
     index: str | Path | Index | None,
     evidence: int | None,
     half: bool,
+    regex: str | None = None,
+    json_schema: Schema | None = None,
 ) -> Prompted:
-    """Lay a prompt out. Arguments: :func:`unmask.sample`.
+    """Lay a prompt out. Arguments: :func:`unmask.sample`; a prompt may also be token ids, without BOS.
 
     Raises:
         Error: a prompt, a suffix and what is between them longer than the context; an index that does not fit the run,
-            or no prompt to look up.
+            or no prompt to look up; a constraint that cannot be kept.
     """
     tokenizer, model = run.tokenizer, run.model(half=half)
     vocabulary = vocabulary_of(tokenizer, model)
-    own, tail = own_text(prompt, run), own_text(suffix, run)
-    before, leads = hand_over_space(own, vocabulary)
-    prefix_ids, suffix_ids = tokenizer.encode(before), tokenizer.encode(tail)
+    if isinstance(prompt, str | bytes):
+        own = own_text(prompt, run)
+        before, leads = hand_over_space(own, vocabulary)
+        prefix_ids = tokenizer.encode(before)
+    else:
+        prefix_ids, own, leads = list(prompt), tokenizer.decode(prompt), False
+    tail = own_text(suffix, run)
+    suffix_ids = tokenizer.encode(tail)
     context = model.config.max_position_embeddings
     room = context - 1 - len(prefix_ids) - len(suffix_ids)
     if max_tokens is not None and max_tokens < 1:
@@ -97,5 +111,6 @@ def lay_out(
     tokens, lead = canvas([prefix_ids, suffix_ids], [wanted], vocabulary, [0] if leads else [])
     found = None if index is None else gather(run, model, index, prefix_ids, evidence)
     memory = None if found is None else found.memory
-    requests = [Request(tokens, settings, i, lead, memory=memory) for i in range(n)]
+    constraint = constraint_of(run, regex=regex, json_schema=json_schema, space=leads)
+    requests = [Request(tokens, settings, i, lead, memory=memory, constraint=constraint) for i in range(n)]
     return Prompted(model, vocabulary, own, tail, 1 + len(prefix_ids), seen, len(suffix_ids), found, requests)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unmask.api.constraints import Schema
 from unmask.api.fallback import fallback_run, mended, pieces
 from unmask.api.infill import infill as infill
 from unmask.api.prompt_evidence import EvidenceText
@@ -57,6 +58,8 @@ class SampleResult(Result):
         binary: Whether the run models bytes; then JSON has ``data`` as ``base64``.
         precision: What the network computed in, ``fp32`` or ``bf16``.
         preset: The run's preset that it was written by; ``None``: there was none, or it did not count.
+        satisfied: For each text, whether it is what it had to be; False where it was cut off before. ``None``: it could
+            be anything.
     """
 
     run: str
@@ -84,6 +87,7 @@ class SampleResult(Result):
     checked: list[CheckedText] | None = None
     precision: str = "fp32"
     preset: str | None = None
+    satisfied: list[bool] | None = None
 
     def _facts(self) -> tuple[str, ...]:
         written = repr(excerpt(self.completions[0], 64)) if self.completions else ""
@@ -115,6 +119,8 @@ def sample(
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
     precision: Asked = "auto",
+    regex: str | None = None,
+    json_schema: Schema | None = None,
     **settings: Setting,
 ) -> SampleResult:
     """Write ``n`` texts, of any length: see :mod:`unmask.sampling.windows`.
@@ -140,24 +146,29 @@ def sample(
             ``repair``: the run writes, and what the verifier finds unlikely is written again. Default ``lossless``.
         precision: What the network computes in: ``fp32``, ``bf16``, or ``auto``, bf16 where measured to be faster
             (:mod:`unmask.training.inference`). Tokens are drawn in float64 from float32 logits either way.
+        regex: What is written matches it as a whole (see :mod:`unmask.sampling.constraint`).
+        json_schema: What is written is JSON that is valid under it: an object, its JSON, or a file with it.
         **settings: Of the sampler (``unmask samplers`` lists them), and of a repair (``span``, ``suspect``,
             ``unlikely``, ``rounds``); what is left out is the preset's or recipe's.
 
     Raises:
         Error: no such run or sampler, a sampler that cannot drive the run, settings it does not use or that cannot
             work, a suffix that does not fit into the context; an index that does not fit the run, or no prompt to look
-            up; a verifier that cannot read the run's texts, or beside a fallback or an index.
+            up; a verifier that cannot read the run's texts, or beside a fallback or an index; a constraint that cannot
+            be read, that no text fits, or that the sampler cannot keep.
     """
     check_alone(verifier, fallback=fallback, index=index)
     check_precision(precision)
     run, chosen, resolved, plan = resolve_verified(run, sampler, settings, verifier, verify, preset=preset)
     check_asked(n, index, evidence)
+    if fallback is not None and (regex is not None or json_schema is not None):
+        raise Error("a fallback writes passages again, whatever a text must be; leave it or the constraint out.")
     computed = precision_of(run, precision, resolved)
     other = None if fallback is None else fallback_run(fallback)
     tokenizer = run.tokenizer
     if tokenizer.binary and other is not None:
         raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
-    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16, regex, json_schema)
     own, tail, found = asked.prompt, asked.suffix, asked.found
     total, done = sum(request.tokens.count(asked.vocabulary.mask) for request in asked.requests), 0
 
@@ -204,6 +215,7 @@ def sample(
         checked=None if plan is None else [plan.told(s.checked, s.tokens) for s in samples if s.checked is not None],
         precision=str(computed),
         preset=told_preset(run, sampler, preset and verifier is None),
+        satisfied=asked.satisfied(samples),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from unmask.api.constraints import Schema
 from unmask.api.prompted import Prompted, check_asked, lay_out
 from unmask.api.verifier import check_alone, resolve_verified
 from unmask.api.writing import Setting
@@ -62,6 +63,8 @@ def stream(
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
     precision: Asked = "auto",
+    regex: str | None = None,
+    json_schema: Schema | None = None,
     **settings: Setting,
 ) -> Iterator[Moment]:
     """Write ``n`` texts and yield each after each of its steps, the opening among them.
@@ -82,6 +85,8 @@ def stream(
         verifier: A causal run, or ``self``, as of :func:`unmask.sample`.
         verify: What it is for.
         precision: What the network computes in, as of :func:`unmask.sample`.
+        regex: What each text must match, as of :func:`unmask.sample`.
+        json_schema: What each text must be valid under.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out is the preset's or recipe's.
 
     Raises:
@@ -92,7 +97,7 @@ def stream(
     run, chosen, resolved, _ = resolve_verified(run, sampler, settings, verifier, verify, preset=preset)
     check_asked(n, index, evidence)
     computed = precision_of(run, precision, resolved)
-    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16)
+    asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16, regex, json_schema)
     return _moments(run, chosen, asked, batch_size)
 
 

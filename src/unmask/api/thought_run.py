@@ -63,6 +63,15 @@ def opened(run: str | Path | Run, sampler: str | None, settings: Mapping[str, An
         Error: as for writing; a run without thoughts.
     """
     run, chosen, resolved = resolve(run, sampler, settings)
+    return mind_of(run, chosen, resolved)
+
+
+def mind_of(run: Run, chosen: Sampler, resolved: Settings) -> Mind:
+    """Return a run with thoughts and how it is to write.
+
+    Raises:
+        Error: a run without thoughts.
+    """
     if run.recipe.thought is None or run.recipe.thought.shape is None:
         raise Error(f"run {run.path} has no thoughts; train one that has: unmask train nano-thought --output DIR")
     model = run.model()

@@ -42,10 +42,12 @@ VERBS = {
     "doctor": "doctor",
     "recipes": "recipes",
     "train": "train",
+    "import": "import_weights",
     "distill": "distill",
     "sample": "sample",
     "samplers": "samplers",
     "infill": "infill",
+    "choose": "choose",
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "certify": "certify",
@@ -53,6 +55,7 @@ VERBS = {
     "sweep": "sweep",
     "tune": "tune",
     "plot": "plot",
+    "serve": "serve",
     "export": "export",
 }
 # verb -> the typer app in unmask.cli.<verb>, for verbs that have verbs of their own.

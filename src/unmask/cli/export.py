@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 
@@ -15,14 +15,19 @@ def export(
     run: Annotated[str, typer.Argument(help="A run folder, or a Hub name.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; new or empty.")],
     format: Annotated[
-        str, typer.Option("--format", help="hub: for unmask, with a model card; llama: a causal run for transformers.")
+        str,
+        typer.Option(
+            "--format",
+            help="hub: for unmask, with a model card; llama: a causal run for transformers; qwen2, qwen3, gpt2 or "
+            "modernbert: an imported one.",
+        ),
     ] = "hub",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Write a run as a Hub-ready folder, or as a plain Hugging Face Llama."""
+    """Write a run as a Hub-ready folder, or as a network that transformers reads alone, such as Llama."""
     from unmask.api.export import export as write
 
-    result = write(run, output, format=cast(Literal["hub", "llama"], format))
+    result = write(run, output, format=format)
     if json:
         print_json(result.to_dict())
     else:

@@ -51,6 +51,10 @@ def infill(
     watch_speed: options.WatchSpeed = None,
     verifier: options.Verifier = None,
     verify: options.Verify = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option(help="What a hole may become: words with commas between; one option a hole, empty: anything."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Fill the holes of a sentence. A hole is a run of two or more underscores."""
@@ -77,6 +81,7 @@ def infill(
             watch=canvas.show if canvas else None,
             verifier=verifier,
             verify=verify,
+            words=words and [own.split(",") if own else None for own in words],
             **how,
         )
     options.print_checked(result.checked)

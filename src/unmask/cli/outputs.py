@@ -25,6 +25,7 @@ OWN_RULE = {
         "compare.compare.output",
         "demo.demo.output",
         "export.export.output",
+        "import.import_weights.output",
     ),
     *("data.fetch.output", "data.convert.output", "index.build.output", "index.merge.output", "index.link.output"),
     # an older trace or thought is replaced, and no other file

@@ -52,6 +52,13 @@ Verify = Annotated[
 ]
 
 
+Regex = Annotated[str | None, typer.Option(help="What is written matches this regular expression, all of it.")]
+JsonSchema = Annotated[
+    str | None,
+    typer.Option(help="What is written is JSON, valid under this JSON schema: a file, or the schema itself."),
+]
+
+
 _REPLAYED = ("replay", "output", "watch", "watch_speed", "json")
 """Options that mean something to a record."""
 
@@ -115,6 +122,8 @@ def sample(
     ] = None,
     verifier: Verifier = None,
     verify: Verify = None,
+    regex: Regex = None,
+    json_schema: JsonSchema = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -166,6 +175,8 @@ def sample(
             evidence=evidence,
             verifier=verifier,
             verify=verify,
+            regex=regex,
+            json_schema=json_schema,
             **how,
         )
     told(result.preset)
@@ -178,6 +189,9 @@ def sample(
         if passages:
             note(f"text {number}: the fallback wrote passage {', '.join(str(p + 1) for p in passages)} again")
     print_checked(result.checked)
+    for number, fits in enumerate(result.satisfied or [], 1):
+        if not fits:
+            note(f"text {number}: cut off before it was what it had to be; give it more --max-tokens")
     if output is not None:
         write_bytes(result.data[0], output)
         note(f"{counted(len(result.data[0]), 'byte')}: {output}")

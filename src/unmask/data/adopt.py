@@ -8,6 +8,7 @@ the folder names and text holds too ("." as BOS, "!" as PAD) is text, and a spec
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,15 @@ def special(name: str) -> AddedToken:
     return AddedToken(name, special=True, normalized=False)
 
 
-def adopt(folder: Path, name: str) -> tuple[Backend, list[int], list[str]]:
+def adopt(
+    folder: Path, name: str, named: Mapping[str, str | None] | None = None
+) -> tuple[Backend, list[int], list[str]]:
     """Take a foreign ``tokenizer.json``: keep its special tokens, add the missing ones.
 
     Args:
         folder: Where it lies.
         name: What the user calls it.
+        named: The special token of each of :data:`ROLES`, ``None``: it has none; default: what the folder names.
 
     Returns:
         The tokenizer, the ids of :data:`ROLES`, and what to tell the user.
@@ -74,12 +78,14 @@ def adopt(folder: Path, name: str) -> tuple[Backend, list[int], list[str]]:
             f"{path} has {len(vocabulary)} tokens and ids up to {far}: some have none, or one together. Use bpe."
         )
     notes = _straightened(tree, name)
+    for token in tree["added_tokens"]:
+        token["special"] |= named is not None and token["content"] in named.values()
     _open(tree, _held(_plain(tree)))
     backend = _plain(tree)
     ids: list[int] = []
     for role, own in zip(ROLES, SPECIALS, strict=True):
         known = None
-        if found := _named(folder, role):
+        if found := named_in(folder, role) if named is None else named.get(role):
             known = backend.token_to_id(found)
             if known is not None and not _is_special(backend, known):
                 known = None
@@ -112,7 +118,7 @@ def _straightened(tree: dict[str, Any], name: str) -> list[str]:
         tree["model"]["dropout"] = None
     for token in tree["added_tokens"]:
         token.update(lstrip=False, rstrip=False, single_word=False)  # they would swallow the spaces around it
-    lead = False
+    lead, composes = False, False
     for step, inside in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"), ("decoder", "decoders")):
         kept = []
         for part in parts(tree[step], inside):
@@ -124,9 +130,14 @@ def _straightened(tree: dict[str, Any], name: str) -> list[str]:
                 part["prepend_scheme"], lead = "never", True
             if part["type"] == "ByteLevel" and step == "pre_tokenizer" and part.get("add_prefix_space"):
                 part["add_prefix_space"], lead = False, True
-            kept += [] if leads else [part]
+            composed = step == "normalizer" and part["type"] == "NFC"
+            composes |= composed
+            kept += [] if leads or composed else [part]
         tree[step] = {"type": "Sequence", inside: kept} if len(kept) > 1 else (kept or [None])[0]
-    return [f"{name} puts a space before a text's first word; here it does not, so that texts can be joined."] * lead
+    return [
+        *[f"{name} puts a space before a text's first word; here it does not, so that texts can be joined."] * lead,
+        *[f"{name} composes letters and their marks (NFC); here a text stays as it is."] * composes,
+    ]
 
 
 def _held(backend: Backend) -> set[int]:
@@ -157,7 +168,7 @@ def _fresh(backend: Backend, own: str) -> str:
     return next(name for name in names if backend.token_to_id(name) is None)
 
 
-def _named(folder: Path, role: str) -> str | None:
+def named_in(folder: Path, role: str) -> str | None:
     """Return the special token that a folder names for a role.
 
     Raises:

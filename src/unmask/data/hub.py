@@ -95,6 +95,30 @@ def hub_tokenizer_folder(spec: str) -> Path:
     return Path(folder)
 
 
+def hub_model_folder(spec: str) -> Path:
+    """Download a model's configuration, tokenizer and safetensors (or find them in the Hub's own cache).
+
+    Raises:
+        Error: malformed or unknown name, or offline and not in the cache.
+    """
+    from huggingface_hub import snapshot_download
+
+    repo, config, split = _parse(spec)
+    if config or split:
+        raise Error(f"{spec!r} is no model's name. Write hf:owner/name.")
+    try:
+        folder = snapshot_download(
+            repo,
+            allow_patterns=["*.json", "*.safetensors", "merges.txt", "*.jinja"],
+            ignore_patterns=["*/*", "consolidated*"],
+            etag_timeout=_ANSWER_SECONDS,
+            local_files_only=not _online(),
+        )
+    except Exception as error:
+        raise _explained(spec, "model", error) from error
+    return Path(folder)
+
+
 def hub_run_folder(name: str) -> Path:
     """Download a run that was exported to the Hub (or find it in the Hub's own cache) and return its folder.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from unmask.errors import Error, nearest
 
 FORMAT = 1
 _STATE_FILE = "unmask_tokenizer.json"
+TEMPLATE = "chat_template.jinja"
 
 # Words keep their combining marks and joiners (Devanagari vowel signs are marks, not letters); digits go in threes.
 _WORDS = (
@@ -49,7 +50,10 @@ class Tokenizer:
         fingerprint: 12 hex digits over everything that decides the ids.
         binary: Its texts are bytes of any kind, a character each (see :mod:`unmask.data.binary`); "bytes" only.
         notes: What to know about how it was made.
+        chat_template: The template by which those who trained a model wrote talks, as they gave it; ``None``: none.
     """
+
+    chat_template: str | None = None
 
     def __init__(
         self,
@@ -82,6 +86,11 @@ class Tokenizer:
         """What processes and samplers know of it; which tokens begin with a space is left out."""
         table = None if self._table is None or self.binary else tuple(self._table)
         return Vocabulary(self.pad_id, self.bos_id, self.eos_id, self.mask_id, self.vocab_size, table=table)
+
+    @property
+    def specials(self) -> dict[str, int]:
+        """The special tokens by their names, which in a text are text."""
+        return {token.content: i for i, token in self._backend.get_added_tokens_decoder().items() if token.special}
 
     @property
     def inner(self) -> NDArray[np.bool_] | None:
@@ -195,6 +204,8 @@ class Tokenizer:
         (folder / "tokenizer.json").write_text(self._json, "utf-8")
         (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         (folder / _STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", "utf-8")
+        if self.chat_template is not None:
+            (folder / TEMPLATE).write_text(self.chat_template, "utf-8")
 
 
 def make_tokenizer(
@@ -225,18 +236,23 @@ def make_tokenizer(
     if spec.startswith("hf:"):
         from unmask.data.hub import hub_tokenizer_folder
 
-        return _adopted(hub_tokenizer_folder(spec), spec)
+        return adopted(hub_tokenizer_folder(spec), spec)
     if Path(spec).is_dir():
         folder = Path(spec) / "tokenizer" if (Path(spec) / "tokenizer" / _STATE_FILE).is_file() else Path(spec)
-        return load_tokenizer(folder) if (folder / _STATE_FILE).is_file() else _adopted(folder, spec)
+        return load_tokenizer(folder) if (folder / _STATE_FILE).is_file() else adopted(folder, spec)
     raise Error(
         f"unknown tokenizer {spec!r}.{nearest(spec, ('bytes', 'bpe'))} "
         "Use bytes, bpe, hf:owner/name, a run, or a folder that holds a tokenizer.json."
     )
 
 
-def _adopted(folder: Path, name: str) -> Tokenizer:
-    backend, ids, notes = adopt(folder, name)
+def adopted(folder: Path, name: str, named: Mapping[str, str | None] | None = None) -> Tokenizer:
+    """Return the tokenizer of strangers in a folder; see :func:`unmask.data.adopt.adopt`.
+
+    Raises:
+        Error: there is none, or one that changes a text.
+    """
+    backend, ids, notes = adopt(folder, name, named)
     tokenizer = Tokenizer(name, backend.to_str(), ids, notes=notes)
     tokenizer.encode_batch(PROBES)  # it refuses to change a text
     return tokenizer
@@ -262,6 +278,8 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     try:
         special_ids = [state["special_ids"][role] for role in ROLES]
         tokenizer = Tokenizer(state["name"], backend_json, special_ids, bool(state.get("binary", False)))
+        if (folder / TEMPLATE).is_file():
+            tokenizer.chat_template = (folder / TEMPLATE).read_text("utf-8")
     except Exception as error:  # the backend raises bare Exception for a file that it cannot parse
         raise _damaged(folder, error) from error
     if tokenizer.fingerprint != state.get("fingerprint"):

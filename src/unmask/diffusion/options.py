@@ -196,8 +196,16 @@ class BlockOptions(MaskedOptions):
             raise Error(
                 f"process block reads noisy blocks beside the text before them, and {why}: set backbone=transformer."
             )
-        if config.output_shift != 1:
-            raise Error("process block needs backbone.output_shift=1: the text before a block predicts its first word.")
+        if self.recites and config.output_shift != 1:
+            raise Error(
+                "process block needs backbone.output_shift=1: the text before a block predicts its first word. A place "
+                "may answer for itself where nothing is learned left to right: set process.causal_weight=0."
+            )
+        if self.recites and config.block_context:
+            raise Error(
+                "backbone.block_context reads the text before a block in whole blocks, and so shows words that are to "
+                "be predicted left to right: set process.causal_weight=0, or leave it out."
+            )
         for key, what in (("candidate_input", "candidates"), ("memory_width", "retrieved memory")):
             if getattr(config, key):
                 raise Error(f"process block takes no {what}; leave backbone.{key} out.")

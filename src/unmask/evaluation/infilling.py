@@ -136,7 +136,7 @@ def fill_holes(
         length = len(tokenizer.encode(" " + hole.removed if space else hole.removed))
         asked += hole_requests([hole.left, hole.right], [(length,)], tokenizer, vocabulary, settings, index)
     samples = generate(model, sampler, [a.request for a in asked], vocabulary, batch_size=batch_size)
-    return [hole_texts(sample, a, tokenizer)[0] for sample, a in zip(samples, asked, strict=True)]
+    return [hole_texts(sample.tokens, a, tokenizer)[0] for sample, a in zip(samples, asked, strict=True)]
 
 
 def score_fills(holes: Sequence[Hole], fills: Sequence[str]) -> FillScore:

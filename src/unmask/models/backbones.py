@@ -54,7 +54,7 @@ class Backbone:
 
 BACKBONES: Registry[Backbone] = Registry("backbone")
 BACKBONES.add("transformer")(
-    Backbone("unmask.models.transformer:Transformer", "unmask.models.options:TransformerOptions")
+    Backbone("unmask.models.transformer:Transformer", "unmask.models.transformer_options:TransformerOptions")
 )
 BACKBONES.add("eco")(Backbone("unmask.models.eco:Eco", "unmask.models.eco_options:EcoOptions"))
 BACKBONES.add("bytes")(Backbone("unmask.models.bytes:Bytes", "unmask.models.bytes_options:BytesOptions"))

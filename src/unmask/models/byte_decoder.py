@@ -21,7 +21,7 @@ from unmask.models.attention import attend
 from unmask.models.bytes_config import BytesConfig
 from unmask.models.cache import KVCache
 from unmask.models.fused import RMSNorm, rotate
-from unmask.models.transformer import Rotary
+from unmask.models.rope import Rotary
 
 
 class MemoryAttention(nn.Module):

@@ -19,7 +19,8 @@ from unmask.models.bytes_config import BytesConfig
 from unmask.models.cache import KVCache
 from unmask.models.cuts import Cuts
 from unmask.models.fused import RMSNorm
-from unmask.models.transformer import Block, rotary
+from unmask.models.rope import rotary
+from unmask.models.transformer import Block
 from unmask.models.wubu import WubuStack, visible
 from unmask.models.wubu_past import WubuPast
 

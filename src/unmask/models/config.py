@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from unmask.models.options import TransformerOptions
+from unmask.models.transformer_options import TransformerOptions
 
 
 class NetworkConfig(PretrainedConfig):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from unmask.models.transformer_options import GATED
+
 if TYPE_CHECKING:
     from unmask.models.config import NetworkConfig
     from unmask.models.network import Denoiser
@@ -43,11 +45,13 @@ def forward_flops(config: Any, length: int, asked: float = 1.0) -> float:
     """
     slots = slots_of(config)
     width = config.hidden_size
-    head = width // config.num_attention_heads
-    qkv = width * (config.num_attention_heads + 2 * config.num_key_value_heads) * head
-    attention = config.num_hidden_layers * slots * (qkv + width * width + 2 * length * slots * width)
-    feed = slots * (config.num_hidden_layers - 1 + asked) * 3 * width * config.intermediate_size
-    return 2.0 * (attention + feed + asked * width * config.vocab_size)
+    mixed = config.num_attention_heads * config.head_width
+    qkv = width * (mixed + 2 * config.num_key_value_heads * config.head_width)
+    attention = config.num_hidden_layers * slots * (qkv + mixed * width + 2 * length * slots * mixed)
+    products = 3 if config.mlp in GATED else 2
+    feed = slots * (config.num_hidden_layers - 1 + asked) * products * width * config.intermediate_size
+    head = width * config.vocab_size + (width * width if config.head_mlp else 0)
+    return 2.0 * (attention + feed + asked * head)
 
 
 def slots_of(config: Any) -> int:

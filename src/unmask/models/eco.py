@@ -32,12 +32,12 @@ from unmask.models.eco_config import EcoConfig
 from unmask.models.eco_cost import eco_flops, eco_kept
 from unmask.models.fused import RMSNorm
 from unmask.models.network import Denoiser
+from unmask.models.rope import Rotary, rotary
 from unmask.models.routing import Routing
 from unmask.models.side_vectors import Memories
 from unmask.models.slots import InputSlots, Memory, Read, SwiGLU, Update
 from unmask.models.time import TimeEmbedding
 from unmask.models.token_places import Layout, Positions, layout_of
-from unmask.models.transformer import Rotary, rotary
 from unmask.models.window import WindowAttention
 
 

@@ -46,7 +46,7 @@ class Denoiser(StoredNetwork):
     embed: nn.Embedding
     time: TimeEmbedding | None
     candidates: PooledCandidates | FullCandidates | None
-    norm: RMSNorm
+    norm: RMSNorm | nn.LayerNorm
     head: nn.Linear
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -66,8 +66,10 @@ class Denoiser(StoredNetwork):
             nn.init.normal_(module.weight, std=std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, RMSNorm):
+        elif isinstance(module, RMSNorm | nn.LayerNorm):
             nn.init.ones_(module.weight)
+            if getattr(module, "bias", None) is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, DepthwiseConvolution):
             module.initialise()
         elif isinstance(module, Thoughts):

@@ -1,4 +1,4 @@
-"""What a recipe may say of every network, and of the transformer: known without torch and transformers.
+"""What a recipe may say of every network: known without torch and transformers.
 
 The keys of a network are the parameters of its options' ``__init__``, those of the bases included: a subclass names its
 own and passes the rest on. :mod:`unmask.models.config` makes configurations of ``transformers`` of them.
@@ -127,49 +127,6 @@ class NetworkOptions:
             raise TypeError(f"a network has no {', '.join(others)}")
 
 
-class TransformerOptions(NetworkOptions):
-    """Sizes and switches of the transformer: those of every network, and its own.
-
-    Args:
-        num_key_value_heads: Key and value heads (grouped-query attention); default as many as query heads.
-        candidate_places: Where the network believes positions and candidates to be: ``real``: at their position;
-            ``flattened``: at position * slots + slot, so that the slot's number shows; ``lost``: the first position at
-            0, all others at 1. The last two are defects of the original, kept for process
-            ``sparse_flatten`` to measure.
-        block_size: Words of the largest block that the network was trained with (process ``block``); 0: of none.
-        **shared: The keys of :class:`NetworkOptions`.
-    """
-
-    model_type: ClassVar[str] = "unmask-transformer"
-    candidate_inputs: ClassVar[tuple[str, ...]] = ("pooled", "full")
-    beside_text: ClassVar[bool] = True
-    visibilities: ClassVar[tuple[Visibility, ...]] = ("causal", "bidirectional", "block")
-
-    def __init__(
-        self,
-        num_key_value_heads: int | None = None,
-        candidate_places: str = "real",
-        block_size: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        self.num_key_value_heads = num_key_value_heads
-        self.candidate_places = candidate_places
-        self.block_size = block_size
-        super().__init__(**kwargs)
-        if num_key_value_heads is None:
-            self.num_key_value_heads = self.num_attention_heads
-        self._check_own()
-
-    def _check_own(self) -> None:
-        check_counts(self, ("num_key_value_heads",))
-        check_counts(self, ("block_size",), least=0)
-        heads, kv = self.num_attention_heads, self.num_key_value_heads
-        if heads % kv:
-            raise Error(f"backbone.num_key_value_heads {kv} must divide num_attention_heads {heads}.")
-        if self.candidate_places not in ("real", "flattened", "lost"):
-            raise Error(f"backbone.candidate_places is {self.candidate_places!r}; choose real, flattened or lost.")
-
-
 def _swiglu_width(width: int) -> int:
     """Return 8/3 of the width, rounded up to a multiple of 64."""
     return -(-8 * width // 3 // 64) * 64 if isinstance(width, int) else 0
@@ -209,7 +166,7 @@ def _check(config: NetworkOptions) -> None:
             raise Error(f"backbone.{name} is {getattr(config, name)}; it must be above 0.")
     if not 0 <= config.dropout < 1:
         raise Error(f"backbone.dropout is {config.dropout}; it must be at least 0 and below 1.")
-    if width % heads or (width // heads) % 2:
+    if getattr(config, "head_dim", None) is None and (width % heads or (width // heads) % 2):
         raise Error(
             f"backbone.hidden_size {width} does not split into {heads} heads of an even width; "
             f"make hidden_size a multiple of {2 * heads}."

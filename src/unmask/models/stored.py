@@ -154,13 +154,19 @@ class StoredNetwork(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: str | Path, *, config: NetworkConfig | None = None, **others: Any
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        config: NetworkConfig | None = None,
+        computed: torch.dtype | None = None,
+        **others: Any,
     ) -> Self:
         """Read weights and configuration, in evaluation mode.
 
         Args:
             pretrained_model_name_or_path: A folder, or the name of a Hub repository.
             config: The configuration, if it is not to be that of the folder.
+            computed: What the weights become as they are read; ``None``: they stay as they are stored.
             **others: What ``AutoModel`` hands on; nothing that is read from a folder depends on it.
 
         Raises:
@@ -169,7 +175,7 @@ class StoredNetwork(nn.Module):
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = hub_run_folder(str(pretrained_model_name_or_path))
-        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config)
+        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config, computed)
 
     def tied(self) -> tuple[str, ...]:
         """Return the names of weights that are another's, and are stored with that one."""
@@ -180,7 +186,11 @@ Network = TypeVar("Network", bound=StoredNetwork)
 
 
 def load_network(
-    kind: type[Network], config_at: Path, weights_at: Path, config: NetworkConfig | None = None
+    kind: type[Network],
+    config_at: Path,
+    weights_at: Path,
+    config: NetworkConfig | None = None,
+    computed: torch.dtype | None = None,
 ) -> Network:
     """Return a network that two files hold, in evaluation mode.
 
@@ -189,6 +199,7 @@ def load_network(
         config_at: Its configuration.
         weights_at: Its weights.
         config: The configuration, if it is not to be read.
+        computed: What the weights become as they are read; ``None``: they stay as they are stored.
 
     Raises:
         Error: a file is missing or damaged, or the weights are not those of the configuration.
@@ -203,9 +214,16 @@ def load_network(
     if odd := sorted(name for name in {**wanted, **found} if wanted.get(name) != found.get(name)):
         raise Error(f"the weights in {weights_at.parent} do not fit its {config_at.name} ({odd[0]} differs); {AGAIN}.")
     with safe_open(weights_at, "pt") as file:  # copies: what is read lies in the file
-        model.load_state_dict({name: file.get_tensor(name).clone() for name in wanted}, strict=False, assign=True)
+        read = {name: _own(file.get_tensor(name), computed) for name in wanted}
+        model.load_state_dict(read, strict=False, assign=True)
     model.tie_weights()
     return model.eval()
+
+
+def _own(value: Tensor, computed: torch.dtype | None) -> Tensor:
+    """Return a tensor that lies in memory of its own; what is no float stays what it is."""
+    wanted = computed if computed is not None and value.is_floating_point() else value.dtype
+    return value.to(wanted, copy=True)
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

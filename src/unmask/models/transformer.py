@@ -2,14 +2,13 @@
 
 Pre-norm blocks: x + Attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)); rotary positions (Su et al. 2021, arXiv 2104.09864),
 SwiGLU (Shazeer 2020, arXiv 2002.05202), RMSNorm (Zhang & Sennrich 2019, arXiv 1910.07467). With Llama's weights its
-logits are Llama's. The head runs on asked positions only.
+logits are Llama's; what other open families have instead are options of the same class. The head runs on asked
+positions only.
 
 Letters: B batch, T tokens, S keys, D width, V vocabulary, H heads, G key heads, E head width, n asked positions.
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -27,25 +26,13 @@ from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import RMSNorm, rotate
 from unmask.models.network import Denoiser
+from unmask.models.norms import HeadMLP, activated, inner_width, make_norm
+from unmask.models.rope import Rotary, rotary
 from unmask.models.side_vectors import Memories
 from unmask.models.thought_cost import beside, reader_flops
 from unmask.models.time import TimeEmbedding
 from unmask.models.token_places import Positions
-from unmask.models.visibility import attention_mask, blocks_of, last_seen, mask_beside
-
-Rotary = tuple[Float[Tensor, "B 1 T e"], Float[Tensor, "B 1 T e"]]
-
-
-def rotary(positions: Int[Tensor, "B T"], width: int, theta: float) -> Rotary:
-    """Return cosine and sine of the E/2 angles of each position (Llama's half-split layout)."""
-    angle = positions[:, None, :, None].float() * _frequencies(width, theta, positions.device)
-    return angle.cos(), angle.sin()
-
-
-@lru_cache
-@torch.inference_mode(False)
-def _frequencies(width: int, theta: float, device: torch.device) -> Float[Tensor, " e"]:
-    return theta ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+from unmask.models.visibility import attention_mask, blocks_of, last_seen, mask_beside, near
 
 
 class Attention(nn.Module):
@@ -56,14 +43,16 @@ class Attention(nn.Module):
         self.layer = layer
         self.heads = config.num_attention_heads
         self.kv_heads = config.num_key_value_heads
-        self.width = config.hidden_size // self.heads
-        self.qkv = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=False)
-        self.out = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.width = config.head_width
+        self.qkv = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.qkv_bias)
+        self.out = nn.Linear(self.heads * self.width, config.hidden_size, bias=config.out_bias)
+        self.query_norm = RMSNorm(self.width, eps=config.rms_norm_eps) if config.qk_norm else None
+        self.key_norm = RMSNorm(self.width, eps=config.rms_norm_eps) if config.qk_norm else None
 
     def forward(
         self,
         x: Float[Tensor, "B T D"],
-        by: Rotary,
+        by: Rotary | None,
         mask: Bool[Tensor, "B 1 T T"] | None,
         causal: bool,
         cache: KVCache | None,
@@ -71,12 +60,16 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         """Attend; with a cache, write the new keys and values at ``at`` and read all that is visible.
 
-        Without a mask they are at a slice and see all up to its end.
+        Without a mask they are at a slice and see all up to its end. Without angles nothing is turned.
         """
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, self.heads + 2 * self.kv_heads, self.width).transpose(1, 2)
         turned, v = qkv.split([self.heads + self.kv_heads, self.kv_heads], dim=1)
-        q, k = rotate(turned, *by).split([self.heads, self.kv_heads], dim=1)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = turned.split([self.heads, self.kv_heads], dim=1)
+            turned = torch.cat([self.query_norm(q), self.key_norm(k)], 1)
+        turned = turned if by is None else rotate(turned, *by)
+        q, k = turned.split([self.heads, self.kv_heads], dim=1)
         if cache is not None:
             cache.write(self.layer, k, v, at)
             upto = at.stop if mask is None and isinstance(at, slice) else mask.shape[-1]
@@ -100,32 +93,32 @@ class Block(CheckpointedBlock):
 
     def __init__(self, config: TransformerConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.attention_norm = nn.Identity() if config.embed_norm and layer == 0 else make_norm(config)
         self.attention = Attention(config, layer)
-        self.mlp_norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
-        self.gate_up = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
-        self.dropout = config.dropout
+        self.mlp_norm = make_norm(config)
+        self.gate_up = nn.Linear(config.hidden_size, inner_width(config), bias=config.mlp_bias)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
+        self.mlp, self.dropout = config.mlp, config.dropout
+        self.local = int(config.window > 0 and layer % config.window_every > 0)
 
     def run(  # type: ignore[override]
         self,
         x: Float[Tensor, "B T D"],
-        by: Rotary,
+        by: Rotary | None,
         mask: Bool[Tensor, "B 1 T T"] | None,
         causal: bool,
         cache: KVCache | None,
         at: Int[Tensor, "B T"] | slice,
         asked: Positions | None = None,
     ) -> Float[Tensor, "B T D"] | Float[Tensor, "n D"]:
-        """Apply attention and SwiGLU, each behind its norm, each added to the residual.
+        """Apply attention and the feed-forward layer, each behind its norm, each added to the residual.
 
         With ``asked`` (rows, columns) the answer is [n, D]: those positions only.
         """
         x = x + self._drop(self.attention(self.attention_norm(x), by, mask, causal, cache, at))
         if asked is not None:
             x = x[asked]
-        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + self._drop(self.down(F.silu(gate) * up))
+        return x + self._drop(self.down(activated(self.gate_up(self.mlp_norm(x)), self.mlp)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
@@ -154,9 +147,13 @@ class Transformer(Denoiser):
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
         self.time = TimeEmbedding(config.hidden_size) if config.time_input else None
         self.candidates = _candidate_input(config)
+        learned = config.places == "learned"
+        self.place = nn.Embedding(config.max_position_embeddings, config.hidden_size) if learned else None
+        self.embed_norm = make_norm(config) if config.embed_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
-        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.norm = make_norm(config)
+        self.head_mlp = HeadMLP(config) if config.head_mlp else None
+        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=config.head_bias)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -190,16 +187,23 @@ class Transformer(Denoiser):
     def new_cache(self, rows: int, capacity: int) -> KVCache:
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""
         config = self.config
-        width = config.hidden_size // config.num_attention_heads
         like = self.blocks[0].attention.qkv.weight  # what is kept is what this makes, in its type
-        return KVCache.empty(config.num_hidden_layers, rows, config.num_key_value_heads, capacity, width, like)
+        heads, width = config.num_key_value_heads, config.head_width
+        return KVCache.empty(config.num_hidden_layers, rows, heads, capacity, width, like)
 
     def rolled(self, cache: KVCache, first: int, gone: int) -> KVCache:
         """Return a cache without ``gone`` of its tokens, those behind the ``first``; what follows moves up.
 
         Its keys are turned to their new places: R(p - n) = R(-n) R(p). Keys and values of layers above the lowest still
         carry what they saw of the tokens that are gone.
+
+        Raises:
+            Error: the network knows its places by learned vectors, which cannot be turned.
         """
+        if self.place is not None or self.config.window:
+            raise Error(
+                "this network's places cannot be moved up (they are learned, or it has a window); set beyond=reread."
+            )
         by = self._rotary(torch.full((1, 1), -gone, device=cache.keys.device))
         keys, values = torch.zeros_like(cache.keys), torch.zeros_like(cache.values)
         until = cache.keys.shape[3] - gone
@@ -251,7 +255,7 @@ class Transformer(Denoiser):
                 mask = None if bool(mask.all()) else mask
         else:
             positions = torch.arange(length, device=tokens.device)[None] if state.positions is None else state.positions
-            places, mask = positions, attention_mask(state)
+            places, mask = positions, attention_mask(state, self.config.block_context)
         if beside is not None and (cache is not None or isinstance(self.candidates, FullCandidates)):
             raise Error("memory and thoughts go with neither a key-value cache nor candidate_input=full.")
         given = state.candidates if self.candidates is not None else None
@@ -271,15 +275,18 @@ class Transformer(Denoiser):
             asked, recited = self._beside_clean(state, at)
         else:
             asked = self._predictors(at, batch, length, tokens.device)
-        by = self._rotary(positions)
         if beside is not None:
             return self._with_memory(state, asked, x, positions, mask, beside, return_hidden)
+        x = self._placed(x, positions)
+        views = self._views(positions, mask, causal, None if cache is None else upto)
         for block in self.blocks[:-1]:
-            x = block(x, by, mask, causal, cache, places)
+            x = block(x, *views[block.local], causal, cache, places)
         # What follows the last attention is needed where something is asked, and nowhere else.
-        x = self.blocks[-1](x, by, mask, causal, cache, places, None if return_hidden else asked)
+        last = self.blocks[-1]
+        x = last(x, *views[last.local], causal, cache, places, None if return_hidden else asked)
         x = self.norm(x)
         states = x[asked] if return_hidden else x
+        states = states if self.head_mlp is None else self.head_mlp(states)
         logits = self.head(states)
         hidden = x[:, -length:] if return_hidden else None
         if state.clean_at is None:
@@ -372,6 +379,37 @@ class Transformer(Denoiser):
         x = self.norm(self.candidates.readout(x.view(-1, slots, x.shape[-1]), mass[rows, columns]))
         return Prediction(self.head(x), hidden, notes=self._notes(hidden), states=x)
 
+    def _placed(self, x: Float[Tensor, "B T D"], positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Return embeddings with what the network adds to them for their places, and their norm.
+
+        Raises:
+            Error: a place that it has learned no vector of.
+        """
+        if self.place is not None:
+            if (far := int(positions.max())) >= len(self.place.weight):
+                raise Error(f"this network has learned {len(self.place.weight)} places, and a text has {far + 1}.")
+            x = x + self.place(positions)
+        return x if self.embed_norm is None else self.embed_norm(x)
+
+    def _views(
+        self, positions: Int[Tensor, "B T"], mask: Bool[Tensor, "B 1 T S"] | None, causal: bool, upto: int | None
+    ) -> list[tuple[Rotary | None, Bool[Tensor, "B 1 T S"] | None]]:
+        """Return angles and mask of blocks that see all, and of those with a window.
+
+        Args:
+            positions: Of the tokens.
+            mask: Who may attend to whom.
+            causal: No token sees a later one, and the mask does not say so.
+            upto: Cached positions that are read; ``None``: there is no cache.
+        """
+        config = self.config
+        views = [(None if self.place is not None else self._rotary(positions), mask)]
+        if config.window:
+            seen = positions if upto is None else torch.arange(upto, device=positions.device)[None]
+            by = rotary(positions, config.head_width, config.window_theta, config.rope_rule)
+            views.append((by, near(positions, seen, config.window, mask, causal)))
+        return views
+
     def _rotary(self, positions: Int[Tensor, "B T"], slots: Int[Tensor, " T"] | int = 0) -> Rotary:
         """Return the rotary angles of positions, or of their slots where those are counted, as many as in training."""
         if self.config.candidate_places == "flattened":
@@ -379,4 +417,4 @@ class Transformer(Denoiser):
             positions = positions * stride + (slots if isinstance(slots, int) else slots.clamp(max=stride - 1))
         if self.config.candidate_places == "lost":
             positions = positions.clamp(max=1)
-        return rotary(positions, self.config.hidden_size // self.config.num_attention_heads, self.config.rope_theta)
+        return rotary(positions, self.config.head_width, self.config.rope_theta, self.config.rope_rule)

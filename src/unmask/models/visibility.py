@@ -13,11 +13,15 @@ from unmask.diffusion.state import State
 from unmask.models.side_vectors import Memories
 
 
-def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
+def attention_mask(state: State, whole: bool = False) -> Bool[Tensor, "B 1 S S"] | None:
     """Return who may attend to whom, or ``None`` where visibility alone says it.
 
     A padded position attends to itself, so that no softmax is empty. Where there is a clean text beside the noisy one,
     its places come first.
+
+    Args:
+        state: What the network sees.
+        whole: Whether the clean text is read in whole blocks; else left to right.
     """
     if state.segments is None and state.valid is None and state.visibility != "block":
         return None
@@ -34,7 +38,8 @@ def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
         if state.clean is None:
             allowed = before | own
         else:
-            clean = torch.cat([allowed.tril(), ~allowed], 2).expand(len(own), -1, -1)
+            among = before | own if whole else allowed.tril().expand(len(own), -1, -1)
+            clean = torch.cat([among, torch.zeros_like(among)], 2)
             allowed = torch.cat([clean, torch.cat([before, own], 2)], 1)
             segments, valid = (None if x is None else x.repeat(1, 2) for x in (segments, valid))
     if segments is not None:
@@ -42,6 +47,27 @@ def attention_mask(state: State) -> Bool[Tensor, "B 1 S S"] | None:
     if valid is not None:
         allowed = (allowed & valid[:, None, :]) | torch.eye(allowed.shape[1], dtype=torch.bool, device=device)
     return allowed[:, None]
+
+
+def near(
+    positions: Int[Tensor, "B T"],
+    seen: Int[Tensor, "B S"],
+    window: int,
+    mask: Bool[Tensor, "B 1 T S"] | None,
+    causal: bool,
+) -> Bool[Tensor, "B 1 T S"]:
+    """Return who may attend to whom within a window.
+
+    Args:
+        positions: Of what attends.
+        seen: Of what is attended to.
+        window: Places to either side.
+        mask: Who may attend to whom without it; ``None``: all to all, or what ``causal`` says.
+        causal: None to a later one.
+    """
+    apart = positions[:, :, None] - seen[:, None, :]
+    allowed = (apart <= window) & (apart >= (0 if causal else -window))
+    return allowed[:, None] if mask is None else allowed[:, None] & mask
 
 
 def blocks_of(state: State) -> Int[Tensor, "B T"]:

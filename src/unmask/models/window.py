@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from unmask.models.attention import attend
 from unmask.models.eco_config import EcoConfig
 from unmask.models.fused import RMSNorm, rotate
+from unmask.models.rope import Rotary
 from unmask.models.token_places import Layout
-from unmask.models.transformer import Rotary
 
 
 class WindowAttention(nn.Module):

@@ -19,6 +19,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unmask.sampling.carry import answered, carried_on, carries, most_candidates
+from unmask.sampling.constraint import leftmost
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.sampler import Promise, started
@@ -55,7 +56,7 @@ class Ancestral:
         active = ~state.done
         left = (state.setting("steps") - state.step).clamp(min=1)  # t = left / N, s = (left - 1) / N
         chance = state.noise.uniform("reveal", state.tokens.shape[1])
-        chosen = state.open & (chance * left[:, None] < 1)
+        chosen = leftmost(state, state.open & (chance * left[:, None] < 1))
         asked = chosen.any(1) | (active & carries(model, state)) if self.skip else active
         after = decided(model, state, chosen, asked)
         after = replace(after, step=state.step + active, forwards=state.forwards + asked)

@@ -70,7 +70,7 @@ class Autoregressive:
         if self.use_cache and hasattr(model, "new_cache") and not remembers(model) and state.memory is None:
             logits, cache = _read_new(model, state, at)
         else:  # a thought changes from step to step, and all that was read with it
-            answer = _read_all(model, state, at)
+            answer = read_all(model, state, at)
             logits = answer.logits
         chosen_by = penalised(state, at, logits)
         drawn = propose(state, at, chosen_by)
@@ -100,7 +100,7 @@ def without_suffix(state: SamplerState) -> SamplerState:
     return state
 
 
-def _read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:
+def read_all(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> Prediction:
     """Return the answer at the asked positions from the whole texts. What lies to the right is never attended to."""
     length = int(at.nonzero()[:, 1].max()) + 1
     view = in_mind(model, state, State(state.tokens[:, :length], "causal", **state.shown(length)))

@@ -50,6 +50,11 @@ class BlockSettings(AncestralSettings, ConfidenceSettings, EntropyBoundSettings,
         """The settings of the rule, and those that say which it is and how large blocks are."""
         return tuple(key for key in type(self).model_fields if key in (*self.within.known, *_OWN))
 
+    @property
+    def from_the_left(self) -> bool:  # type: ignore[override]
+        """As its rule does; blocks follow each other from the left."""
+        return self.within.from_the_left
+
     @cached_property
     def within(self) -> Settings:
         """Those of the rule, by which the words of a block are decided."""

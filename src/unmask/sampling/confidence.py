@@ -22,6 +22,7 @@ from unmask.diffusion.carried import renewed
 from unmask.sampling.accept import accepted, apart
 from unmask.sampling.calibrated import trust_in
 from unmask.sampling.carry import answered, carried_on
+from unmask.sampling.constraint import leftmost
 from unmask.sampling.decide import commit, propose
 from unmask.sampling.doubt import doubt_of, peak_of, said_of
 from unmask.sampling.looks import Same, looked
@@ -82,7 +83,7 @@ class Confidence:
         looks = None
         if any(s.accept == "stable" for s in part.settings):
             looks = looked(part.looks, part.open, said_of(part, part.open, logits), _near(part))
-        kept = accepted(part, sure, _scores(part, sure, entropy), entropy, looks)
+        kept = leftmost(part, accepted(part, sure, _scores(part, sure, entropy), entropy, looks))
 
         drawn = propose(part, kept, logits[kept[part.open]])
         chosen = torch.zeros_like(state.open).index_copy(0, index, kept)

@@ -5,7 +5,7 @@ Letters: B rows, T positions, V vocabulary, n asked positions.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unmask.errors import Error
 from unmask.sampling.categorical import Drawn, draw, shaped
+from unmask.sampling.constraint import barred, check_locked, turns
 from unmask.sampling.settings import SteppedSettings
 from unmask.sampling.state import SamplerState
 
@@ -40,7 +41,8 @@ def lock(state: SamplerState, row: int, position: int, token: int) -> SamplerSta
     Locking EOS ends the text there. A causal model reads the word again when it goes on; words after it stay.
 
     Raises:
-        Error: a position outside the text or given by the user, a special token, or an end of text before given words.
+        Error: a position outside the text or given by the user, a special token, an end of text before given words,
+            or a word that does not fit what the text must be.
     """
     vocabulary = state.vocabulary
     if not (0 <= row < len(state.tokens) and 0 <= position < state.tokens.shape[1]) or not state.valid[row, position]:
@@ -53,6 +55,7 @@ def lock(state: SamplerState, row: int, position: int, token: int) -> SamplerSta
     chosen[row, position] = True
     if token == vocabulary.eos and not may_end(state)[row, position]:
         raise Error(f"the text cannot end at position {position}: given words follow.")
+    check_locked(state, row, position, token)
     after = commit(state, chosen, torch.full_like(state.tokens, token), torch.ones_like(state.confidence))
     cache = state.cache
     if cache is not None:  # what was read from here on was read with the old word
@@ -72,10 +75,21 @@ def propose(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, 
     """Draw a token at each asked position under the row's settings and noise.
 
     Mask, BOS and padding are never drawn; neither is EOS where given words follow, where a word was taken back, or
-    where the user said so.
+    where the user said so. Positions that depend on each other under a constraint are drawn one after another.
     """
     uniform = state.noise.uniform("token", at.shape[1])[at]
-    return draw(logits, uniform, *_shape(state, at, logits))
+    turn = turns(state, at)
+    if turn is None:
+        return draw(logits, uniform, *_shape(state, at, logits))
+    found: list[Drawn] = []
+    for number in range(int(turn.max()) + 1):
+        now = turn == number
+        here = torch.zeros_like(at).masked_scatter(at, now)
+        found.append(draw(logits[now], uniform[now], *_shape(state, here, logits[now])))
+        tokens = state.tokens.masked_scatter(here, found[-1].token)
+        state = replace(state, tokens=tokens, open=state.open & ~here)
+    order = torch.cat([(turn == number).nonzero()[:, 0] for number in range(len(found))]).argsort()
+    return Drawn(*(torch.cat([getattr(one, f.name) for one in found])[order] for f in fields(Drawn)))
 
 
 def believed_words(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
@@ -106,6 +120,8 @@ def forbidden_at(state: SamplerState, at: Bool[Tensor, "B T"], logits: Float[Ten
     forbidden[:, vocabulary.eos] = no_end[at]
     if vocabulary.spaced is not None and bool((lead := state.lead[at]).any()):
         forbidden |= lead[:, None] & ~vocabulary.spaced
+    if state.constraints is not None:
+        forbidden |= barred(state, at, logits.shape[1])
     return forbidden
 
 

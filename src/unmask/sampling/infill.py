@@ -15,7 +15,6 @@ import torch
 from unmask.data.tokenizers import Tokenizer
 from unmask.sampling.holes import parse_holes as parse_holes
 from unmask.sampling.holes import parse_length as parse_length
-from unmask.sampling.loop import Sample
 from unmask.sampling.request import Request, Settings, Vocabulary, canvas
 
 MOST_LAYOUTS = 64
@@ -80,10 +79,10 @@ def hole_requests(
     return requests
 
 
-def hole_texts(sample: Sample, asked: HoleRequest, tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Return what was written into each hole, without the space that the hole was handed."""
+def hole_texts(tokens: Sequence[int], asked: HoleRequest, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Return what was written into each hole of a text, without the space that the hole was handed."""
     fills = []
     for start, end in asked.spans:
-        fill = tokenizer.decode(sample.tokens[start:end])
+        fill = tokenizer.decode(tokens[start:end])
         fills.append(fill.removeprefix(" ") if start in asked.request.lead else fill)
     return tuple(fills)

@@ -17,6 +17,7 @@ import torch
 
 from unmask.diffusion.noise import Noise
 from unmask.diffusion.thought import Read, Reading, ThoughtOptions
+from unmask.errors import Error
 from unmask.sampling.finished import Sample
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.thought_steps import fresh
@@ -73,7 +74,14 @@ def write_passages(
         requests: Canvases of any length.
         vocabulary: The special tokens.
         write: Writes the canvases of one passage.
+
+    Raises:
+        Error: a text under a constraint.
     """
+    if any(request.constraint is not None for request in requests):
+        raise Error(
+            f"a text under a constraint is written in one passage of {options.passage} tokens; ask for fewer tokens."
+        )
     canvases = [cut(request.tokens, options.passage, vocabulary.bos) for request in requests]
     parts: list[list[Sample]] = [[] for _ in requests]
     for number in range(max(map(len, canvases))):

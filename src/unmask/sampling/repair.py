@@ -70,13 +70,16 @@ class Repair:
         """Return the writer's opening state.
 
         Raises:
-            Error: as the writer; open positions that show words or candidates, which cannot be opened again.
+            Error: as the writer; open positions that show words or candidates, which cannot be opened again, or a
+            grammar.
         """
         if self.Settings.shows != "mask":
             raise Error(
                 f"repair opens words again, and the {self.Settings.name!r} sampler shows {self.Settings.shows} where a "
                 "word is open; use one that shows masks (unmask samplers)."
             )
+        if any(one.constraint is not None and one.constraint.grammar is not None for one in requests):
+            raise Error("repair opens words again, and a text under a grammar is written from the left; leave one out.")
         state = self.writer.start(requests, vocabulary)
         zero = torch.zeros_like(state.step)
         own = Round(zero, zero, state.total, state.settles)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unmask.diffusion.thought import Thought
+    from unmask.sampling.constraint import Constraint
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Request:
         thought: One row: the thought that the text begins with, and those of the passages before it; ``None``: noise of
             the text's own, and no passages.
         memory: Vectors of retrieved texts; ``None``: there are none.
+        constraint: What the text must be; ``None``: anything.
     """
 
     tokens: tuple[int, ...]
@@ -37,6 +39,7 @@ class Request:
     lead: frozenset[int] = frozenset()
     thought: Thought | None = None
     memory: Float[Tensor, "M E"] | None = None
+    constraint: Constraint | None = None
 
 
 def canvas(

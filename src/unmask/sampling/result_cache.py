@@ -96,16 +96,28 @@ def answered(
         requests: What to write.
         write: Writes requests.
     """
-    if cache is None or not may_be_kept(model, requests):
+    keys, found = kept(cache, folder, model, requests)
+    if cache is None or not keys:
         return write(list(requests))
-    base = _base(folder, model)
-    keys = [digest(base, _said(request)) for request in requests]
-    found: dict[bytes, Sample] = {key: kept for key in dict.fromkeys(keys) if (kept := cache.get(key)) is not None}
     left = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
     for key, sample in zip(left, write(list(left.values())) if left else [], strict=True):
         cache.put(key, sample)
         found[key] = sample
     return [found[key] for key in keys]
+
+
+def kept(
+    cache: ResultCache | None, folder: Path, model: Any, requests: Sequence[Request]
+) -> tuple[list[bytes], dict[bytes, Sample]]:
+    """Return the key of each request, and the texts that are kept by their keys. Arguments: as of :func:`answered`.
+
+    No keys: nothing may be kept.
+    """
+    if cache is None or not may_be_kept(model, requests):
+        return [], {}
+    base = _base(folder, model)
+    keys = [digest(base, _said(request)) for request in requests]
+    return keys, {key: there for key in dict.fromkeys(keys) if (there := cache.get(key)) is not None}
 
 
 def remembered(
@@ -153,7 +165,8 @@ def digest(*parts: Any) -> bytes:
 def _said(request: Request) -> tuple[Any, ...]:
     settings = request.settings
     said = (settings.name, sorted(settings.model_dump().items()))
-    return request.tokens, said, request.index, sorted(request.lead)
+    constraint = () if request.constraint is None else (request.constraint.key,)
+    return request.tokens, said, request.index, sorted(request.lead), *constraint
 
 
 def _base(folder: Path, model: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unmask.diffusion.process import Network
 from unmask.diffusion.state import State
+from unmask.sampling.constraint import check_constraint
 from unmask.sampling.registry import SAMPLERS as SAMPLERS
 from unmask.sampling.registry import check_drives as check_drives
 from unmask.sampling.registry import drives as drives
@@ -80,9 +81,12 @@ def started(settings: type[AnySettings], requests: Sequence[Request], vocabulary
     """Return the opening state, its rows' settings those of one sampler.
 
     Raises:
-        Error: a setting that means nothing to it.
+        Error: a setting that means nothing to it, or a constraint that it cannot keep.
     """
-    return begin([replace(request, settings=settings.of(request.settings)) for request in requests], vocabulary)
+    own = [replace(request, settings=settings.of(request.settings)) for request in requests]
+    for request in own:
+        check_constraint(request.settings, request.constraint)
+    return begin(own, vocabulary)
 
 
 def masked_view(state: SamplerState) -> State:

@@ -31,6 +31,7 @@ class Settings(BaseModel):
         shows: What the open positions of its states show: it drives the processes that show the same.
         about: What it does, in one line.
         choices: Those of its settings that say how it works, and with it which others mean something.
+        from_the_left: Whether it can decide words from the left and never takes one back, as a grammar asks.
     """
 
     name: ClassVar[str] = ""
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     shows: ClassVar[Shows] = "mask"
     about: ClassVar[str] = ""
     choices: ClassVar[tuple[str, ...]] = ()
+    from_the_left: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -172,6 +174,7 @@ class AutoregressiveSettings(Settings):
     name: ClassVar[str] = "autoregressive"
     visibility: ClassVar[Visibility] = "causal"
     shows: ClassVar[Shows] = "nothing"
+    from_the_left: ClassVar[bool] = True
     about: ClassVar[str] = "one token after another, left to right"
 
     repetition_penalty: float = Field(
@@ -195,6 +198,7 @@ class AncestralSettings(SteppedSettings):
     """Settings of ``ancestral``."""
 
     name: ClassVar[str] = "ancestral"
+    from_the_left: ClassVar[bool] = True
     about: ClassVar[str] = "masks go at random times, as they came in training: the reverse process"
 
     candidates: Candidates = None
@@ -209,6 +213,7 @@ class ConfidenceSettings(SteppedSettings):
     """
 
     name: ClassVar[str] = "confidence"
+    from_the_left: ClassVar[bool] = True
     about: ClassVar[str] = "the surest positions first"
     choices: ClassVar[tuple[str, ...]] = ("accept",)
 
@@ -277,6 +282,7 @@ class EntropyBoundSettings(Settings):
     """Settings of ``entropy-bound``: ``confidence`` that accepts by entropy, in as many steps as that takes."""
 
     name: ClassVar[str] = "entropy-bound"
+    from_the_left: ClassVar[bool] = True
     about: ClassVar[str] = "as many positions a step as may be drawn apart from each other"
 
     candidates: Candidates = None

@@ -62,10 +62,20 @@ def answered_in_block(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) 
     column = start[:, None] + torch.arange(int((span.until - start).max()), device=start.device)
     valid = column < span.until[:, None]
     place = column.clamp(max=tokens.shape[1] - 1)
-    view = State(tokens.gather(1, place), "block", valid=valid, block=torch.minimum(column, span.begin[:, None]))
+    view = State(tokens.gather(1, place), "block", valid=valid, block=_starts(model, span, column))
     view = masks_shown(model, state, view)
     answer: Prediction = model(view, at=asked.gather(1, place) & valid, cache=state.cache.rewound(start))
     return replace(answer, cache=answer.cache.rewound(span.begin))
+
+
+def _starts(model: Any, span: Span, column: Int[Tensor, "b n"]) -> Int[Tensor, "B n"]:
+    """Return where the block of each place begins; text before the row's block is read word by word, or in blocks."""
+    begin = span.begin[:, None]
+    if not getattr(getattr(model, "config", None), "block_context", False):
+        return torch.minimum(column, begin)
+    size = (span.until - span.begin)[:, None].clamp(min=1)
+    inside = torch.where(column > 0, (column - 1) % size, 0)
+    return torch.minimum(column - inside, begin)
 
 
 def masks_shown(model: Any, state: SamplerState, view: State) -> State:
@@ -113,7 +123,7 @@ def _read_all(model: Any, state: SamplerState, tokens: Int[Tensor, "B L"], at: B
         tokens[:, : len(column)].masked_fill(~valid, state.vocabulary.pad),
         "block",
         valid=None if bool(valid.all()) else valid,
-        block=torch.minimum(column, span.begin[:, None]),
+        block=_starts(model, span, column[None]),
     )
     answer: Prediction = model(masks_shown(model, state, view), at=at[:, : len(column)])
     return answer

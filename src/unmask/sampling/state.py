@@ -26,6 +26,7 @@ from unmask.diffusion.thought import Thought
 from unmask.errors import Error
 from unmask.models.cache import Cache
 from unmask.sampling.checks import Checks
+from unmask.sampling.constraint import Constraints, constraints_of
 from unmask.sampling.looks import Looks
 from unmask.sampling.request import Request, Settings, Vocabulary
 from unmask.sampling.span import Span
@@ -61,6 +62,7 @@ class SamplerState:
         span: The block that each row writes in; ``None``: they are not written in blocks.
         looks: What was said of open positions when they were last looked at; ``None``: no row decides by it.
         checks: What a verifier has said of each text; ``None``: there is none.
+        constraints: What each text must be; ``None``: all may be anything.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -85,6 +87,7 @@ class SamplerState:
     span: Span | None = None
     looks: Looks | None = None
     checks: Checks | None = None
+    constraints: Constraints | None = None
 
     @property
     def loose(self) -> Bool[Tensor, "B T"]:
@@ -177,7 +180,8 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
     """Return the state before the first step.
 
     Raises:
-        Error: no request, a canvas without BOS, or ``lead`` positions without ``vocabulary.spaced``.
+        Error: no request, a canvas without BOS, ``lead`` positions without ``vocabulary.spaced``, or a constraint that
+            its canvas has no place for.
     """
     if not requests:
         raise Error("there is nothing to sample: give at least one request.")
@@ -212,6 +216,7 @@ def begin(requests: Sequence[Request], vocabulary: Vocabulary) -> SamplerState:
                 vocabulary=vocabulary,
                 thought=request.thought,
                 memory=None if given is None else Memory(given[None], torch.ones(1, len(given), dtype=torch.bool)),
+                constraints=constraints_of(request, opened[0].tolist()),
             )
         )
     return stack(states)

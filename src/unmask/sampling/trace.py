@@ -1,23 +1,6 @@
-"""Trace files: a sampling run, frame by frame, as JSON lines (gzip if the name ends in .gz); replay needs no run.
+"""Trace files: a sampling run, frame by frame, as the lines of :mod:`unmask.sampling.trace_lines`; replay needs no run.
 
-    {"format": 1 or 2, "kind": "unmask-trace", "sampler", "run", "tokenizer": {name, fingerprint}, "vocabulary": {...},
-     "requests": [{"length", "index", "settings"}], "created"}
-    {"rows": [{"request", "step", "set": [[position, token, confidence], ...], "length", "calls",
-               "open": [position, ...], "candidates": [[position, [[token, mass], ...]], ...],
-               "block": [first, behind the last], "verdict": [[verdict, first, behind the last], ...]}],
-     "strings": {token: text}}
-    ...
-    {"end": number of frames}
-
-Frames hold what changed since the request's last frame; a position that opens again is set to the mask id. The first
-frame of a request holds its given words. Format 2 has ``open``: the open positions that show a word which may change,
-in traces of samplers that show such. ``candidates`` are there for models that carry them: those of all open
-positions, masses to four digits. ``block`` is there where a text is written in blocks: the places of the one that it
-writes in. ``calls`` are the network calls that the text has taken part in, from which follows what each position cost
-(:mod:`unmask.sampling.spent`); older traces do not tell them. ``verdict`` is there where a verifier reads along: spans
-of words of which it said the same so far (``accepted``, ``rewritten``, ``skipped`` or ``added``). ``strings`` brings
-the tokens seen for the first time: their text, or their bytes as a list of numbers where they are not UTF-8 by
-themselves.
+A file whose name ends in .gz is compressed.
 """
 
 from __future__ import annotations
@@ -27,7 +10,6 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,11 +19,11 @@ import torch
 from unmask.data.tokenizers import Tokenizer
 from unmask.diffusion.state import SparseState
 from unmask.errors import Error
-from unmask.sampling.checks import VERDICTS, spans
-from unmask.sampling.registry import SAMPLERS
+from unmask.sampling.checks import VERDICTS
 from unmask.sampling.request import Request, Vocabulary
 from unmask.sampling.state import Frame
-from unmask.sampling.trace_header import KIND, check_header, missing, not_a_trace, open_trace, refuse_other
+from unmask.sampling.trace_header import check_header, missing, not_a_trace, open_trace, refuse_other
+from unmask.sampling.trace_lines import TraceLines
 
 _LONGEST, _MOST_PLACES, _MOST_SHOWN = 1 << 26, 1 << 22, 1 << 28
 """Characters of a line, places of all texts, and of all frames: far above what a run writes."""
@@ -71,72 +53,21 @@ class TraceWriter:
         vocabulary: Vocabulary,
         run: str = "",
     ) -> None:
-        self._tokenizer = tokenizer
-        self._mask = vocabulary.mask
-        self._doubtful = sampler in SAMPLERS and SAMPLERS.facts(sampler).shows == "token"
-        self._told: set[int] = set()
-        self._last = [[vocabulary.mask] * len(r.tokens) for r in requests]
-        self._open: list[set[int]] = [set() for _ in requests]
-        self._frames = 0
-        special = {"pad": vocabulary.pad, "bos": vocabulary.bos, "eos": vocabulary.eos, "mask": vocabulary.mask}
-        header = {
-            "format": 2 if self._doubtful else 1,
-            "kind": KIND,
-            "sampler": sampler,
-            "run": run,
-            "tokenizer": {"name": tokenizer.name, "fingerprint": tokenizer.fingerprint},
-            "vocabulary": special,
-            "requests": [
-                {"length": len(r.tokens), "index": r.index, "settings": r.settings.model_dump()} for r in requests
-            ],
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        self._lines = TraceLines(sampler, requests, tokenizer, vocabulary, run)
         refuse_other(Path(path))
         try:
             self._file = open_trace(Path(path), "w")
         except OSError as error:
             raise Error(f"the trace {path} cannot be written: {error.strerror}; choose another place.") from error
-        self._line(header)
+        self._add(self._lines.header())
 
     def write(self, which: Sequence[int], frame: Frame) -> None:
         """Add a frame whose rows are the requests ``which``."""
-        rows, strings = [], {}
-        tokens, confidence = frame.tokens.tolist(), frame.confidence.tolist()
-        lengths = frame.valid.sum(1).tolist()
-        for row, request in enumerate(which):
-            last, opened = self._last[request], self._open[request]
-            if self._doubtful:
-                shown = ~frame.committed[row] & frame.valid[row] & (frame.tokens[row] != self._mask)
-                self._open[request] = set(shown.nonzero()[:, 0].tolist())
-            closed = opened - self._open[request]  # their words may stay, and be believed otherwise in the end
-            changed = [p for p in range(min(lengths[row], len(last))) if tokens[row][p] != last[p] or p in closed]
-            for p in changed:
-                token = last[p] = tokens[row][p]
-                if token not in self._told and token != self._mask:
-                    self._told.add(token)
-                    strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
-            sets = [[p, last[p], round(confidence[row][p], 5)] for p in changed]
-            entry = {"request": request, "step": int(frame.step[row]), "set": sets, "length": lengths[row]}
-            if frame.forwards is not None:
-                entry["calls"] = int(frame.forwards[row])
-            if self._doubtful:
-                entry["open"] = sorted(self._open[request])
-            if frame.candidates is not None:
-                entry["candidates"] = _listed(frame.candidates, row)
-                for token in {token for _, given in entry["candidates"] for token, _ in given} - self._told:
-                    self._told.add(token)
-                    strings[str(token)] = _readable(self._tokenizer.decode_bytes([token]))
-            if frame.block is not None:
-                entry["block"] = frame.block[row].tolist()
-            if frame.verdict is not None:
-                entry["verdict"] = spans(frame.verdict[row].tolist())
-            rows.append(entry)
-        self._frames += 1
-        self._line({"rows": rows, "strings": strings} if strings else {"rows": rows})
+        self._add(self._lines.line(which, frame))
 
     def close(self) -> None:
         """Write the last line, which says that the trace is whole."""
-        self._line({"end": self._frames})
+        self._add(self._lines.end())
         self._file.close()
 
     def __enter__(self) -> TraceWriter:
@@ -148,27 +79,9 @@ class TraceWriter:
         else:
             self._file.close()
 
-    def _line(self, content: dict[str, Any]) -> None:
-        self._file.write(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
+    def _add(self, line: str) -> None:
+        self._file.write(line + "\n")
         self._file.flush()
-
-
-def _listed(candidates: SparseState, row: int) -> list[list[Any]]:
-    """Return the candidates of each position that has any, the likeliest first."""
-    mass, order = candidates.mass[row].sort(-1, descending=True)
-    tokens = candidates.tokens[row].gather(-1, order)
-    found = []
-    for position in (mass[:, 0] > 0).nonzero()[:, 0].tolist():
-        pairs = zip(tokens[position].tolist(), mass[position].tolist(), strict=True)
-        found.append([position, [[token, round(m, 4)] for token, m in pairs if m > 0]])
-    return found
-
-
-def _readable(data: bytes) -> str | list[int]:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return list(data)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ completed. Given words stay. The network is asked as often as the longest run ha
 
 Where nothing is broken no token changes and no network is asked, so a sampler keeps its promise for all texts that are
 whole; a broken text, which is no text of the truth, is moved to a near whole one. Where given words allow no completion
-(a sign of the user's behind a hole too short for a letter), UTF-8 alone is kept.
+(a sign of the user's behind a hole too short for a letter), UTF-8 alone is kept. A text under a constraint is left as
+it is: a grammar asks for whole characters itself, and only a text that is cut off may stop within one.
 
 Letters: B rows, T positions, S states of the automaton, V vocabulary.
 """
@@ -49,7 +50,8 @@ def completed(model: Any, shows: str, state: SamplerState, goes_on: list[bool]) 
         return state
     found = torch.zeros_like(state.open)
     for row in state.done.nonzero()[:, 0].tolist():
-        found[row] = _broken(state, row, table, goes_on[row])
+        if state.constraints is None or state.constraints.each[row] is None:  # else another word may not fit
+            found[row] = _broken(state, row, table, goes_on[row])
     index = found.any(1).nonzero()[:, 0]
     if not len(index):
         return state

@@ -88,6 +88,11 @@ class Windows:
                 f"a canvas of {len(request.tokens)} tokens with text behind what is written does not fit into the "
                 f"model's context of {self._context}; shorten it."
             )
+        if request.constraint is not None and request.constraint.words:
+            raise Error(
+                f"a canvas of {len(request.tokens)} tokens with places for given words does not fit into the model's "
+                f"context of {self._context}; shorten it."
+            )
         if _beyond(request.settings) == "sinks":
             _check_cache(self._model, self._sampler, request)
 
@@ -186,7 +191,8 @@ class Windows:
             checked=_checked_so_far(state, past, row),
         )
         index = part_index(asked, after.number)
-        request = replace(asked, tokens=self._canvas(asked, after), lead=frozenset(), index=index)
+        own = asked.constraint and replace(asked.constraint, read=after.tokens[after.given :])
+        request = replace(asked, tokens=self._canvas(asked, after), lead=frozenset(), index=index, constraint=own)
         opened = self._sampler.start([request], self._vocabulary).to(state.tokens.device)
         if _beyond(asked.settings) == "sinks" and state.cache is not None:
             cache = self._model.rolled(state.cache.rows(torch.tensor([row])), first, self._context - first - last)

@@ -89,7 +89,8 @@ def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
         check_source(source, recipe.data.binary)
         _check_apart(folder, source)
     tokenizer, balance = recipe.data.tokenizer, recipe.data.balance
-    if (tokenizer not in ("bytes", "bpe") and not tokenizer.startswith("hf:")) or (balance and tokenizer != "bpe"):
+    elsewhere = recipe.training.init is None and tokenizer not in ("bytes", "bpe")  # else it is the other run's
+    if (elsewhere and not tokenizer.startswith("hf:")) or (balance and tokenizer != "bpe"):
         from unmask.data.tokenizers import make_tokenizer
 
         make_tokenizer(tokenizer, (), 0, balance=balance)

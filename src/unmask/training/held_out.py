@@ -47,6 +47,8 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
         Error: the text is not there; the message says where it was and how to give it again.
     """
     data = run.recipe.data
+    if run.imported:
+        raise Error(f"what {run.name} was trained on before it was imported is not known here. Give --source FILE.")
     return load_corpus(
         source or place_of(run.manifest, "source", data.source, data.binary),
         valid=None if data.valid is None else place_of(run.manifest, "valid", data.valid, data.binary),
@@ -107,7 +109,7 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         notes.append(
             f"{source} is the text that {runs[0].name} was trained on ({again.fingerprint}), in another place."
         )
-    elif not named and not _has_text(runs[0]):
+    elif not named and not runs[0].imported and not _has_text(runs[0]):
         was = runs[0].manifest.get("corpus_fingerprint")
         notes.append(f"{source} is another text than {runs[0].name} was trained on (fingerprint {was}), which is gone.")
     if named or source is None or again is not None:

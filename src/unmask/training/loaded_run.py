@@ -54,6 +54,10 @@ class Held(Run):
             network = halved(network)  # anew: the weights may have been changed since
         return network if device is None or _on(network, device) else _copied(network, device)
 
+    def stand_before(self, network: Any) -> None:
+        """Have a network that asks the run's own answer in its place, from here on; nothing is kept of its texts."""
+        self._network, self.cache = network, None
+
 
 def held(run: str | Path | Run, *, half: bool = False) -> Held:
     """Return a run that keeps its weights; one that does, as it is.

@@ -28,7 +28,8 @@ from unmask.lines import leads
 from unmask.models.backbones import BACKBONES
 from unmask.models.config import TransformerConfig
 from unmask.models.half import half_products
-from unmask.models.transformer import Block, rotary
+from unmask.models.rope import rotary
+from unmask.models.transformer import Block
 from unmask.training.combination import BYTES, network_keys
 from unmask.training.hardware import processor, threads
 from unmask.training.recipe import Recipe

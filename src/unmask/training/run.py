@@ -108,6 +108,11 @@ class Run:
         """The folder's name."""
         return self.path.resolve().name
 
+    @property
+    def imported(self) -> bool:
+        """Whether it was trained elsewhere (``unmask import``), on text that is not known here."""
+        return "imported" in self.manifest
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer stored with the run.
@@ -129,7 +134,7 @@ class Run:
 
     @checked
     def model(self, device: str | None = None, *, half: bool = False) -> Denoiser:
-        """Load the weights (the average, if the run kept one), in evaluation mode.
+        """Load the weights (the average, if the run kept one) in float32, in evaluation mode.
 
         The network's class is the one of ours that the recipe names, whatever else lies in the folder.
 
@@ -145,7 +150,8 @@ class Run:
         from unmask.models.backbones import BACKBONES
         from unmask.models.half import halved
 
-        model = BACKBONES.get(self.recipe.backbone.name).model.from_pretrained(self.path)
+        kind = BACKBONES.get(self.recipe.backbone.name).model
+        model = kind.from_pretrained(self.path, computed=torch.float32)  # stored bf16 is not what a CPU computes in
         check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
         check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
         model.calibration = StoredCalibration(self.path, self.manifest.get("weights_fingerprint"))
@@ -221,6 +227,8 @@ _KINDS: dict[str, Any] = {
     "versions": dict,
     "evidence": dict,
     "init": dict,
+    "imported": dict,
+    "imported_from": str,
     **dict.fromkeys(("total_tokens_seen", "total_training_flops", "total_train_seconds"), int | float | None),
     **dict.fromkeys(("run", "at", "recipe_fingerprint"), str),
     **dict.fromkeys(("status", "recipe", "process", "corpus", "split", "tokenizer", "precision", "device"), str),

@@ -86,6 +86,7 @@ class WarmStart:
             "weights_fingerprint": weights_fingerprint(self.run.path),
             "recipe_fingerprint": recipe_fingerprint(self.run),
             "tokens_seen": manifest.get("tokens_seen", 0),
+            **({"imported_from": manifest["imported"]["source"]} if self.run.imported else {}),
             **{f"total_{key}": spent(manifest, key) for key in ("tokens_seen", "training_flops", "train_seconds")},
         }
 
@@ -140,7 +141,8 @@ def _settled(recipe: Recipe, run: Run) -> tuple[Recipe, list[str]]:
     if recipe.backbone.name == theirs.backbone.name:
         stored, match = _options(run), recipe.backbone.match
         given = (key for key, value in (recipe.backbone.model_extra or {}).items() if value is not None)
-        said = {*given, *recipe.process_options().network(), *_FREE, *_PARTS, "entropy"}
+        free = _FREE if getattr(stored, "places", "") != "learned" else _FREE - {"max_position_embeddings"}
+        said = {*given, *recipe.process_options().network(), *free, *_PARTS, "entropy"}
         if PROCESSES.facts(recipe.process.name).visibility == "causal":
             said.add("output_shift")  # there is one that it can learn with
         ours = BACKBONES.get(recipe.backbone.name).keys(vocab_size=stored.vocab_size, **network_keys(recipe))
