@@ -1,4 +1,4 @@
-"""What a server loses that is told to stop while clients ask: each request ends with an answer, an error, or neither."""
+"""What a server loses that is told to stop while clients ask: each request ends with an answer, an error or neither."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ def dfastllm(run: Run, folder: Path, peers: Path) -> Peer:
     arguments = ("-m", "dfastllm.entrypoints.openai.api_server", "--model", str(folder), "--port", "PORT")
     more = ("--host", "127.0.0.1", "--rate-limit-requests", "1000000", "--max-model-len", str(run.recipe.data.length))
     note = (
-        f"dfastllm: a BertForMaskedLM of {parameters:,} parameters (ours {run.manifest['parameters']:,}), fresh weights, as "
-        "it loads no masked run of ours; its defaults (64 steps at most, four requests at once) but its limit of rates; it "
-        "shows no text before the end"
+        f"dfastllm: a BertForMaskedLM of {parameters:,} parameters (ours {run.manifest['parameters']:,}) with fresh "
+        "weights, as it loads no masked run of ours; its defaults (64 steps at most, four requests at once) but its "
+        "limit of rates; it shows no text before the end"
     )
     return Peer(DFASTLLM, (*arguments, *more), str(folder), False, (peers.resolve(),), note)
 
