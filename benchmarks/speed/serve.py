@@ -8,6 +8,7 @@ is measured; its loads take turns. A request has a seed, and its text alone is k
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -89,14 +90,21 @@ def _one(own: Run, folder: Path, options: Options, sizes: Sizes, result: Result)
         _start_peers(own, folder, options, sizes, servers, result)
         cases = {(server.server.name, TEXT, count): server for server in servers for count in sizes.clients}
         cases[own.name, CANVAS, sizes.many] = ours
-        take_turns({str(case): partial(_load, server, case, sizes) for case, server in cases.items()}, sizes.turns)
+        failed: dict[str, str] = {}
+        take_turns(
+            {str(case): partial(_load, server, case, sizes, failed) for case, server in cases.items()}, sizes.turns
+        )
         for peer in servers[1:]:
             if peer.server.end() is None:
                 result.notes.append(f"{peer.server.name} had to be killed ten seconds after SIGTERM")
-        tell(result, own, servers)
+        result.notes += [f"{name}: left out, {why}" for name, why in failed.items()]
+        if own.name in failed:
+            raise Error(failed[own.name])
+        stood = [server for server in servers if server.server.name not in failed]
+        tell(result, own, stood)
         stopped = ended(own, ours, sizes.tokens, options.quick)
         result.tables["told to stop"] += stopped
-        result.goals += promises(own, servers, sizes.many, stopped)
+        result.goals += promises(own, stood, sizes.many, stopped)
     finally:
         for server in servers:
             server.server.end()
@@ -117,7 +125,14 @@ def _start_peers(
             result.notes.append(peer.note)
 
 
-def _load(server: Measured, case: tuple[str, str, int], sizes: Sizes) -> float:
-    _, kind, count = case
-    say(f"serve: {server.server.name}, {count} clients, {kind}")
-    return server.take(kind, count, sizes.seconds)
+def _load(server: Measured, case: tuple[str, str, int], sizes: Sizes, failed: dict[str, str]) -> float:
+    """Take a load; a server that fails is asked no more."""
+    name, kind, count = case
+    if name in failed:
+        return math.nan
+    say(f"serve: {name}, {count} clients, {kind}")
+    try:
+        return server.take(kind, count, sizes.seconds)
+    except Error as error:
+        failed[name] = str(error)
+        return math.nan
