@@ -20,7 +20,7 @@ from benchmarks.lib.http_client import WHOLE, Answer
 from benchmarks.lib.http_load import alone
 from unmask.errors import Error
 
-START = 180.0
+START = 300.0
 """Seconds after which a server that has not answered is given up."""
 
 
