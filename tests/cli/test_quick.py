@@ -76,7 +76,7 @@ HEAVY = (
 )
 """In mistakes that a corpus, a network, weights, a trace, the Hub or the trainer's own arguments tell."""
 MORE = [
-    ("chat", "There is no chat yet"),
+    ("chat", "'unmask serve RUN' answers OpenAI's clients"),
     ("train TYPO", "unknown recipe 'TYPO'"),
     ("train nano-masked -o data.source=empty.txt --output new", "empty.txt is empty. Give a file with text in it."),
     ("train nano-masked --steps 3", "-o training.max_steps=VALUE"),
