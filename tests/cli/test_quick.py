@@ -91,6 +91,7 @@ MORE = [
     ("index search missing words --rerank surprisl", "unknown rerank 'surprisl'. Did you mean 'surprisal'?"),
     ("index search missing words --rerank bm25 --exact", "leave one of them out"),
     ("export missing -o new", "there is no run folder missing"),
+    ("serve missing", "there is no run folder missing"),
 ]
 SOUND = ["--version", "recipes", "recipes nano-masked", "sweep --list", *(f"{verb} --help" for verb in VERBS)]
 
