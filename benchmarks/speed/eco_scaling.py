@@ -30,7 +30,7 @@ from benchmarks.lib.measure import Goal, Options, Result, Row, ratios, say, take
 from unmask.diffusion.state import State
 from unmask.evaluation.process_memory import peak_memory
 from unmask.models.cost import parameter_count
-from unmask.models.transformer import Attention
+from unmask.models.transformer_block import Attention
 from unmask.training.network import make_model
 from unmask.training.recipe import load_recipe
 

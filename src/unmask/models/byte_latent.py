@@ -20,7 +20,7 @@ from unmask.models.cache import KVCache
 from unmask.models.cuts import Cuts
 from unmask.models.fused import RMSNorm
 from unmask.models.rope import rotary
-from unmask.models.transformer import Block
+from unmask.models.transformer_block import Block
 from unmask.models.wubu import WubuStack, visible
 from unmask.models.wubu_past import WubuPast
 

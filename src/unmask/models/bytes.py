@@ -44,7 +44,7 @@ from unmask.models.patch_attention import PatchAttention, inside
 from unmask.models.rope import rotary
 from unmask.models.time import TimeEmbedding
 from unmask.models.token_places import Positions
-from unmask.models.transformer import Block
+from unmask.models.transformer_block import Block
 from unmask.models.utf8_next import allowed
 from unmask.models.visibility import attention_mask
 from unmask.models.wubu_past import put

@@ -188,8 +188,8 @@ class Eco(Denoiser):
             states=states,
             hidden=hidden,
             slots=memory.slow if layout.whole else None,
-            thought=self._thought(state, None if beside is None else beside.by_row(memory.fast[:, own:], layout)),
-            notes=self._notes(hidden),
+            thought=self.thought_of(state, None if beside is None else beside.by_row(memory.fast[:, own:], layout)),
+            notes=self.notes_of(hidden),
             losses=losses,
             metrics=metrics,
         )

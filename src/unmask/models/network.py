@@ -118,7 +118,7 @@ class Denoiser(StoredNetwork):
             x = x + self.latent(earlier)
         return x
 
-    def _notes(self, hidden: Float[Tensor, "B T D"] | None) -> Notes:
+    def notes_of(self, hidden: Float[Tensor, "B T D"] | None) -> Notes:
         """Return what is left for the next answer, of the final hidden states."""
         return Notes() if self.latent is None or hidden is None else Notes((Hidden(hidden),))
 
@@ -139,7 +139,7 @@ class Denoiser(StoredNetwork):
             parts.append(self.retrieved(state))
         return joined(parts)
 
-    def _thought(self, state: State, became: Float[Tensor, "B M D"] | None) -> Float[Tensor, "B C E"] | None:
+    def thought_of(self, state: State, became: Float[Tensor, "B M D"] | None) -> Float[Tensor, "B C E"] | None:
         """Return what the network believes of the text's thought, from what became of the vectors beside the text."""
         if self.thoughts is None or state.thought is None or became is None:
             return None

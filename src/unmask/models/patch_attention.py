@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from unmask.models.transformer import Attention
+from unmask.models.transformer_block import Attention
 
 _LEAST = 16
 

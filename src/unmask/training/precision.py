@@ -29,7 +29,7 @@ from unmask.models.backbones import BACKBONES
 from unmask.models.config import TransformerConfig
 from unmask.models.half import half_products
 from unmask.models.rope import rotary
-from unmask.models.transformer import Block
+from unmask.models.transformer_block import Block
 from unmask.training.combination import BYTES, network_keys
 from unmask.training.hardware import processor, threads
 from unmask.training.recipe import Recipe
