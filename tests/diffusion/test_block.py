@@ -196,3 +196,24 @@ def test_networks_that_cannot_learn_blocks_are_refused_by_name(tiny, sizes, word
 def test_block_sizes_that_do_not_divide_the_largest_are_refused(size):
     with pytest.raises(ValueError, match="block_size"):
         BlockOptions(block_size=size)
+
+
+def test_blocks_grow_from_one_word_through_the_sizes_that_divide_the_last():
+    options = BlockOptions(block_size=8, block_growth=0.6, causal_warmup=0.2)
+    seen = [options.sizes_at(progress)[0] for progress in (0.0, 0.2, 0.35, 0.37, 0.5, 0.53, 0.67, 0.69, 1.0)]
+    assert seen == [1, 1, 1, 2, 2, 4, 4, 8, 8]
+    assert BlockOptions(block_size=(4, 8), block_growth=1).sizes_at(1.0) == (4, 8)
+    assert BlockOptions(block_size=6).sizes_at(0.0) == (6,) and BlockOptions(block_size=1, block_growth=1).sizes_at(0)
+
+
+def test_growing_blocks_begin_as_the_chain_rule_and_are_scored_at_their_last_size(tiny, batch):
+    model, clean = tiny(), batch(4, 17)
+    grows = make_process("block", block_size=4, block_growth=0.5)
+    first = grows.corrupt(clean, seed=0, progress=0.0)
+    at = first.weights > 0
+    with torch.no_grad():
+        blocks, causal = model(first.state, at=at), model(State(first.targets, "causal"), at=at)
+    torch.testing.assert_close(blocks.logits, causal.logits, atol=1e-5, rtol=1e-5)
+    whole = make_process("block", block_size=4)
+    assert torch.equal(grows.corrupt(clean, seed=0, progress=0.5).state.block, whole.corrupt(clean, seed=0).state.block)
+    assert torch.equal(grows.likelihood(model, clean).nats, whole.likelihood(model, clean).nats)

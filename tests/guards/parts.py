@@ -71,6 +71,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"block_size": 4, "curriculum_start": 0.3, "causal_warmup": 0.2},
         {"block_size": 4, "scripts": {"devanagari": "polynomial:1.5", "span": 2.0}},
         {"block_size": 4, "random_mask": 3},
+        {"block_size": 4, "block_growth": 0.5},
     ],
     "sparse": [{"candidate_passes": 2, "candidates": 3}, {"scripts": {"devanagari": "polynomial:1.5"}}],
     "sparse_flatten": [

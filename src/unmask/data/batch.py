@@ -27,6 +27,8 @@ class Batch:
         order: Place of the example in the run's global order; all noise derives from (seed, order).
         bos: Id of BOS.
         evidence: Vectors that go with the documents; ``None``: there are none.
+        supervised: The tokens that are learned and scored, of talks the responses; the others are given. ``None``: all.
+        share: Share of the places of a corpus that are learned: what makes a loss a mean over these.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -34,6 +36,8 @@ class Batch:
     order: Int[Tensor, " B"]
     bos: int
     evidence: Evidence | None = None
+    supervised: Bool[Tensor, "B T"] | None = None
+    share: float = 1.0
 
     @property
     def valid(self) -> Bool[Tensor, "B T"]:
@@ -47,11 +51,13 @@ class Batch:
 
     @property
     def askable(self) -> Bool[Tensor, "B T"]:
-        """True where the token may be hidden and asked: predictable, and no query whose evidence is shown."""
-        return self.predictable if self.evidence is None else self.predictable & ~self.evidence.given
+        """True where the token may be hidden and asked: predictable, learned, and no query whose evidence is shown."""
+        at = self.predictable if self.supervised is None else self.predictable & self.supervised
+        return at if self.evidence is None else at & ~self.evidence.given
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
         evidence = None if self.evidence is None else self.evidence.to(device)
+        supervised = None if self.supervised is None else self.supervised.to(device)
         tokens, segments, order = (part.to(device) for part in (self.tokens, self.segments, self.order))
-        return replace(self, tokens=tokens, segments=segments, order=order, evidence=evidence)
+        return replace(self, tokens=tokens, segments=segments, order=order, evidence=evidence, supervised=supervised)

@@ -12,7 +12,8 @@ State p-1 predicts token p. For the first word of a block that is the clean copy
 to right, whatever the block shows. With blocks of one word nothing else is: the bound is the chain rule. With one
 block the bound is that of ``masked``. What tells nothing of a text's length is said in ``block_layout``.
 
-Every block of every text draws a noise level of its own, evenly spread along a text and over the texts.
+Every block of every text draws a noise level of its own, evenly spread along a text and over the texts. Blocks may grow
+in training (``block_growth``): each batch is one of a valid block process, and the bound is that of the largest.
 
 Letters: B batch, T tokens, L places, n words of a block.
 """
@@ -98,7 +99,7 @@ class Block:
             return self.masked.corrupt(batch, seed, progress)
         laid = self.laid_out(batch)
         noise = Noise(seed, batch.order)
-        sizes = torch.tensor(self.options.sizes, device=batch.tokens.device)
+        sizes = torch.tensor(self.options.sizes_at(progress), device=batch.tokens.device)
         start = laid.starts(sizes[(noise.uniform("block", 1)[:, 0] * len(sizes)).long()])
         place = torch.remainder(spread(seed, batch.order)[:, None] + _number(start) * _ALONG, 1.0)
         hidden, weight = self.masked.hide(laid.batch, seed, place, progress)
@@ -134,11 +135,12 @@ class Block:
         answer = model(state, at=at)
         rows, length = batch.tokens.shape
         nats = token_nats(answer.logits, corrupted.targets[at], self.mask_id) * corrupted.weights[at]
-        loss = nats.sum() / (rows * (length - 1) * self.masked.expected_share(progress))
+        tokens = rows * (length - 1) * batch.share
+        loss = nats.sum() / (tokens * self.masked.expected_share(progress))
         if state.clean_at is None:
             return {"loss": loss}
         clean = token_nats(answer.clean, corrupted.targets[state.clean_at], self.mask_id)
-        causal = clean.sum() / (rows * (length - 1))
+        causal = clean.sum() / tokens
         whole = loss + self.options.causal_weight * causal
         return {"loss": whole, "block": loss.detach(), "causal": causal.detach()}
 

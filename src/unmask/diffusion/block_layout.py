@@ -72,6 +72,7 @@ def laid_out(batch: Batch, size: int, words: Vocabulary, isolate: bool = True) -
         batch,
         tokens=torch.where(known, tokens, words.pad),
         segments=torch.where(known, batch.segments.gather(1, source), 0),
+        supervised=None if batch.supervised is None else batch.supervised.gather(1, source),
     )
     again = torch.cat([torch.zeros_like(fill[:, :1]), (laid.tokens == words.eos)[:, :-1]], 1)
     fill = fill | (again & (laid.tokens == words.eos))

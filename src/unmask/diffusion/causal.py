@@ -69,7 +69,7 @@ class Causal:
         at = batch.askable
         nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
-        return {"loss": nats.sum() / (rows * (length - 1))}
+        return {"loss": nats.sum() / (rows * (length - 1) * batch.share)}
 
     def likelihood(
         self, model: Network, batch: Batch, draws: int = 1, seed: int = 0, scored: Tensor | None = None

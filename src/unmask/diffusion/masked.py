@@ -179,7 +179,7 @@ class Masked:
         nats = token_nats(model(corrupted.state, at=at).logits, batch.tokens[at], self.mask_id)
         rows, length = at.shape
         nats = nats * corrupted.weights[at]
-        return {"loss": nats.sum() / (rows * (length - 1) * self.expected_share(progress))}
+        return {"loss": nats.sum() / (rows * (length - 1) * batch.share * self.expected_share(progress))}
 
     def expected_share(self, progress: float) -> float:
         """Return the constant that makes the weighted nats a mean: over hidden tokens (``ce``), or over all tokens."""

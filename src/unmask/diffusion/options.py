@@ -166,6 +166,9 @@ class BlockOptions(MaskedOptions):
     take the largest unless they are told."""
     causal_weight: float = Field(2.0, ge=0, lt=float("inf"))
     """Weight of the left-to-right loss of the clean text, which is read in the same pass; 0: it is not asked."""
+    block_growth: float = Field(0.0, ge=0, le=1)
+    """Share of the steps, behind the warm start, over which blocks grow from one word to ``block_size``, through the
+    numbers that divide it, in even stretches. Blocks of one word are the chain rule. 0: they are as large at once."""
 
     def network(self) -> dict[str, Any]:
         """Return the largest block, which samplers write where they are told none."""
@@ -180,6 +183,14 @@ class BlockOptions(MaskedOptions):
     def sizes(self) -> tuple[int, ...]:
         """The block sizes, ascending."""
         return (self.block_size,) if isinstance(self.block_size, int) else tuple(sorted(self.block_size))
+
+    def sizes_at(self, progress: float) -> tuple[int, ...]:
+        """Return the block sizes that examples draw at this share of training."""
+        if not self.block_growth:
+            return self.sizes
+        grown = [(size,) for size in range(1, self.sizes[0]) if self.sizes[0] % size == 0]
+        done = (progress - self.causal_warmup) / ((1 - self.causal_warmup) * self.block_growth)
+        return [*grown, self.sizes][min(int(max(done, 0.0) * len(grown)), len(grown))]
 
     @field_validator("block_size")
     @classmethod
