@@ -47,7 +47,7 @@ def _read_back(blocks: Blocks, tokenizer: Tokenizer) -> list[str]:
 def test_the_documents_can_be_read_back_from_the_blocks(tokenizer: Tokenizer, texts: list[str], length: int) -> None:
     ids = [tokenizer.encode(text) for text in texts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ROWS", 4)  # several pages
+        patch.setattr("unmask.data.packing.ROWS", 4)  # several pages
         try:
             blocks = pack(datasets.Dataset.from_dict({"text": texts}), tokenizer, length)
         except Error:

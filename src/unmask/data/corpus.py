@@ -92,6 +92,7 @@ def load_corpus(
     text_field: str = "text",
     binary: bool = False,
     keep: Least | None = None,
+    chat: bool = False,
 ) -> Corpus:
     """Read a source into a corpus, or open the cached one.
 
@@ -104,6 +105,7 @@ def load_corpus(
         text_field: Field or column that holds the text.
         binary: Read files of any kind as bytes (see :mod:`unmask.data.binary`).
         keep: Least shares of a document of ``source`` (see :mod:`unmask.data.keep`); ``None``: all are kept.
+        chat: Read talks (see :mod:`unmask.data.talks`); what the corpus keeps of each is a line of JSON.
 
     Raises:
         Error: unusable options or source, or no documents.
@@ -116,8 +118,8 @@ def load_corpus(
         raise Error(
             f"valid_fraction {valid_fraction} and judge_fraction {judge_fraction} must be at least 0, in all below 1."
         )
-    train_source = open_source(source, text_field, binary)
-    valid_source = None if valid is None else open_source(valid, text_field, binary)
+    train_source = open_source(source, text_field, binary, chat)
+    valid_source = None if valid is None else open_source(valid, text_field, binary, chat)
     options = {
         "format": FORMAT,
         "valid": valid_source is not None,
@@ -126,6 +128,7 @@ def load_corpus(
         "normalize": normalize,
     } | ({"binary": True} if binary else {})
     options |= {"keep": dict(keep)} if keep else {}
+    options |= {"chat": True} if chat else {}
     identity = [options, train_source.identity, valid_source.identity if valid_source else None]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     build = partial(_build, source=train_source, valid=valid_source, options=options)

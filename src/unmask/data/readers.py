@@ -71,12 +71,13 @@ def read_documents(path: Path, text_field: str = "text") -> Iterator[str]:
     return (text for text, _ in read_located(path, text_field))
 
 
-def read_located(path: Path, text_field: str = "text") -> Iterator[tuple[str, int]]:
+def read_located(path: Path, text_field: str = "text", chat: bool = False) -> Iterator[tuple[str, int]]:
     """Yield the documents of one file, each with the line or row at which it begins, from 1.
 
     Args:
         path: A file with one of ``SUFFIXES``, or any other file of UTF-8 text.
         text_field: The field or column that holds the text, for .jsonl and .parquet.
+        chat: Lines are talks (see :mod:`unmask.data.talks`), of .jsonl alone.
 
     Raises:
         Error: missing, empty, binary, damaged or non-UTF-8 file, a bad line, or no such field; the file is named.
@@ -85,12 +86,14 @@ def read_located(path: Path, text_field: str = "text") -> Iterator[tuple[str, in
     if not path.is_file():
         raise Error(f"{path} is neither a file nor a folder." if path.exists() else f"no file {path}. Check the path.")
     check_readable(path)
+    if chat and form not in (".jsonl", ".jsonl.gz"):
+        raise Error(f"{path} is no .jsonl file, and data.format=chat reads talks, one a line.")
     try:
         refuse_empty(path)
         if form == ".parquet":
             yield from parquet(path, text_field)
         elif form in (".jsonl", ".jsonl.gz"):
-            yield from json_lines(path, form, text_field)
+            yield from json_lines(path, form, text_field, chat)
         else:
             yield from _passages(read_raw(path))
     except PermissionError as error:

@@ -12,6 +12,8 @@ from shlex import quote
 from typing import Any
 
 from unmask.data.kinds import HEAD, check_head
+from unmask.data.talks import FORM as TALK
+from unmask.data.talks import talk_of
 from unmask.errors import Error
 from unmask.lines import excerpt
 
@@ -23,8 +25,8 @@ _TYPES = {"NoneType": "null", "int": "a number", "float": "a number", "bool": "t
 _TYPES |= {"dict": "an object", "bytes": "bytes"}
 
 
-def json_lines(path: Path, form: str, text_field: str) -> Iterator[tuple[str, int]]:
-    """Yield the texts of a .jsonl or .jsonl.gz, each with its line.
+def json_lines(path: Path, form: str, text_field: str, chat: bool = False) -> Iterator[tuple[str, int]]:
+    """Yield the texts of a .jsonl or .jsonl.gz, each with its line; or its talks (:mod:`unmask.data.talks`).
 
     Raises:
         Error: another kind of file, a bad line, or no such field.
@@ -34,8 +36,9 @@ def json_lines(path: Path, form: str, text_field: str) -> Iterator[tuple[str, in
         with gzip.open(path, "rb") if form == ".jsonl.gz" else path.open("rb") as lines:
             _check_lines(lines.peek(HEAD)[:HEAD], path)
             for number, line in enumerate(lines, 1):
+                where = f"{path}, line {number}"
                 if (bare := line.removeprefix(codecs.BOM_UTF8)).strip():
-                    yield _line_text(bare, f"{path}, line {number}", text_field), number
+                    yield (_line_talk(bare, where) if chat else _line_text(bare, where, text_field)), number
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Error(f"{path} is damaged after line {number} ({error}). Fetch or compress it again.") from error
 
@@ -54,7 +57,8 @@ def _check_lines(head: bytes, path: Path) -> None:
         raise Error(f"{path} ends its lines with CR alone. Convert it: tr '\\r' '\\n' < {name}")
 
 
-def _line_text(line: bytes, where: str, text_field: str) -> str:
+def _record(line: bytes, where: str, form: str = _FORM) -> tuple[str, dict[str, Any]]:
+    """Return a line as text, and its object."""
     try:
         text = line.decode("utf-8")
         record: Any = _DECODER.decode(text)
@@ -62,11 +66,20 @@ def _line_text(line: bytes, where: str, text_field: str) -> str:
         raise Error(f"{where} is not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
     except json.JSONDecodeError as error:
         why = f"{error.msg.removesuffix(' at')}, at character {error.pos + 1}"
-        raise Error(f"{where} is not JSON ({why}). {_FORM}") from error
+        raise Error(f"{where} is not JSON ({why}). {form}") from error
     except RecursionError as error:
-        raise Error(f"{where} is nested too deeply. {_FORM}") from error
+        raise Error(f"{where} is nested too deeply. {form}") from error
     if not isinstance(record, dict):
-        raise Error(f"{where} is not a JSON object. {_FORM}")
+        raise Error(f"{where} is not a JSON object. {form}")
+    return text, record
+
+
+def _line_talk(line: bytes, where: str) -> str:
+    return talk_of(_record(line, where, TALK)[1], where, lambda value, key: checked_text(value, where, key))
+
+
+def _line_text(line: bytes, where: str, text_field: str) -> str:
+    text, record = _record(line, where)
     if text_field not in record:
         raise Error(f"{where} has no field {text_field!r} (fields: {_listed(record)}). {_CHOOSE}")
     if text.count(f'"{text_field}"') > 1 and sum(key == text_field for key, _ in _PAIRS.decode(text)) > 1:

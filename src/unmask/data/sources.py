@@ -44,19 +44,20 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _HUB = re.compile(r"https?://huggingface\.co/datasets/([^/?#]+/[^/?#]+)")
 
 
-def open_source(spec: str | Path, text_field: str = "text", binary: bool = False) -> Source:
+def open_source(spec: str | Path, text_field: str = "text", binary: bool = False, chat: bool = False) -> Source:
     """Resolve ``spec``; nothing is read yet besides file names.
 
     Args:
         spec: What the user wrote.
         text_field: Field or column that holds the text.
         binary: Any file is a source, and its documents are bytes (see :mod:`unmask.data.binary`).
+        chat: Its documents are talks (see :mod:`unmask.data.talks`).
 
     Raises:
         Error: nothing lies there (the message names the nearest thing), or no file where bytes are wanted.
     """
     spec = str(spec)
-    parts = [_open_one(name, text_field, binary) for name in _names(spec)]
+    parts = [_open_one(name, text_field, binary, chat) for name in _names(spec)]
     if len(parts) == 1:
         return parts[0]
 
@@ -120,8 +121,10 @@ def _check_name(name: str, binary: bool) -> None:
         raise Error(f"{name} is an address, and unmask reads files. {_instead_of(name, url[1])}")
 
 
-def _open_one(name: str, text_field: str, binary: bool) -> Source:
+def _open_one(name: str, text_field: str, binary: bool, chat: bool) -> Source:
     _check_name(name, binary)
+    if chat and _is_named(name):
+        raise Error(f"{name} holds texts, and data.format=chat reads .jsonl files of talks. Name one in data.source.")
     if name == "pydocs":
         from unmask.data import pydocs
 
@@ -131,7 +134,7 @@ def _open_one(name: str, text_field: str, binary: bool) -> Source:
 
         revision = hub.dataset_revision(name)
         return Source(name, [name, revision, text_field], partial(_rows, name, revision, text_field))
-    return _open_files(name, text_field, binary)
+    return _open_files(name, text_field, binary, chat)
 
 
 def _rows(name: str, revision: str, text_field: str) -> Iterator[Document]:
@@ -150,9 +153,9 @@ def _instead_of(address: str, scheme: str) -> str:
     return f"Download it, and name the file: curl -LO {address}"
 
 
-def _open_files(name: str, text_field: str, binary: bool) -> Source:
+def _open_files(name: str, text_field: str, binary: bool, chat: bool) -> Source:
     paths, notes = (find_binary(name), ()) if binary else find_files(name)
-    identity: list[object] = ["binary" if binary else text_field]
+    identity: list[object] = ["binary" if binary else "chat" if chat else text_field]
     for path in paths:
         status = path.stat()
         # a program may set the time of the content back, but not that of the last change
@@ -163,6 +166,7 @@ def _open_files(name: str, text_field: str, binary: bool) -> Source:
             if binary:
                 yield from (Document(text, str(path)) for text in readers.read_binary(path))
             else:
-                yield from (Document(text, str(path), line) for text, line in readers.read_located(path, text_field))
+                found = readers.read_located(path, text_field, chat)
+                yield from (Document(text, str(path), line) for text, line in found)
 
     return Source(name, identity, located, notes)
