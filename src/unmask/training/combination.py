@@ -23,6 +23,8 @@ EMBEDDING = 256
 """Width of an index's vectors unless the recipe says so: that of the default embedder."""
 BYTES = 260
 """Token ids of the tokenizer ``bytes``."""
+CHAT = ("causal", "masked", "block")
+"""Processes that learn the responses of talks."""
 
 
 def network_keys(recipe: Recipe) -> dict[str, Any]:
@@ -75,3 +77,35 @@ def check_combination(recipe: Recipe) -> None:
         check_evidence(process, process, config)
     if recipe.thought is not None:
         recipe.thought.check(config, process.visibility)
+
+
+def check_lora(recipe: Recipe) -> None:
+    """Raise Error if a recipe's adapters have no weights to stand beside, or what they cannot stand beside."""
+    if recipe.lora is None:
+        return
+    if recipe.training.init is None:
+        raise Error("lora trains adapters beside weights that are there: set training.init=run:DIR.")
+    if recipe.distill is not None:
+        raise Error("distill trains all weights of a student; leave lora out.")
+    if recipe.backbone.name != "transformer":
+        raise Error(f"lora is for backbone transformer, and this is {recipe.backbone.name}; leave it out.")
+
+
+def check_chat(recipe: Recipe) -> None:
+    """Raise Error if a recipe learns talks in a way that is not known here."""
+    if recipe.data.format == "text":
+        return
+    name, known = recipe.process.name, ", ".join(CHAT)
+    if name not in CHAT:
+        raise Error(f"data.format=chat is for process {known}, and this is {name}; leave one out.")
+    if recipe.training.init is None:
+        raise Error("data.format=chat teaches a run that reads already to answer: set training.init=run:DIR.")
+    others = {
+        "data.binary": recipe.data.binary,
+        "data.keep": recipe.data.keep,
+        "evidence": recipe.evidence,
+        "thought": recipe.thought,
+        "distill": recipe.distill,
+    }
+    if given := [key for key, value in others.items() if value]:
+        raise Error(f"data.format=chat reads talks, and {given[0]} is for texts; leave one out.")

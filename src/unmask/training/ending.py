@@ -16,6 +16,7 @@ from typing import Any
 from unmask.data.cache import by_umask
 from unmask.errors import Error
 from unmask.models.network import Denoiser
+from unmask.training.adapters import plain_weights
 from unmask.training.arguments import first_line
 from unmask.training.ema import EMA
 from unmask.training.fingerprints import fingerprints
@@ -87,11 +88,14 @@ class Ending:
 
 
 def save_weights(model: Denoiser, ema: EMA | None, folder: Path) -> None:
-    """Write the weights that samplers use, and beside them the raw ones where an average was kept."""
+    """Write the weights that samplers use, and beside them the raw ones where an average was kept.
+
+    Adapters are added to the weights beside which they stand.
+    """
     if ema is None:
         _save(model, folder)
         return
-    model.save_pretrained(folder / "raw")
+    model.save_pretrained(folder / "raw", plain_weights(model))
     by_umask(folder / "raw")
     ema.swap(model)
     try:
@@ -103,7 +107,7 @@ def save_weights(model: Denoiser, ema: EMA | None, folder: Path) -> None:
 def _save(model: Denoiser, folder: Path) -> None:
     partial = folder / ".weights"
     try:
-        model.save_pretrained(partial)
+        model.save_pretrained(partial, plain_weights(model))
         for path in by_umask(partial).iterdir():
             path.replace(folder / path.name)
     finally:

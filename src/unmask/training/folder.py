@@ -15,6 +15,7 @@ from unmask.errors import Error
 from unmask.lines import leads
 from unmask.training.checkpoints import PARTIAL
 from unmask.training.entropy_run import entropy_run
+from unmask.training.lora_options import check_peft
 from unmask.training.recipe import Recipe
 from unmask.training.run import MANIFEST, RECIPE
 from unmask.training.warm_start import START, warm_start
@@ -88,6 +89,8 @@ def check_start(recipe: Recipe, folder: Path, resume: bool) -> None:
     for source in filter(None, (recipe.data.source, recipe.data.valid)):
         check_source(source, recipe.data.binary)
         _check_apart(folder, source)
+    if recipe.lora is not None:
+        check_peft()
     tokenizer, balance = recipe.data.tokenizer, recipe.data.balance
     elsewhere = recipe.training.init is None and tokenizer not in ("bytes", "bpe")  # else it is the other run's
     if (elsewhere and not tokenizer.startswith("hf:")) or (balance and tokenizer != "bpe"):

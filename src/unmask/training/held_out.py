@@ -49,6 +49,11 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
     data = run.recipe.data
     if run.imported:
         raise Error(f"what {run.name} was trained on before it was imported is not known here. Give --source FILE.")
+    if data.format == "chat":
+        raise Error(
+            f"{run.name} learned the responses of talks, which are no texts to score; its number on held-out ones is "
+            "in its run.json (valid_bits_per_byte). Give --source FILE with texts."
+        )
     return load_corpus(
         source or place_of(run.manifest, "source", data.source, data.binary),
         valid=None if data.valid is None else place_of(run.manifest, "valid", data.valid, data.binary),

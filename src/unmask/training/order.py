@@ -27,6 +27,7 @@ class Example(TypedDict):
     segments: Tensor
     order: Tensor
     evidence: NotRequired[Extra]
+    supervised: NotRequired[Tensor]
 
 
 class BlockStream(Dataset[Example]):
@@ -64,6 +65,10 @@ class BlockStream(Dataset[Example]):
         tokens, segments = self.blocks.rows(indices)
         order = torch.tensor(positions, dtype=torch.int64)
         examples = [Example(tokens=tokens[i], segments=segments[i], order=order[i]) for i in range(len(positions))]
+        supervised = self.blocks.supervised(indices)
+        if supervised is not None:
+            for example, row in zip(examples, supervised, strict=True):
+                example["supervised"] = row
         if self.evidence is not None:
             for example, index in zip(examples, indices, strict=True):
                 example["evidence"] = self.evidence.of(index, self.blocks.length)
@@ -74,28 +79,36 @@ class BlockStream(Dataset[Example]):
 
 
 def tokens_a_byte(blocks: Blocks, count: int, seed: int, tokenizer: Tokenizer) -> float:
-    """Return the predictable tokens of the first ``count`` blocks of a stream, for each byte of their text."""
+    """Return the predictable tokens of the first ``count`` blocks of a stream, for each byte of their text.
+
+    Of talks: those that are learned.
+    """
     stream = BlockStream(blocks, count, seed)
-    tokens, segments = blocks.rows([stream.index(place) for place in range(count)])
-    held = tokens[segments > 0]
+    indices = [stream.index(place) for place in range(count)]
+    tokens, segments = blocks.rows(indices)
+    supervised = blocks.supervised(indices)
+    held = tokens[segments > 0 if supervised is None else supervised]
     return int((held != tokenizer.bos_id).sum()) / max(1, len(tokenizer.decode_bytes(held.tolist())))
 
 
 def collate(examples: list[Example]) -> dict[str, Tensor]:
     """Stack examples into the tensors of a :class:`Batch`."""
     extras = [e["evidence"] for e in examples if "evidence" in e]
+    learned = [e["supervised"] for e in examples if "supervised" in e]
     return {
         "tokens": torch.stack([e["tokens"] for e in examples]),
         "segments": torch.stack([e["segments"] for e in examples]),
         "order": torch.stack([e["order"] for e in examples]),
+        **({"supervised": torch.stack(learned)} if learned else {}),
         **(padded(extras) if extras else {}),
     }
 
 
-def as_batch(inputs: dict[str, Tensor], bos: int) -> Batch:
-    """Return the batch that the collated tensors make."""
+def as_batch(inputs: dict[str, Tensor], bos: int, share: float = 1.0) -> Batch:
+    """Return the batch that the collated tensors make, of blocks of which this share is learned."""
     evidence = None
     if "memory" in inputs:
         owner = inputs["memory_segments"]
         evidence = Evidence(inputs["memory"], owner > 0, owner, inputs["given"])
-    return Batch(inputs["tokens"], inputs["segments"], inputs["order"], bos, evidence)
+    supervised = inputs.get("supervised")
+    return Batch(inputs["tokens"], inputs["segments"], inputs["order"], bos, evidence, supervised, share)

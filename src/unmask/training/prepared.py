@@ -35,6 +35,12 @@ class Prepared:
     valid: Blocks | None
     evidence: EvidenceTable | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of it."""
+        blocks = (self.blocks,) if self.valid is None else (self.blocks, self.valid)
+        return (*self.corpus.notes, *self.tokenizer.notes, *(note for each in blocks for note in each.notes))
+
     def documents(self, recipe: Recipe) -> Iterable[str]:
         """Return the documents that are trained on, in order."""
         return documents(self.corpus.split(recipe.data.split))
@@ -89,6 +95,7 @@ def prepare(
         text_field=data.text_field,
         binary=data.binary,
         keep=data.keep,
+        chat=(chat := data.format == "chat"),
     )
     split = corpus.split(data.split)
     held_out = corpus.split("valid") if recipe.training.valid_blocks else None
@@ -99,5 +106,5 @@ def prepare(
         tokenizer.save(folder / "tokenizer")
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")
-    scored = None if held_out is None else pack(held_out, tokenizer, data.length)
-    return Prepared(corpus, tokenizer, pack(split, tokenizer, data.length), scored)
+    scored = None if held_out is None else pack(held_out, tokenizer, data.length, chat)
+    return Prepared(corpus, tokenizer, pack(split, tokenizer, data.length, chat), scored)

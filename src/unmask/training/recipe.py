@@ -30,7 +30,8 @@ from unmask.errors import Error, nearest, warn_renamed
 from unmask.lines import counted, line
 from unmask.sampling.registry import SAMPLERS
 from unmask.sampling.settings import Settings
-from unmask.training.combination import check_combination, check_sampler
+from unmask.training.combination import check_chat, check_combination, check_lora, check_sampler
+from unmask.training.lora_options import LoraOptions
 from unmask.training.options import backbone_kinds, check_names, check_options, explain, places_of
 from unmask.training.qcontroller.options import RENAMED, VARIANTS, ControllerOptions
 from unmask.training.sections import (
@@ -73,6 +74,8 @@ class Recipe(Section):
     """Retrieved texts as memory; a folder alone is the index."""
     distill: DistillOptions | None = Field(None, exclude_if=lambda value: value is None)
     """What a student learns from the run of ``training.init``, its first teacher."""
+    lora: LoraOptions | None = Field(None, exclude_if=lambda value: value is None)
+    """Adapters that are trained in place of all weights, beside those of the run of ``training.init``."""
     decide: DecideSection | None = None
 
     @model_validator(mode="wrap")
@@ -118,6 +121,8 @@ class Recipe(Section):
             )
         check_combination(self)
         self._check_distill()
+        check_lora(self)
+        check_chat(self)
         return self
 
     def _check_distill(self) -> None:

@@ -19,6 +19,7 @@ from unmask.diffusion.distill_options import DistillOptions
 from unmask.diffusion.thought_options import ThoughtOptions
 from unmask.errors import Error
 from unmask.evaluation.rules import parse_rule
+from unmask.training.lora_options import LoraOptions
 from unmask.training.qcontroller.options import ControllerOptions
 from unmask.training.trainer_choices import DEFAULT_SCHEDULE, DEFAULT_SCHEDULES
 
@@ -63,6 +64,8 @@ class DataSection(Section):
 
     source: str = "pydocs"
     """``pydocs``, a file, folder or glob, or ``hf:owner/name[:config]``."""
+    format: Literal["text", "chat"] = Field("text", exclude_if=lambda value: value == "text")
+    """``chat``: lines of talks (``prompt`` and ``response``, or ``messages``), of which the responses are learned."""
     binary: bool = Field(False, exclude_if=lambda value: not value)
     """Files of any kind, as bytes; with the tokenizer ``bytes``."""
     valid: str | None = None
@@ -232,6 +235,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "thought": ThoughtOptions,
     "evidence": EvidenceSection,
     "distill": DistillOptions,
+    "lora": LoraOptions,
     "decide": DecideSection,
 }
 """Name in a recipe -> its keys."""

@@ -17,6 +17,7 @@ from unmask.errors import Error
 from unmask.models.network import Denoiser
 from unmask.threads import chosen
 from unmask.training import checkpoints
+from unmask.training.adapters import add_adapters
 from unmask.training.arguments import trainer_arguments
 from unmask.training.ema import EMA
 from unmask.training.ending import Ending
@@ -117,7 +118,7 @@ def _trained(
     arguments = trainer_arguments(recipe, folder, computed.bf16)
     fresh = leads() and not resume
     with arguments.main_process_first(local=False, desc="data"):  # the others then read what the first rank wrote
-        text = prepare(recipe, folder, fresh, begun, start and start.run.tokenizer)
+        text = prepare(recipe, folder, fresh, begun, start and start.tokenizer())
     planned = planned.for_words(text.tokenizer.vocabulary)
     model = planned.network()
     if start is not None:
@@ -127,14 +128,17 @@ def _trained(
         keep_start(model, folder, fresh and start is not None)
     with arguments.main_process_first(local=False, desc="patches"):
         give_patcher(model, lambda: text.documents(recipe), folder, fresh, recipe.data.binary, start and start.run.path)
+    trained = None if recipe.lora is None else add_adapters(model, recipe.lora, recipe.seed)
     if recipe.evidence is not None:
         with arguments.main_process_first(local=False, desc="evidence"):
             text = text.with_evidence(planned, begun, find)
     manifest = new_manifest(planned, text, computed, arguments.world_size, begun, folder)
+    if trained is not None:
+        manifest["trained_parameters"] = trained
     if recipe.training.epochs is not None:
         planned = planned.lasting(steps_of(recipe.training.epochs, len(text.blocks), _rows(arguments)))
         arguments.max_steps = planned.recipe.training.max_steps
-    for note in (*text.corpus.notes, *text.tokenizer.notes):
+    for note in text.notes:
         say(f"note: {note}")
     say(passes_told(planned.recipe, text.blocks, _rows(arguments), planned.process.visibility == "bidirectional"))
     if fresh:
@@ -208,6 +212,8 @@ def _train(
         if text.valid is not None and metrics.valid is not None:
             per_byte = metrics.valid / math.log(2) * tokens_a_byte(text.valid, held_out, recipe.seed, text.tokenizer)
             manifest.update(valid_nats_per_token=metrics.valid, valid_bits_per_byte=per_byte, valid_bound=trainer.bound)
+            if recipe.data.format == "chat":
+                manifest["valid_of"] = "responses"
             ending.tell(trainer)
     if manifest["status"] == "finished" and leads():
         shutil.rmtree(folder / START, ignore_errors=True)

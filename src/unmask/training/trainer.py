@@ -18,12 +18,16 @@ from unmask.diffusion.process import Process
 from unmask.training import checkpoints
 from unmask.training.ema import EMA
 from unmask.training.gradients import IN_A_ROW, GradientMonitor, poisoned
+from unmask.training.held_out_blocks import scored_blocks
 from unmask.training.monitor import Metrics
 from unmask.training.order import as_batch
 from unmask.training.qcontroller import callback as steering
 from unmask.training.qcontroller.factors import Controller
 from unmask.training.qcontroller.probe import probe_loss
 from unmask.training.teacher import Teacher
+
+DRAWS = 4
+"""Network calls a block behind a bound of held-out text."""
 
 
 class ProcessTrainer(Trainer):
@@ -73,6 +77,7 @@ class ProcessTrainer(Trainer):
         self._trained = trained
         self.gradients = GradientMonitor(args.max_grad_norm, min(IN_A_ROW, max(args.max_steps, 1)))
         self._told: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self.share = self.train_dataset.blocks.learned
         self.bound = ""
         """What kind of number the held-out score is; known once there is one."""
         self.model_accepts_loss_kwargs = False  # the loss is a mean over a constant: accumulation averages it
@@ -87,7 +92,7 @@ class ProcessTrainer(Trainer):
             self.add_callback(self.steering)
 
     def _batch(self, inputs: dict[str, Tensor]) -> Batch:
-        return as_batch(self._prepare_inputs(inputs), self.bos)
+        return as_batch(self._prepare_inputs(inputs), self.bos, self.share)
 
     def compute_loss(
         self,
@@ -149,14 +154,14 @@ class ProcessTrainer(Trainer):
         """
         data, ranks = self.eval_dataset, self.accelerator.num_processes
         mine = range(self.accelerator.process_index, len(data), ranks)
-        at_once = self.args.per_device_eval_batch_size
-        nats = tokens = 0.0
-        for first in range(0, len(mine), at_once):
-            batch = self._batch(self.data_collator(data.__getitems__([*mine[first : first + at_once]])))
-            with torch.inference_mode():
-                found = self.process.likelihood(network, batch, draws=4, seed=self.args.seed)
-            self.bound = found.bound
-            nats, tokens = nats + float(found.nats.double().sum()), tokens + float(batch.predictable.sum())
+        found = scored_blocks(
+            lambda batch: self.process.likelihood(network, batch, draws=DRAWS, seed=self.args.seed),
+            mine,
+            self.args.per_device_eval_batch_size,
+            lambda places: self._batch(self.data_collator(data.__getitems__([*places]))),
+        )
+        self.bound = found.bound or self.bound
+        nats, tokens = found.nats, found.tokens
         if ranks > 1:
             sums = torch.tensor([nats, tokens], dtype=torch.float64, device=self.args.device)
             nats, tokens = self.accelerator.reduce(sums, "sum").tolist()

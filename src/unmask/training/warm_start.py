@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unmask.data.chat_template import template_of
 from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
 from unmask.lines import shell
@@ -30,6 +31,7 @@ from unmask.training.run import Run
 from unmask.training.sections import DataSection
 
 if TYPE_CHECKING:
+    from unmask.data.tokenizers import Tokenizer
     from unmask.models.network import Denoiser
 
 START = "init"
@@ -56,6 +58,12 @@ class WarmStart:
     run: Run
     name: str
     notes: tuple[str, ...]
+
+    def tokenizer(self) -> Tokenizer:
+        """Return the run's tokenizer, with the chat template beside it."""
+        found = self.run.tokenizer
+        found.chat_template = template_of(self.run.path / "tokenizer")
+        return found
 
     def check_files(self) -> None:
         """Refuse weights that are not those of the run; known without torch."""
@@ -208,7 +216,8 @@ def _notes(recipe: Recipe, run: Run, name: str) -> Iterator[str]:
         )
     causal = PROCESSES.facts(other.process.name).visibility == "causal"
     if causal and PROCESSES.facts(recipe.process.name).shows == "mask":
-        yield f"{name} was trained left to right and never saw the mask, whose embedding is as it was drawn"
+        mask = "the mean of all" if run.imported else "as it was drawn"
+        yield f"{name} was trained left to right and never saw the mask, whose embedding is {mask}"
     if causal and (warm := getattr(recipe.process_options(), "causal_warmup", 0)):
         yield f"process.causal_warmup {warm:g} trains left to right first, as {name} did: 0 goes on at once"
     if recipe.data.length > other.data.length:
