@@ -254,3 +254,19 @@ def test_a_command_that_a_page_or_a_result_gives_is_a_module_that_is_there():
     for name in named:
         place = ROOT.joinpath(*name.split("."))
         assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), name
+
+
+def test_a_run_that_is_adapted_has_a_curve_and_texts_of_every_way(bench, tmp_path):
+    from benchmarks.lib.untrained import vocabulary, write_untrained
+
+    run = write_untrained("causal", tmp_path / "causal", vocabulary(True), True)
+    for name in ("train", "valid"):
+        lines = (json.dumps({"text": f"{name} {i}: {' '.join(WORDS[i % 7 :])}"}) + "\n" for i in range(80))
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    places = ["--source", tmp_path / "train.jsonl", "--valid", tmp_path / "valid.jsonl"]
+    ran = bench("studies.adapt.curve", run.path, *places, "--rows", 2, "-o", "process.block_size=8")
+    assert ran.status == 0, ran.err
+    rows = [line.strip("| ").split(" | ") for line in ran.out.splitlines()]
+    first = next(row for row in rows if row[0] == "0")
+    assert float(first[1]) == pytest.approx(float(first[4]), abs=2e-4)  # blocks of one word: the chain rule
+    assert {row[0] for row in rows if len(row) == 3} >= {"causal: left to right", "adapted: blocks of 4, 2 calls"}

@@ -43,6 +43,7 @@ PUBLIC = {
         "data_stats",
     ),
     *(
+        "adapt",
         "add_texts",
         "bench_index",
         "blind",

@@ -15,6 +15,7 @@ from unmask.errors import Error
 from unmask.threads import settle
 
 if TYPE_CHECKING:
+    from unmask.api.adapt import adapt as adapt
     from unmask.api.analyse import thoughts_analyse as thoughts_analyse
     from unmask.api.blind import blind as blind
     from unmask.api.blind import blind_results as blind_results
@@ -71,6 +72,7 @@ _HOMES = {
     "Model": "unmask.api.model",
     "Recipe": "unmask.training.recipe",
     "Run": "unmask.training.run",
+    "adapt": "unmask.api.adapt",
     "add_texts": "unmask.api.index",
     "bench_index": "unmask.api.index_bench",
     "blind": "unmask.api.blind",
@@ -124,6 +126,7 @@ __all__ = [
     "Recipe",
     "Run",
     "__version__",
+    "adapt",
     "add_texts",
     "bench_index",
     "blind",

@@ -27,6 +27,7 @@ FILE = None
 # verb -> (its arguments; what the user may have in the folder at OUT that it would write, or FILE)
 CASES: dict[str, list[tuple[str, tuple[str, ...] | None]]] = {
     "train": [("nano-masked -o data.source=TEXT --output OUT", ("notes.txt", "metrics.jsonl", "recipe.yaml"))],
+    "adapt": [("RUN --output OUT", ("notes.txt", "metrics.jsonl", "recipe.yaml"))],
     "distill": [("RUN2 --output OUT", ("notes.txt", "metrics.jsonl", "recipe.yaml"))],
     "sweep": [("nano-masked --output OUT", ("notes.txt", "report.html", "table.md"))],
     "compare": [

@@ -43,6 +43,7 @@ VERBS = {
     "recipes": "recipes",
     "train": "train",
     "import": "import_weights",
+    "adapt": "adapt",
     "distill": "distill",
     "sample": "sample",
     "samplers": "samplers",

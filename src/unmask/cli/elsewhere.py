@@ -10,6 +10,7 @@ _WRITE = "'unmask sample RUN PROMPT' writes on from a text."
 _SERVE = "'unmask serve RUN' answers OpenAI's clients, chats among them, and has a page."
 _SCORE = "'unmask evaluate RUN' scores a run, 'unmask compare RUN RUN -o DIR' several."
 _TRAIN = "'unmask train RECIPE' trains from a recipe, 'unmask recipes' lists them."
+_ADAPT = "'unmask adapt RUN -o data.source=FILE' goes on from a run's weights, 'unmask import' brings open ones in."
 _HUB = "'unmask export RUN --output DIR' makes a folder for the Hub."
 _BEGIN = "'unmask recipes NAME --copy FILE.yaml' gives you one to start from."
 _LIST = "'unmask recipes' lists recipes, 'unmask sweep --list' plans of many runs; runs lie in the folder runs."
@@ -29,8 +30,10 @@ VERBS = {
     "score": _SCORE,
     "perplexity": _SCORE,
     "benchmark": _SCORE,
-    "finetune": f"There is no tuning of other models yet. {_TRAIN}",
-    "fine-tune": f"There is no tuning of other models yet. {_TRAIN}",
+    "finetune": _ADAPT,
+    "fine-tune": _ADAPT,
+    "sft": _ADAPT,
+    "lora": _ADAPT,
     "fit": _TRAIN,
     "pretrain": _TRAIN,
     "learn": _TRAIN,

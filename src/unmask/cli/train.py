@@ -86,8 +86,12 @@ def tell_run(run: Run, json: bool) -> None:
         sign = "at most " if manifest["valid_bound"] == "upper bound" else ""
         note(
             f"held out: {sign}{manifest['valid_bits_per_byte']:.3f} bits per byte, "
-            f"{sign}{manifest['valid_nats_per_token']:.3f} nats a token ({manifest['valid_bound']}, of blocks)"
+            f"{sign}{manifest['valid_nats_per_token']:.3f} nats a token ({manifest['valid_bound']}, of "
+            f"{manifest.get('valid_of', 'blocks')})"
         )
+    if "adapted" in manifest:
+        before, after = (manifest["adapted"][f"causal_{when}"] for when in ("before", "after"))
+        note(f"left to right: {before:.3f} bits per byte before, {after:.3f} after ({after / before - 1:+.1%}; exact)")
     here = shell(run.path)
     if manifest["status"] == "interrupted":
         note(f"continue with: unmask train {shell(run.path / 'recipe.yaml')} --output {here} --resume")
