@@ -1,0 +1,1 @@
+"""What adapting a left-to-right run costs and buys."""
