@@ -136,7 +136,7 @@ def recipes() -> str:
     )
     parts.append("## qcontroller\n\nWhat steers the optimiser. `qcontroller.name` chooses one of these.\n")
     parts += [f"### qcontroller {name}\n\n{_about(of)}\n\n{table(of_model(of))}" for name, of in VARIANTS.items()]
-    for section in ("thought", "evidence", "distill", "decide"):
+    for section in ("thought", "evidence", "distill", "lora", "decide"):
         model = SECTIONS[section]
         parts.append(f"## {section}\n\n{_about(model)}\n\n{table(of_model(model))}")
         for key, field in model.model_fields.items():
