@@ -183,7 +183,7 @@ def test_a_template_beside_the_tokenizer_goes_with_the_run(causal, talks, tmp_pa
     ("asked", "why"),
     [
         (["process=uniform"], "adapt makes runs of process causal, masked, block, not uniform"),
-        (["process=blok"], "Did you mean 'block'"),
+        (["process=blockk"], "Did you mean 'block'"),
         (["process=masked", "process.block_growth=0.5"], "block_growth"),
         (["process.block_growth=2"], "process.block_growth"),
         (["lora.rank=0"], "lora.rank"),
@@ -228,6 +228,7 @@ def test_an_imported_run_has_to_be_given_text(causal, tmp_path):
     place.write_text(json.dumps(told))
     with pytest.raises(Error, match="what imported was trained on is not known here: give it text, -o data.source"):
         adapted(tmp_path / "imported")
+    assert adapted(tmp_path / "imported", resume=True).process.name == "block"
     recipe = adapted(tmp_path / "imported", [f"data.source={causal.recipe.data.source}"])
     assert recipe.data.length == 32 and recipe.training.per_device_train_batch_size == 8
     notes = warm_start(recipe)[1].notes

@@ -59,7 +59,7 @@ def adapt(
         Error: the user's mistakes, with what to do.
     """
     parent = run if isinstance(run, Run) else Run.open(run)
-    recipe = adapted(parent, overrides)
+    recipe = adapted(parent, overrides, resume=resume)
     found = train(recipe, output=output, resume=resume, allow_code=allow_code)
     if found.manifest["status"] == "finished" and "adapted" not in found.manifest and leads():
         from unmask.training.adapted import causal_sides
@@ -79,8 +79,13 @@ def plan_adapted(run: str | Path | Run, overrides: Iterable[str] = (), *, allow_
     return plan(adapted(run, overrides), allow_code=allow_code)
 
 
-def adapted(run: str | Path | Run, overrides: Iterable[str] = ()) -> Recipe:
+def adapted(run: str | Path | Run, overrides: Iterable[str] = (), *, resume: bool = False) -> Recipe:
     """Return the recipe by which a run is adapted.
+
+    Args:
+        run: The run to begin with.
+        overrides: As of :func:`adapt`.
+        resume: A run goes on by its own recipe, and needs to be told no text.
 
     Raises:
         Error: no run, one of a process that cannot be adapted, no text to learn from, or a key that cannot be.
@@ -94,10 +99,10 @@ def adapted(run: str | Path | Run, overrides: Iterable[str] = ()) -> Recipe:
     process = said.get("process.name", said.get("process", own if own != "causal" else "block"))
     if process not in PROCESSES:
         raise Error(f"adapt makes runs of process {', '.join(PROCESSES)}, not {process}.{nearest(process, PROCESSES)}")
-    return load_recipe(parent.path / RECIPE, [*_usual(parent, process, said).items(), *given])
+    return load_recipe(parent.path / RECIPE, [*_usual(parent, process, said, resume).items(), *given])
 
 
-def _usual(parent: Run, process: str, said: Mapping[str, str]) -> dict[str, Any]:
+def _usual(parent: Run, process: str, said: Mapping[str, str], resume: bool) -> dict[str, Any]:
     """Return what the recipe says unless it is told otherwise."""
     recipe = parent.recipe
     adapters = any(key.partition(".")[0] == "lora" for key in said)
@@ -115,7 +120,7 @@ def _usual(parent: Run, process: str, said: Mapping[str, str]) -> dict[str, Any]
         **_process(parent, process),
     }
     if parent.imported:
-        if "data.source" not in said:
+        if "data.source" not in said and not resume:
             raise Error(f"what {parent.name} was trained on is not known here: give it text, -o data.source=FILE.")
         keys |= {"data.length": min(recipe.data.length, LENGTH), "training.per_device_train_batch_size": ROWS}
         return keys
