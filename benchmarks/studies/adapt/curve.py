@@ -37,6 +37,7 @@ from unmask.training.recipe import Recipe
 from unmask.training.run import Run
 
 SIZES = (1, 4, 8)
+PROMPT = "Once upon a time"
 POINTS = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 """Shares of the steps at which held-out text is scored."""
 TIMED = 4
@@ -121,6 +122,9 @@ class _Clock(TrainerCallback):
 def writing(parent: Run, run: Run, tokens: int, turns: int) -> dict[str, dict[str, Any]]:
     """Return tokens a second at batch 1 and a text of each way."""
     models = {one.name: one.model("cpu") for one in (parent, run)}
+    prompt = tuple(parent.tokenizer.encode(PROMPT))
+    room = min(int(model.config.max_position_embeddings) for model in models.values()) - 1 - len(prompt)
+    tokens = min(tokens, room)
     ways = {f"{parent.name}: left to right": (parent, WAYS["left to right"])}
     ways |= {f"{run.name}: {name}": (run, way) for name, way in WAYS.items()}
     texts: dict[str, str] = {}
@@ -129,7 +133,6 @@ def writing(parent: Run, run: Run, tokens: int, turns: int) -> dict[str, dict[st
         of, (sampler, given) = ways[name]
         words = of.tokenizer.vocabulary
         settings = SAMPLERS.facts(sampler)(**given, seed=1, ignore_eos=True)
-        prompt = tuple(of.tokenizer.encode("Once upon a time"))
         began = time.thread_time()
         done = generate(
             models[of.name], SAMPLERS.get(sampler)(), [fill_request(prompt, tokens, words, settings)], words
@@ -167,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = options.parse_args(arguments)
     torch.set_num_threads(given.threads)
     if given.quick:
-        given.documents, given.window, given.draws, given.tokens, given.turns = 1, 32, 1, 12, 1
+        given.documents, given.window, given.draws, given.tokens, given.turns = 1, 16, 1, 12, 1
     parent = Run.open(given.run)
     texts = [text for _, text in zip(range(given.documents), open_source(given.valid).documents(), strict=False)]
     each = 0.0 if given.quick else seconds_a_step(parent, given)
@@ -177,8 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as spare:
         scores = Scores(recipe, parent, texts, given)
         run = train_recipe(recipe, given.folder or Path(spare) / "adapted", callbacks=[scores])
-        room = int(parent.model("cpu").config.max_position_embeddings) - 32
-        rows = writing(parent, run, min(given.tokens, room), given.turns)
+        rows = writing(parent, run, given.tokens, given.turns)
         told = {key: run.manifest.get(key) for key in ("parameters", "steps", "tokens_seen", "train_seconds")}
     print(table(scores.rows, rows))
     if not given.quick:
