@@ -107,7 +107,16 @@ def four(found: Any) -> Rows:
             )
         ),
     }
-    return [{"": name} | {label: cell(label) for label in names} for name, cell in lines.items()]
+    real = runs["causal"]["generation"][0]
+    beside = {
+        "judge, own sampler at 16 / 64 steps": f"{real['real_judges']['n-gram judge']:.2f}",
+        "entropy, bits a word, own sampler at 64": f"{real['real']['entropy']:.2f}",
+        "repeated 4-grams, own sampler at 64": short(real["real"]["repeated_4"]),
+    }
+    return [
+        {"": name} | {label: cell(label) for label in names} | {"real text": beside.get(name, "")}
+        for name, cell in lines.items()
+    ]
 
 
 LEARNED = {
