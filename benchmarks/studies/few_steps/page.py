@@ -265,6 +265,7 @@ _CALIBRATED = {
     "command": f"{_MODULE}.calibration runs/nano-masked --documents 120 --written 12",
     "hardware": "AMD EPYC",
 }
+_BLOCK = {"command": f"{_MODULE}.calibration runs/nano-block --documents 120 --written 12"}
 TABLES = {
     "tune": Table("pareto.json", front.table),
     "few-steps-saved": Table("acceptance.json", saved, part=("worlds",), said=_WORLDS),
@@ -272,6 +273,7 @@ TABLES = {
     "few-steps-texts": Table("acceptance.json", texts, part=("runs", "nano-masked"), said=_RUNS),
     "calibration-ece": Table("calibration.json", ece, part=("nano-masked",), said=_CALIBRATED),
     "calibration-order": Table("calibration.json", order, part=("nano-masked",), said=_CALIBRATED),
+    "calibration-block": Table("calibration.json", ece, part=("nano-block",), said=_CALIBRATED | _BLOCK),
     "distillation-texts": Table("few_steps_distill.json", distilled),
     "distillation-bounds": Table("few_steps_distill.json", distilled_bounds),
     "distillation-coin": Table("few_steps_distill.json", coin),
