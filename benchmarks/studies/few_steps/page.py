@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.lib.cells import Rows, Table, grid, one, short
@@ -57,23 +58,26 @@ def at_calls(found: Any) -> Rows:
 
 
 ABOUT = {"8": (8, 8), "15 to 16": (15, 16), "21 to 24": (21, 24), "45 to 48": (45, 48)}
+ABOUT_BLOCK = {**{str(n): (n, n) for n in (6, 12, 18)}, "24": (23.8, 24), "36": (36, 36), "46 to 48": (46, 48)}
+NOISY = tuple(f"{rule} with noise" for rule in ("count", "entropy", "profile"))
 
 
-def texts(found: Any) -> Rows:
-    """Return the judge by calls: of a rule's levels within a row the one with the fewest."""
-    rules = ("count", "entropy", "profile", "ancestral", "count with noise", "entropy with noise", "profile with noise")
+def texts(about: Mapping[str, tuple[float, float]], rules: Sequence[str]) -> Callable[[Any], Rows]:
+    """Return what tells the judge by calls: of a rule's levels within a row the one with the fewest."""
 
-    def cell(rule: str, least: float, most: float) -> str:
-        within = [row for row in found["rows"] if row["rule"] == rule and least - 0.1 <= row["calls"] <= most + 0.1]
-        return f"{min(within, key=lambda row: row['calls'])['judge, bits per byte']:.2f}" if within else ""
+    def made(found: Any) -> Rows:
+        def cell(rule: str, least: float, most: float) -> str:
+            within = [row for row in found["rows"] if row["rule"] == rule and least - 0.1 <= row["calls"] <= most + 0.1]
+            return f"{min(within, key=lambda row: row['calls'])['judge, bits per byte']:.2f}" if within else ""
 
-    columns = {
-        "`" + rule.replace(" with ", "`, ") + ("" if " with " in rule else "`"): lambda ends, rule=rule: cell(
-            rule, *ends
+        heads = {f"`{rule.removesuffix(' with noise')}`" + ", noise" * rule.endswith("noise"): rule for rule in rules}
+        return grid(
+            "about so many calls",
+            about,
+            {head: lambda ends, rule=rule: cell(rule, *ends) for head, rule in heads.items()},
         )
-        for rule in rules
-    }
-    return grid("about so many calls", ABOUT, columns)
+
+    return made
 
 
 ECE = {
@@ -258,6 +262,7 @@ def repaired(found: Any) -> Rows:
     return grid("texts", {row.replace(" | ", ": "): row for row in rows}, columns)
 
 
+_PLAIN = ("count", "entropy", "profile")
 _MODULE = "python -m benchmarks.studies.few_steps"
 _WORLDS = {"command": f"{_MODULE}.acceptance", "hardware": "x86_64, 1 thread"}
 _RUNS = _WORLDS | {"command": f"{_MODULE}.acceptance --texts 24 --tokens 48 --run runs/nano-masked"}
@@ -270,7 +275,15 @@ TABLES = {
     "tune": Table("pareto.json", front.table),
     "few-steps-saved": Table("acceptance.json", saved, part=("worlds",), said=_WORLDS),
     "few-steps-calls": Table("acceptance.json", at_calls, part=("worlds",), said=_WORLDS),
-    "few-steps-texts": Table("acceptance.json", texts, part=("runs", "nano-masked"), said=_RUNS),
+    "few-steps-texts": Table(
+        "acceptance.json", texts(ABOUT, (*_PLAIN, "ancestral", *NOISY)), part=("runs", "nano-masked"), said=_RUNS
+    ),
+    "few-steps-block": Table(
+        "acceptance.json",
+        texts(ABOUT_BLOCK, (*_PLAIN, "threshold", *NOISY)),
+        part=("runs", "nano-block"),
+        said=_RUNS | {"command": f"{_MODULE}.acceptance --texts 24 --tokens 48 --run runs/nano-block"},
+    ),
     "calibration-ece": Table("calibration.json", ece, part=("nano-masked",), said=_CALIBRATED),
     "calibration-order": Table("calibration.json", order, part=("nano-masked",), said=_CALIBRATED),
     "calibration-block": Table("calibration.json", ece, part=("nano-block",), said=_CALIBRATED | _BLOCK),
