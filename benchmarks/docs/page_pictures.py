@@ -1,6 +1,6 @@
 """The pictures of the server's page: serves runs, drives Chromium over the page, and writes docs/img/serve-page*.png.
 
-    python -m benchmarks.docs.page_pictures RUN [HINDI] [--seed 6] [--steps 30] [--temperature 0.6] [--output DIR]
+    python -m benchmarks.docs.page_pictures RUN [HINDI] [--seed 6] [--steps 30] [--temperature 0.6] [--only PART]
 
 RUN is a masked run of English stories. With a second run, of Hindi, there are pictures of Devanagari, too.
 Needs Chromium and the extra ``browser``, as ``make test-browser`` does. A picture is looked at before it is committed.
@@ -24,7 +24,7 @@ ENGLISH, HINDI = (
     "Once upon a time there was a little fox who",
     "एक दिन एक छोटी लड़की",
 )
-OPTIONS = "walked\nlaughed\nsaid\nwent"
+HOLE, OPTIONS = "Once upon a time there was a little ____ who loved to play.", "girl\nboy\nbird\ndog"
 SOME, MOST = 0.37, 0.7
 """Shares of the steps: a text is half out of the noise, or most of its blocks are written."""
 
@@ -125,17 +125,19 @@ def take(chromium: Any, address: str, runs: list[str], given: argparse.Namespace
 
     for screen in (WIDE, PHONE):
         for scheme, dark in (("light", ""), ("dark", "-dark")):
-            with opened(chromium, address, screen, scheme) as page:
-                set_to(page, runs[0], "confidence", given)
-                write(page, ENGLISH, SOME)
-                save(page, f"{screen.name}{dark}")
-                card(page)
-                save(page, f"{screen.name}-card{dark}")
-            with opened(chromium, address, screen, scheme) as page:
-                set_to(page, runs[0], "confidence", given)
-                weighed(page, ENGLISH)
-                save(page, f"{screen.name}-options{dark}")
-            if len(runs) > 1:
+            if given.only in (None, "text"):
+                with opened(chromium, address, screen, scheme) as page:
+                    set_to(page, runs[0], "confidence", given)
+                    write(page, ENGLISH, SOME)
+                    save(page, f"{screen.name}{dark}")
+                    card(page)
+                    save(page, f"{screen.name}-card{dark}")
+            if given.only in (None, "options"):
+                with opened(chromium, address, screen, scheme) as page:
+                    set_to(page, runs[0], "confidence", given)
+                    weighed(page, HOLE)
+                    save(page, f"{screen.name}-options{dark}")
+            if given.only in (None, "hindi") and len(runs) > 1:
                 with opened(chromium, address, screen, scheme) as page:
                     set_to(page, runs[1], None, given)
                     write(page, HINDI, MOST)
@@ -152,6 +154,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--temperature", type=float, default=0.6)
     parser.add_argument("--output", type=Path, default=DOCS / "img")
+    parser.add_argument("--only", choices=("text", "options", "hindi"))
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     names = [path.resolve().name for path in given.runs]

@@ -361,8 +361,10 @@ def test_evidence_and_a_thought_are_shown_and_what_is_steered_is_asked_for(watch
     page.locator(".thought summary").click()
     assert "2 cells, 4 channels" in page.locator(".thought").inner_text()
     assert page.locator(".thought canvas").evaluate("one => [one.width, one.height]") == [4, 2]
-    page.get_by_role("button", name="Go on from this thought").click()
+    with page.expect_response("**/v1/completions"):
+        page.get_by_role("button", name="Go on from this thought").click()
     page.get_by_role("button", name="Version 2").wait_for()
+    page.locator("body:not(.playing) .written").first.wait_for()
     assert (
         asked[1]["unmask"]["thought"] == told["thought"]
         and "prompt" not in asked[1]
@@ -391,8 +393,8 @@ def test_two_samplers_of_one_run_write_side_by_side_as_their_sliders_say(page: A
         pane.locator(".model").select_option("hidden")
         pane.locator(".sampler").select_option(sampler)
         pane.get_by_text("Settings", exact=True).click()
-        pane.locator("label", has_text="Temperature").locator("input").fill(temperature)
-        pane.locator("label", has_text="Length").locator("input").fill(str(6 + side))
+        pane.locator("label.slide", has_text="Temperature").locator("input").fill(temperature)
+        pane.locator("label.slide", has_text="Length").locator("input").fill(str(6 + side))
         pane.locator(".steps input").fill(str(4 + side))
     write(page, "the red boat ")
     page.locator(".pane").nth(1).locator(".written").first.wait_for(timeout=60_000)

@@ -82,6 +82,7 @@ async function weigh() {
   if (options.length < 2) { tell(new ServerError("Give two options or more, one a line.")); $("options").focus(); return; }
   const said = await Promise.all(panes.map((pane) => pane.weigh($("prompt").value, options).catch((error) => { tell(error); return ""; })));
   say(said.join(" "));
+  panes[0].find("weighed").scrollIntoView({ block: "nearest" });  // on a phone it is below the options
 }
 
 async function replay(file) {
