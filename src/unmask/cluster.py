@@ -56,8 +56,10 @@ def connected(address: str | None) -> Iterator[Any]:
             ray.init(address=address, log_to_driver=False, logging_level="error", **alone)
             if threading.current_thread() is threading.main_thread() and ours is not None:
                 signal.signal(signal.SIGTERM, ours)  # Ray takes it for itself, and ends with another status
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray has no kind of its own for one that does not come up
             first = str(error).strip().split("\n")[0]
+            if address is None:
+                raise Error(f"Ray does not start on this machine ({first}); its log is in /tmp/ray.") from error
             raise Error(f"no Ray cluster at {address!r} ({first}); start one with: ray start --head") from error
     try:
         yield ray
