@@ -134,9 +134,7 @@ def actors(address: str | None, count: int | None, threads: int = 1, gpus: bool 
         yield found
 
 
-def room(
-    ray: Any, count: int | None, threads: int, gpus: bool, name: str = "workers"
-) -> tuple[int, dict[str, float]]:
+def room(ray: Any, count: int | None, threads: int, gpus: bool, name: str = "workers") -> tuple[int, dict[str, float]]:
     """Return how many workers the cluster gets, and what each needs.
 
     Args:
