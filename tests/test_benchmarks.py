@@ -77,6 +77,7 @@ def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
         "byte_cache",
         "eco_parts",
         "eco_scaling",
+        "serve",
         "sparse_cost",
         "wubu_cost",
     }

@@ -28,7 +28,7 @@ def test_a_seed_is_a_random_seed_everywhere() -> None:
 
 
 FUNCTIONS = {name: getattr(unmask, name) for name in unmask.__all__ if inspect.isfunction(getattr(unmask, name))}
-SUBJECTS = """a b choices file index indexes name pattern plan prompt query recipe run run_a run_b runs samplers
+SUBJECTS = """a b choices file index indexes name options pattern plan prompt query recipe run run_a run_b runs samplers
 source text
 trace"""
 """What a function is about, which comes first and needs no name; besides, ``overrides`` of a recipe or plan."""
@@ -52,7 +52,7 @@ SHARED = {
     "progress": {"Callable[[Progress], None]"},
 }
 """One name for one thing, with what it may be, in every function that has it."""
-OTHERS = {"to", "path_to", "out", "folder_out", "options", "num", "count", "rng", "batch", "callback", "log", "verbose"}
+OTHERS = {"to", "path_to", "out", "folder_out", "num", "count", "rng", "batch", "callback", "log", "verbose"}
 """Names that would be a second word for one of these."""
 
 

@@ -18,14 +18,23 @@ class Options:
     Attributes:
         quick: Tiny sizes and one or two repeats: does it run at all?
         repeats: Turns of each rival; ``None``: the benchmark's own number.
-        run: A run folder, for the benchmarks that need trained weights.
+        runs: Run folders, for the benchmarks that need trained weights.
         peers: The folder that packages to compare with were installed into.
+        seconds: How long clients of a server ask; ``None``: the benchmark's own number.
+        clients: How many ask at once, one measurement each; none: the benchmark's own.
     """
 
     quick: bool = False
     repeats: int | None = None
-    run: Path | None = None
+    runs: tuple[Path, ...] = ()
     peers: Path | None = None
+    seconds: float | None = None
+    clients: tuple[int, ...] = ()
+
+    @property
+    def run(self) -> Path | None:
+        """The run, for a benchmark that takes one."""
+        return self.runs[0] if self.runs else None
 
     def turns(self, usual: int) -> int:
         """Return the number of turns of each rival."""

@@ -1,6 +1,7 @@
 """``make bench``: what times this machine, one benchmark after another, told as markdown and kept as JSON.
 
     python -m benchmarks.speed [--list] [--only NAME] [--quick] [--go-on] [--run DIR] [--peers DIR] [--against REV]
+    python -m benchmarks.speed --only serve [--run DIR ...] [--seconds 60] [--clients 1,8,32] [--peers DIR]
 
 Each benchmark is a file in this folder with ``run(options) -> Result``; its docstring says what is compared with what.
 A result is stored when it is there, so ``--go-on`` goes on after a stop. An accelerator has ``make bench-gpu``.
@@ -12,6 +13,7 @@ import argparse
 import ast
 import importlib
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.lib.measure import Options, Result
 
 HERE = Path(__file__).parent
-FEW_STEPS = "confidence16_vs_ancestral256"
+FEW_STEPS, SERVE = "confidence16_vs_ancestral256", "serve"
 MODULES = {
     "startup": "startup",
     "train_step": "train_step",
@@ -40,6 +42,7 @@ MODULES = {
     "wubu_cost": "wubu_cost",
     "peers": "peers",
     "peer_texts": "peer_texts",
+    SERVE: "serve",
 }
 
 
@@ -68,8 +71,14 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="tiny sizes: does it run at all? Nothing is stored by default"
     )
     parser.add_argument("--go-on", action="store_true", help="leave out what the same command stored today")
-    parser.add_argument("--run", type=Path, help=f"a trained masked run, for {FEW_STEPS}")
-    parser.add_argument("--peers", type=Path, help="the folder that PyPI's peers were installed into, for peers*")
+    parser.add_argument(
+        "--run", type=Path, action="append", help=f"a trained masked run, for {FEW_STEPS}; runs to serve, for serve"
+    )
+    parser.add_argument(
+        "--peers", type=Path, help="the folder that PyPI's peers were installed into, for peer* and serve"
+    )
+    parser.add_argument("--seconds", type=_positive, help="seconds that clients ask in each turn, for serve")
+    parser.add_argument("--clients", type=_counts, default=(), help="clients at once, such as 1,8,32, for serve")
     parser.add_argument("--repeats", type=int, help="turns of each rival instead of the benchmark's own number")
     parser.add_argument("--threads", type=int, help="threads of PyTorch instead of its own choice")
     parser.add_argument("--results", type=Path, help="folder of the result files; default benchmarks/results")
@@ -77,6 +86,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--turns", type=int, default=5, help="processes a side for --against")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of markdown")
     return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(map(int, text.split(",")))
+    if min(counts) < 1 or len(set(counts)) < len(counts):
+        raise argparse.ArgumentTypeError(f"{text} must be different numbers from 1, with commas between")
+    return counts
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -91,7 +114,7 @@ def _run(given: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(given.threads)
-    options = Options(given.quick, given.repeats, given.run, given.peers)
+    options = Options(given.quick, given.repeats, tuple(given.run or ()), given.peers, given.seconds, given.clients)
     folder = given.results or (None if given.quick or given.json else RESULTS)
     results = []
     for number, name in enumerate(names, start=1):
@@ -130,8 +153,12 @@ def _there(path: Path, command: str) -> bool:
 def _command(name: str, given: argparse.Namespace) -> str:
     parts = ["python -m benchmarks.speed --only", name]
     parts += ["--quick"] if given.quick else []
-    parts += ["--run", given.run.name] if given.run else []
-    parts += ["--peers", given.peers.name] if given.peers and name.startswith("peer") else []
+    for run in given.run or ():
+        parts += ["--run", run.name]
+    parts += ["--peers", given.peers.name] if given.peers and (name == SERVE or name.startswith("peer")) else []
+    if name == SERVE:
+        parts += ["--seconds", f"{given.seconds:g}"] if given.seconds else []
+        parts += ["--clients", ",".join(map(str, given.clients))] if given.clients else []
     parts += ["--repeats", str(given.repeats)] if given.repeats else []
     parts += ["--threads", str(given.threads)] if given.threads else []
     return " ".join(parts)
@@ -143,9 +170,10 @@ def _against(given: argparse.Namespace, names: list[str]) -> int:
 
     passed = ["--repeats", str(given.repeats or (1 if given.quick else 3))]
     passed += ["--quick"] if given.quick else []
-    passed += ["--run", str(given.run.resolve())] if given.run else []
+    for run in given.run or ():
+        passed += ["--run", str(run.resolve())]
     passed += ["--threads", str(given.threads)] if given.threads else []
-    if given.run is None:
+    if not given.run:
         names = [name for name in names if name != FEW_STEPS]
     found = against.compare(given.against, names, given.turns, passed)
     if given.results or not given.quick:

@@ -71,7 +71,7 @@ RECIPE = [
     (f"{DRY} -o data.srce=x", "unknown recipe key data.srce. Did you mean 'source'?"),
     (
         f"{DRY} -o backbone.girth=3",
-        "unknown recipe key backbone.girth. Known: block_size, candidate_input, candidate_places, candidates, dropout",
+        "unknown recipe key backbone.girth. Known: block_context, block_size, candidate_input, candidate_places",
     ),
     (f"{DRY} -o training.bf16=true", "training.bf16 is decided by training.precision; leave it out."),
     (f"{DRY} -o novalue", "must look like section.key=value"),

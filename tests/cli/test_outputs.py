@@ -19,7 +19,7 @@ from unmask.data.lock import LOCK, only_one
 pytestmark = pytest.mark.strangers
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-READ = {"prompt_file", "rules", "rubric", "replay", "index", "indexes", "like", "file"}
+READ = {"api_key_file", "prompt_file", "rules", "rubric", "replay", "index", "indexes", "like", "file"}
 """Parameters that are paths, and read."""
 FILE = None
 """In CASES: the option names a file."""

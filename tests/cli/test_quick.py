@@ -76,7 +76,7 @@ HEAVY = (
 )
 """In mistakes that a corpus, a network, weights, a trace, the Hub or the trainer's own arguments tell."""
 MORE = [
-    ("chat", "There is no chat yet"),
+    ("chat", "'unmask serve RUN' answers OpenAI's clients"),
     ("train TYPO", "unknown recipe 'TYPO'"),
     ("train nano-masked -o data.source=empty.txt --output new", "empty.txt is empty. Give a file with text in it."),
     ("train nano-masked --steps 3", "-o training.max_steps=VALUE"),
@@ -91,6 +91,7 @@ MORE = [
     ("index search missing words --rerank surprisl", "unknown rerank 'surprisl'. Did you mean 'surprisal'?"),
     ("index search missing words --rerank bm25 --exact", "leave one of them out"),
     ("export missing -o new", "there is no run folder missing"),
+    ("serve missing", "there is no run folder missing"),
 ]
 SOUND = ["--version", "recipes", "recipes nano-masked", "sweep --list", *(f"{verb} --help" for verb in VERBS)]
 

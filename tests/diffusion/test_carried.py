@@ -23,6 +23,7 @@ from unmask.models.cache import KVCache
 from unmask.models.latent import Hidden
 from unmask.models.wubu_past import WubuPast
 from unmask.sampling.checks import Checks, Places, Round
+from unmask.sampling.constraint import Constraint, Constraints
 from unmask.sampling.looks import Looks
 from unmask.sampling.span import Span
 
@@ -82,6 +83,7 @@ MADE = {
     "WubuPast": past,
     "ByteCache": bytes_read,
     "Tally": tally,
+    "Constraints": lambda rows, length: Constraints((Constraint(),) * rows, torch.arange(1, rows + 1)),
 }
 TEXTS = Texts(torch.tensor([3, 1, 4]), 6), Texts(torch.tensor([5, 9]), 8)
 

@@ -115,7 +115,7 @@ def leaves(state: Any, within: str = "") -> dict[str, tuple[str, Any]]:
         if is_dataclass(value):
             found |= leaves(value, f"{within}{f.name}.")
         elif isinstance(value, tuple):
-            for thing in value:
+            for thing in filter(is_dataclass, value):
                 found |= leaves(thing, f"{within}{type(thing).__name__}.")
         else:
             found[within + f.name] = (str(f.type), value)

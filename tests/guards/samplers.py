@@ -272,7 +272,7 @@ def coming_and_going(model: Any, sampler: Any, requests: Sequence[Request]) -> l
     return [found[number] for number in range(len(requests))]
 
 
-@guard("a text does not depend on its batch mates, their order and padding")
+@guard("a text does not depend on its batch mates, their order and padding, nor on when they come and go")
 def sampler_rows_stay_apart(model: Any, sampler: Any, rows: int = 6) -> None:
     """Alone, together, in another order, and when they come one by one: the same texts, whatever settings they have."""
     plain = make_requests(sampler, rows)

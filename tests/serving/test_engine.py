@@ -156,6 +156,7 @@ def test_who_stops_reading_cancels(engine):
         return await events(tickets[1])
 
     assert isinstance(asyncio.run(leave())[-1], Finished)
+    served.close(60)  # the observer is told after the reader
     assert ("0", "cancelled") in seen.ends and ("1", "finished") in seen.ends
 
 
@@ -347,7 +348,9 @@ def test_an_observer_that_fails_stops_nobody(engine):
 
 def test_words_and_ends_are_told_to_the_observer(engine):
     run, seen = Run(), Observed()
-    read(engine(seen).submit([job(run, number=n, words=9, settings={"ignore_eos": True}) for n in range(2)]))
+    served = engine(seen)
+    read(served.submit([job(run, number=n, words=9, settings={"ignore_eos": True}) for n in range(2)]))
+    served.close(60)  # the observer is told after the reader
     assert sum(words for _, _, words in seen.rows) == 18
     assert [kind for _, kind in seen.ends] == ["finished"] * 2
 

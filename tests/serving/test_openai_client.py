@@ -215,7 +215,6 @@ def test_what_cannot_be_answered_says_why(asked, kind, said, param, client):
     [
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools is not supported"),
         ({"tool_choice": "required"}, "tool_choice is not supported"),
-        ({"response_format": {"type": "json_object"}}, "response_format is not supported"),
         ({"reasoning_effort": "high"}, "reasoning_effort is not supported"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "image_url"),
         ({"top_logprobs": 3}, "top_logprobs are for logprobs: true"),

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.lib.kept import begun, finished
 from benchmarks.lib.measure import say
 from benchmarks.lib.places import RESULTS
 from benchmarks.studies.few_steps.coin import rows as coin_rows
@@ -35,7 +36,7 @@ from unmask.evaluation.text import real_like, text_quality
 from unmask.reports.generation import Way, write_texts
 from unmask.training.held_out import corpus_of
 from unmask.training.recipe import load_recipe
-from unmask.training.run import MANIFEST, RECIPE, Run
+from unmask.training.run import RECIPE, Run
 from unmask.training.train import train
 
 RESULT = RESULTS / "few_steps_distill.json"
@@ -54,11 +55,11 @@ def students(teacher: Run, folder: Path, only: list[str], more: list[str]) -> di
     found = {}
     for name in only:
         place = folder / name.replace(", ", "-")
-        if not (place / MANIFEST).is_file():
+        if not finished(place):
             if name == "continued":
-                train(continued(teacher, more), place)
+                train(continued(teacher, more), place, begun(place))
             else:
-                distill(teacher, ["steps=4", *STUDENTS[name], *more], output=place)
+                distill(teacher, ["steps=4", *STUDENTS[name], *more], output=place, resume=begun(place))
         found[name] = Run.open(place)
     return found
 

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.lib.ablation import fill, parser, seeds_of, spread
+from benchmarks.lib.kept import begun, finished
 from benchmarks.lib.places import RESULTS
 from unmask.api.writing import resolve, vocabulary_of
 from unmask.data.scripts import clusters, script_of, spans
@@ -49,7 +50,7 @@ def run_of(row: str, seed: int, arguments: Any) -> Run:
     """Return the trained run of a row."""
     system, how = ROWS[row]
     path = Path(arguments.runs) / f"{system}-{'on' if how == 'aware' else 'off'}-{seed}"
-    if not (path / "model.safetensors").is_file():
+    if not finished(path):
         files = {
             part: ",".join(str(arguments.texts / f"{kind}.{part}.jsonl.gz") for kind in KINDS)
             for part in ("train", "valid")
@@ -60,7 +61,7 @@ def run_of(row: str, seed: int, arguments: Any) -> Run:
             f"training.max_steps={arguments.steps}",
         ]
         given += ["training.valid_blocks=0", "training.save_steps=100000", f"seed={seed}"]
-        train(load_recipe(f"nano-indic-{system}", [*(AWARE if how == "aware" else []), *given]), path)
+        train(load_recipe(f"nano-indic-{system}", [*(AWARE if how == "aware" else []), *given]), path, begun(path))
     return Run.open(path)
 
 

@@ -61,8 +61,9 @@ class ChooseResult(Result):
     prompt_seen: int
 
     def _facts(self) -> tuple[str, ...]:
-        best = repr(excerpt(self.options[self.choice], 48))
-        return (f"{best} {self.probabilities[self.choice]:.3f} of {counted(len(self.options), 'option')}", self.kind)
+        among = counted(len(self.options), "option")
+        likely, best = max(zip(self.probabilities, self.options, strict=True), default=(0.0, ""))
+        return (f"{excerpt(best, 48)!r} {likely:.3f} of {among}", self.kind)
 
 
 def choose(

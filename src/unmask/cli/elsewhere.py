@@ -7,16 +7,16 @@ from collections.abc import Collection, Mapping
 from unmask.errors import nearest
 
 _WRITE = "'unmask sample RUN PROMPT' writes on from a text."
+_SERVE = "'unmask serve RUN' answers OpenAI's clients, chats among them, and has a page."
 _SCORE = "'unmask evaluate RUN' scores a run, 'unmask compare RUN RUN -o DIR' several."
 _TRAIN = "'unmask train RECIPE' trains from a recipe, 'unmask recipes' lists them."
 _HUB = "'unmask export RUN --output DIR' makes a folder for the Hub."
 _BEGIN = "'unmask recipes NAME --copy FILE.yaml' gives you one to start from."
 _LIST = "'unmask recipes' lists recipes, 'unmask sweep --list' plans of many runs; runs lie in the folder runs."
 VERBS = {
-    "chat": f"There is no chat yet. {_WRITE}",
-    "serve": f"There is no server yet. {_WRITE}",
-    "server": f"There is no server yet. {_WRITE}",
-    "api": "There is no server yet. From Python: unmask.sample(RUN, PROMPT).",
+    "chat": _SERVE,
+    "server": _SERVE,
+    "api": _SERVE,
     "generate": _WRITE,
     "complete": _WRITE,
     "predict": _WRITE,

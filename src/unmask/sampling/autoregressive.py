@@ -122,7 +122,8 @@ def _read_new(model: Any, state: SamplerState, at: Bool[Tensor, "B T"]) -> tuple
     come = fresh > 1
     going = active & ~come
     cheap = int(fresh.max()) * len(fresh) - int(fresh.sum()) <= PADDING
-    if cheap or not (bool(come.any()) and bool(going.any())):
+    whole = cheap or not hasattr(cache, "part")  # a byte network's cache has no parts: its texts are padded
+    if whole or not (bool(come.any()) and bool(going.any())):
         prediction = _read_on(model, state.tokens, cache, fresh)
         return prediction.logits[active], prediction.cache
     found: list[Tensor] = []
