@@ -270,8 +270,16 @@ def test_a_replica_killed_under_load_is_replaced_and_no_request_ends_in_silence(
         assert kinds <= {"whole", "503 replica_lost", "stream replica_lost"} and len(kinds) > 1, counted
         assert len(now - before) == 1, "the dead one is replaced"
         assert httpx2.get(f"{address}/ready", timeout=30).status_code == 200
-        whole = 'unmask_texts_total{kind="finished",model="causal"}'
-        assert whole in httpx2.get(f"{address}/metrics", timeout=30).text
+        text = httpx2.get(f"{address}/metrics", timeout=30).text
+        assert 'unmask_texts_total{kind="finished",model="causal"}' in text
+        taken = sum(1 for one in answers if not one[1].startswith("503"))
+        assert f'unmask_requests_total{{path="/v1/completions",status="200"}} {taken}.0' in text, text
+        with httpx2.stream("POST", url, json={**LONG, "stream": True}, timeout=60) as answer:
+            lines = answer.iter_lines()
+            first = next(lines)
+            process.terminate()
+            told = events("\n".join([first, *lines]))
+        assert told[-1]["choices"][0]["finish_reason"], "what is being written is finished"
     finally:
         process.terminate()
         try:
