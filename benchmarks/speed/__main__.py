@@ -45,6 +45,7 @@ MODULES = {
     "peers": "peers",
     "peer_texts": "peer_texts",
     SERVE: "serve",
+    "serve_memory": "serve_memory",
 }
 
 
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--go-on", action="store_true", help="leave out what the same command stored today")
     parser.add_argument(
-        "--run", type=Path, action="append", help=f"a trained masked run, for {FEW_STEPS}; runs to serve, for serve"
+        "--run", type=Path, action="append", help=f"a trained masked run, for {FEW_STEPS}; runs to serve, for serve*"
     )
     parser.add_argument(
         "--peers", type=Path, help="the folder that PyPI's peers were installed into, for peer* and serve"
