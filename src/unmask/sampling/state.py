@@ -94,7 +94,7 @@ class SamplerState:
         """Decided positions that may be reopened: neither given nor locked, nor the end of the text."""
         return self.valid & ~self.open & ~self.fixed & (self.tokens != self.vocabulary.eos)
 
-    @property
+    @cached_property
     def settled(self) -> Bool[Tensor, " B"]:
         """True for rows whose decided positions are final."""
         return (self.step >= self.settles) | ~self.loose.any(1)

@@ -19,7 +19,7 @@ class Limits:
         unread: Events of a watched text that may wait for its reader; with more the text rests until they are read.
     """
 
-    rows: int = 16
+    rows: int = 32
     queue: int = 64
     memory: int = 2 << 30
     deadline: float | None = 300.0

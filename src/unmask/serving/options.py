@@ -51,7 +51,7 @@ class ServeOptions:
     keys: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     device: str | None = None
-    rows: int = 16
+    rows: int = 32
     queue: int = 256
     memory: int | None = None
     deadline: float = 300.0
