@@ -205,12 +205,12 @@ OPENS = (
 
 
 @pytest.mark.slow
-def test_ten_thousand_connections_that_are_dropped_leave_nothing_behind(serving, caplog):
+def test_ten_thousand_connections_that_are_dropped_leave_none_open(serving, caplog):
     caplog.set_level(logging.ERROR, "unmask.serving")  # else the test itself keeps a record of each
     own = psutil.Process()
     with serving() as live:
 
-        def opened(count: int) -> tuple[int, int]:
+        def opened(count: int) -> int:
             for number in range(count):
                 with live.connect() as connection:
                     if number % 2:
@@ -221,9 +221,7 @@ def test_ten_thousand_connections_that_are_dropped_leave_nothing_behind(serving,
                 assert time.monotonic() < until, "connections are kept that nobody has"
                 time.sleep(0.01)
             alive(live)
-            return own.num_fds(), own.memory_info().rss
+            return own.num_fds()
 
-        files, memory = opened(1000)
-        after = opened(9000)
-        assert after[0] <= files + 4
-        assert after[1] < memory + (16 << 20)  # 1.8 kB of each that was kept would be as much
+        files = opened(1000)
+        assert opened(9000) <= files + 4
