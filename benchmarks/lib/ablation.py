@@ -12,16 +12,16 @@ import argparse
 import json
 import platform
 import re
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.lib.cells import seeds_of, spread
 from unmask.data.corpus import Corpus, load_corpus
 from unmask.evaluation.bits import bits_per_byte
 from unmask.training.recipe import load_recipe
@@ -131,19 +131,6 @@ def scored(
         "corpus_fingerprint": run.manifest["corpus_fingerprint"],
         "seconds": run.manifest["train_seconds"],
     }
-
-
-def seeds_of(rows: Mapping[str, Any], row: str, steps: int) -> list[dict[str, Any]]:
-    """Return what is stored of a row, a seed an entry."""
-    return [v for k, v in rows.items() if k.startswith(f"{row} | ") and k.endswith(f"| {steps} steps")]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation."""
-    if not values:
-        return "-"
-    deviation = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
 
 
 def measure(

@@ -85,3 +85,13 @@ def served(make_run: MakeRun) -> Iterator[str]:  # noqa: F811
     there = shelf([str(make_run("hidden", "masked", length=96)), str(make_run("left", length=96))])
     with running(there, body=1 << 20) as live:
         yield live.address + "/"
+
+
+@pytest.fixture
+def page(watched: Any, served: str) -> Any:
+    """The served page, with nothing that moves."""
+    page = watched.page
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(served)
+    page.locator(".model option").first.wait_for(state="attached")
+    return page

@@ -10,6 +10,7 @@ import pytest
 
 from unmask.api.blind import blind, blind_results
 from unmask.cli.app import run
+from unmask.readers.blind import to_html
 
 pytestmark = pytest.mark.browser
 KEYS = {"left": "1", "none": "0", "right": "2"}
@@ -114,6 +115,19 @@ def test_another_reader_starts_anew(watched: Any, folder: Path) -> None:
     page.get_by_role("button", name="Erase and start anew").click()
     assert page.get_by_role("button", name="Begin").is_visible() and page.get_by_text("0 of 4 judged").is_visible()
     assert page.evaluate(stored)["choices"] == {} and page.evaluate(stored)["session"] != before
+
+
+def test_a_letter_of_devanagari_is_never_in_two_colours(watched: Any, tmp_path: Path) -> None:
+    texts = {"prompt": "एक लड़क", "left": "ी गई", "right": " था"}
+    content = {"format": 1, "page": "p", "file": "choices.json", "pairs": [{"id": "a", **texts}]}
+    content["criteria"] = [{"name": "grammar", "question": "Which?"}]
+    (tmp_path / "blind.html").write_text(to_html(content), encoding="utf-8")
+    page = watched.page
+    page.goto((tmp_path / "blind.html").as_uri())
+    page.get_by_role("button", name="Begin").click()
+    assert page.locator("#left span").all_text_contents() == ["एक लड़", "की गई"]
+    assert page.locator("#right span").all_text_contents() == ["एक लड़क", " था"]
+    assert watched.fits() and watched.complaints == []
 
 
 def test_hindi_hinglish_and_mixed_prompts_are_judged_end_to_end(

@@ -10,75 +10,11 @@ from typing import Any
 
 import pytest
 
+from browser.driving import at, calm, drop, kinds, text, trace, write
+
 pytestmark = pytest.mark.browser
-READ = """canvas => [...canvas.childNodes].map((node) =>
-    node.nodeName === "BR" ? "\\n" : node.nodeType === 3 ? node.data
-    : [...node.querySelectorAll(".now")].map((one) => one.textContent).join("")).join("")"""
 HOSTILE = "</p><img src=x onerror=\"document.title='!'\"><script>document.title='!'</script>"
 STREAM = Path(__file__).parent.parent / "fixtures" / "canvas-v1.sse"
-VOCABULARY = {"pad": 0, "bos": 1, "eos": 2, "mask": 3}
-
-
-@pytest.fixture
-def page(watched: Any, served: str) -> Any:
-    page = watched.page
-    page.emulate_media(reduced_motion="reduce")
-    page.goto(served)
-    page.locator(".model option").first.wait_for(state="attached")
-    return page
-
-
-def write(page: Any, prompt: str) -> None:
-    page.get_by_label("A beginning").fill(prompt)
-    with page.expect_response("**/v1/completions") as answer:
-        page.get_by_role("button", name="Write", exact=True).click()
-    answer.value.finished()
-    page.locator("body:not(.playing) .written").first.wait_for(timeout=60_000)
-
-
-def text(page: Any, pane: int = 0) -> str:
-    """What is read on a side, as it is read."""
-    return str(page.locator(".canvas").nth(pane).evaluate(READ))
-
-
-def kinds(page: Any) -> list[str]:
-    return [
-        str(name).split()[1] for name in page.locator(".place").evaluate_all("all => all.map((one) => one.className)")
-    ]
-
-
-def at(page: Any, step: int) -> None:
-    page.locator("#step").fill(str(step))
-
-
-def calm(watched: Any) -> bool:
-    """Whether the page fits, asks nobody else and complains of nothing."""
-    outside = [url for url in watched.requests if not re.match(r"http://(127\.0\.0\.1|localhost):\d+/|blob:", url)]
-    return watched.fits() and outside == [] and watched.complaints == []
-
-
-def trace(strings: dict[str, Any], sets: list[list[list[Any]]], length: int, **header: Any) -> str:
-    first = {"format": 1, "kind": "unmask-trace", "sampler": "confidence", "run": "told", "vocabulary": VOCABULARY}
-    first |= {"tokenizer": {"name": "x", "fingerprint": "0"}, "created": "2026-11-30"}
-    first |= {"requests": [{"length": length, "index": 0, "settings": {}}], **header}
-    rows: list[dict[str, Any]] = [
-        {"rows": [{"request": 0, "step": n, "set": s, "length": length}]} for n, s in enumerate(sets)
-    ]
-    rows[0]["strings"] = strings
-    return "".join(json.dumps(line) + "\n" for line in [first, *rows, {"end": len(rows)}])
-
-
-def drop(page: Any, content: str, name: str = "t.jsonl") -> None:
-    """Drop a file on the page, as a mouse does."""
-    page.evaluate(
-        """([content, name]) => {
-            const files = new DataTransfer();
-            files.items.add(new File([content], name));
-            const how = { dataTransfer: files, bubbles: true, cancelable: true };
-            for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, how));
-        }""",
-        [content, name],
-    )
 
 
 def test_an_empty_page_explains_itself_and_has_an_example_ready(page: Any, watched: Any) -> None:
@@ -301,7 +237,7 @@ def test_the_server_is_asked_what_else_could_stand_at_a_place(page: Any, watched
     page.locator(".word", has=page.locator(".written")).first.hover()
     card = page.locator("#card")
     card.locator(".candidates .meter").nth(5).wait_for()
-    shares = [float(line.split()[-2]) for line in card.locator(".candidates .meter").all_inner_texts()]
+    shares = [float(line.split()[-2].strip("<")) for line in card.locator(".candidates .meter").all_inner_texts()]
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.5
     page.mouse.move(0, 0)
     card.wait_for(state="hidden")
@@ -425,8 +361,10 @@ def test_evidence_and_a_thought_are_shown_and_what_is_steered_is_asked_for(watch
     page.locator(".thought summary").click()
     assert "2 cells, 4 channels" in page.locator(".thought").inner_text()
     assert page.locator(".thought canvas").evaluate("one => [one.width, one.height]") == [4, 2]
-    page.get_by_role("button", name="Go on from this thought").click()
+    with page.expect_response("**/v1/completions"):
+        page.get_by_role("button", name="Go on from this thought").click()
     page.get_by_role("button", name="Version 2").wait_for()
+    page.locator("body:not(.playing) .written").first.wait_for()
     assert (
         asked[1]["unmask"]["thought"] == told["thought"]
         and "prompt" not in asked[1]
@@ -444,3 +382,28 @@ def thought(cells: list[list[float]]) -> str:
     from torch import tensor
 
     return base64.b64encode(save({"before": tensor(cells), "cells": tensor(cells)})).decode()
+
+
+def test_two_samplers_of_one_run_write_side_by_side_as_their_sliders_say(page: Any, watched: Any) -> None:
+    asked = list[dict[str, Any]]()
+    page.on("request", lambda one: asked.append(one.post_data_json) if one.url.endswith("/completions") else None)
+    page.get_by_role("button", name="Side by side").click()
+    for side, (sampler, temperature) in enumerate((("confidence", "0.5"), ("remasking", "1.25"))):
+        pane = page.locator(".pane").nth(side)
+        pane.locator(".model").select_option("hidden")
+        pane.locator(".sampler").select_option(sampler)
+        pane.get_by_text("Settings", exact=True).click()
+        pane.locator("label.slide", has_text="Temperature").locator("input").fill(temperature)
+        pane.locator("label.slide", has_text="Length").locator("input").fill(str(6 + side))
+        pane.locator(".steps input").fill(str(4 + side))
+    write(page, "the red boat ")
+    page.locator(".pane").nth(1).locator(".written").first.wait_for(timeout=60_000)
+    page.locator("body:not(.playing)").wait_for(state="attached", timeout=60_000)
+    told = sorted(
+        (one["unmask"]["sampler"], one["unmask"]["steps"], one["temperature"], one["max_tokens"]) for one in asked
+    )
+    assert told == [("confidence", 4, 0.5, 6), ("remasking", 5, 1.25, 7)] and {one["model"] for one in asked} == {
+        "hidden"
+    }
+    assert text(page, 0).startswith("the red boat") and text(page, 1).startswith("the red boat")
+    assert calm(watched)

@@ -9,37 +9,19 @@ import pytest
 import torch
 
 from benchmarks.studies.evidence.worth import heads, worth_of_evidence
+from five_systems import RECIPE, five_systems
 from roots.small_corpus import lines, write
 from unmask.api.index import build_index
-from unmask.cli.app import run as command
 from unmask.roots.index import open_index
 from unmask.training.run import Run
 
 PROMPT = "ship sail harbour captain wave"
-RECIPE = """
-base: nano
-data: {{source: {source}, tokenizer: bytes, length: 120, valid_fraction: 0.1}}
-process: {{name: sparse, candidates: 3}}
-backbone: {{name: eco, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 48,
-  memory_width: 64, memory_slots: 4}}
-thought: {{shape: [2, 2, 8], passage: 60, stack: 2}}
-evidence: {{index: {index}, texts: 3, query: 24}}
-qcontroller: {{name: mended, every: 2, probe: 2}}
-training: {{max_steps: 3, per_device_train_batch_size: 4, valid_blocks: 4, eval_steps: 3, logging_steps: 1}}
-"""
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, its index, and a run of all five."""
-    root = tmp_path_factory.mktemp("five")
-    one, two = lines(120, 1), lines(120, 2)
-    source = write(root / "text.jsonl", [f"{a} {b}" for a, b in zip(one, two, strict=True)])
-    (root / "five.yaml").write_text(RECIPE.format(source=source, index=root / "index"), encoding="utf-8")
-    built = f"index build {source} --output {root / 'index'} --shelves 4 --embedder wordllama-64 --split train"
-    for verb in (built, f"train {root / 'five.yaml'} --output {root / 'run'}"):
-        assert command(verb.split()) == 0
-    return root
+    return five_systems(tmp_path_factory.mktemp("five"))
 
 
 def written(root: Path, cli, *more: object):

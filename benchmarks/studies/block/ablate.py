@@ -17,7 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.ablation import corpus_of, fill, parser, seeds_of, spread, trained
+from benchmarks.lib.ablation import corpus_of, fill, parser, trained
+from benchmarks.lib.cells import seeds_of, spread
 from benchmarks.lib.places import RESULTS
 from unmask.evaluation.bits import bits_per_byte
 

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from benchmarks.lib.ablation import corpus_of, keep, parser, spread, stored_rows, trained
+from benchmarks.lib.ablation import corpus_of, keep, parser, stored_rows, trained
+from benchmarks.lib.cells import spread
 from benchmarks.lib.places import RESULTS
 from unmask.data.ngram import ByteNgram
 from unmask.data.patches.chance import like

@@ -15,7 +15,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from benchmarks.lib.ablation import fill, parser, scored, seeds_of
+from benchmarks.lib.ablation import fill, parser, scored
+from benchmarks.lib.cells import seeds_of
 from benchmarks.lib.places import RESULTS
 
 RESULT = RESULTS / "ablate_eco.json"

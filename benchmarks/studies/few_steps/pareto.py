@@ -8,8 +8,9 @@ per byte under an n-gram of bytes, fitted on documents that no run has seen, the
 repeats, with real text of as many words beside. What a sampler's settings let one choose is read from their models, so
 a rule that is new has a row. Aria's sweeps are rows: 8, 12 and 16 steps, and ``confidence_stop`` .95, .98 and .99.
 
-Results go to ``benchmarks/results/pareto.json``, the picture to ``docs/img/pareto.svg``, the table into
-``docs/studies/tune.md``. ``--draw`` draws what is stored; ``--quick`` writes a few tokens and keeps nothing.
+Results go to ``benchmarks/results/pareto.json``, the picture to ``docs/img/pareto.svg``; the table of
+``docs/studies/tune.md`` is written by ``benchmarks.docs.tables``. ``--draw`` draws what is stored; ``--quick`` writes a
+few tokens and keeps nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.lib.measure import say, take_turns
-from benchmarks.lib.places import DOCS, IMAGES, RESULTS
+from benchmarks.lib.places import IMAGES, RESULTS
 from benchmarks.lib.stored import stamp, store
 from benchmarks.studies.block.frontier import Writer, label, quality
+from benchmarks.studies.few_steps.front import BATCHES, collapsed, fronts, table
 from unmask.data.corpus import documents
 from unmask.data.ngram import ByteNgram
 from unmask.errors import Error
@@ -38,15 +40,12 @@ from unmask.evaluation.text import real_like
 from unmask.pictures.pareto import Dot, draw_pareto
 from unmask.sampling.search_space import kinds_of
 from unmask.sampling.settings import Settings
-from unmask.sweeps.bench import LEAST_ENTROPY, MORE_REPEATS, TOKENS
+from unmask.sweeps.bench import TOKENS
 from unmask.training.held_out import corpus_of
 from unmask.training.run import Run
 
 RESULT = RESULTS / "pareto.json"
 PICTURE = IMAGES / "pareto.svg"
-PAGE = DOCS / "studies" / "tune.md"
-MARKS = ("<!-- pareto -->", "<!-- /pareto -->")
-BATCHES = (1, 8)
 Way = tuple[str, str, dict[str, Any]]
 STEPS = (8, 12, 16, 32, 64)
 """Of a masked canvas; the first three are Aria's."""
@@ -147,24 +146,6 @@ def measure(writer: Writer, chosen: list[Way], judge: NgramJudge, real: list[str
     return rows
 
 
-def collapsed(row: Mapping[str, Any], real: Mapping[str, Any]) -> bool:
-    """Return whether a row's texts say less, or repeat more, than `unmask tune` allows."""
-    poor = row["entropy, bits a word"] < LEAST_ENTROPY * real["entropy, bits a word"]
-    return bool(poor or row["repeated 4-grams"] > real["repeated 4-grams"] + MORE_REPEATS)
-
-
-def fronts(rows: Mapping[str, Any], batch: int) -> list[str]:
-    """Return the names of what no other beats in both, fastest first."""
-    real = rows["real text"]
-    front: list[str] = []
-    for name, row in sorted(rows.items(), key=lambda each: each[1].get(f"ms, batch {batch}", 0.0)):
-        bits = row["judge, bits per byte"]
-        best = rows[front[-1]]["judge, bits per byte"] if front else float("inf")
-        if name != "real text" and not collapsed(row, real) and bits < best:
-            front.append(name)
-    return front
-
-
 def draw(stored: Mapping[str, Any]) -> Figure:
     """Draw both batch sizes beside each other."""
     rows = stored["rows"]
@@ -184,34 +165,9 @@ def draw(stored: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def table(stored: Mapping[str, Any]) -> str:
-    """Return what the page shows: both fronts, left to right, Aria's sweeps, real text; all others are in the file."""
-    rows = stored["rows"]
-    on = {batch: fronts(rows, batch) for batch in BATCHES}
-    aria = [label(("masked", "confidence", {"steps": count})) for count in (8, 12, 16)]
-    aria += [label(("masked", "confidence", {"steps": 32, "confidence_stop": c})) for c in (0.95, 0.98, 0.99)]
-    shown = [
-        name for name in rows if name in {*aria, *on[1], *on[8]} or rows[name]["sampler"] in ("autoregressive", "")
-    ]
-    heads = ["written by", "ms, batch 1", "ms, batch 8", "judge", "entropy", "repeats", "front"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for name in shown:
-        row = rows[name]
-        times = (f"{row[key]:,.0f}" if key in row else "" for key in ("ms, batch 1", "ms, batch 8"))
-        told = (row[key] for key in ("judge, bits per byte", "entropy, bits a word", "repeated 4-grams"))
-        where = " and ".join(str(batch) for batch in BATCHES if name in on[batch])
-        where = "collapsed" if collapsed(row, rows["real text"]) else where
-        lines.append(f"| {name} | {' | '.join([*times, *(f'{value:.3f}' for value in told)])} | {where} |")
-    return "\n".join(lines)
-
-
 def show(stored: Mapping[str, Any]) -> None:
-    """Draw the picture and write the table into the page."""
+    """Draw the picture."""
     draw(stored).savefig(PICTURE, metadata={"Date": None})
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.partition(MARKS[0])[0], text.partition(MARKS[1])[2]
-    picture = f"![Bits per byte against milliseconds, batch 1 and 8](../img/{PICTURE.name})"
-    PAGE.write_text(f"{before}{MARKS[0]}\n{picture}\n\n{table(stored)}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -240,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not given.quick:
         store(RESULT, stored)
         show(stored)
-    print(table(stored))
+    print("\n".join(told.table(table(stored))))
     return 0
 
 

@@ -24,7 +24,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.lib.ablation import fill, parser, seeds_of, spread
+from benchmarks.lib.ablation import fill, parser
+from benchmarks.lib.cells import seeds_of, spread
 from benchmarks.lib.kept import begun, finished
 from benchmarks.lib.places import RESULTS
 from unmask.api.writing import resolve, vocabulary_of

@@ -38,17 +38,24 @@ export async function offers() { return (await call("v1/unmask")).json(); }
 /** An answer that is not streamed. */
 export async function complete(body, signal) { return (await call("v1/completions", body, signal)).json(); }
 
+/** Options, weighed in a place of a text. */
+export async function choose(body, signal) { return (await call("v1/choices", body, signal)).json(); }
+
 /** Ask for a text and yield its stream: ["canvas", a line of its trace] again and again, then ["answer", the answer]. */
 export async function* stream(body, signal) {
   const answer = await call("v1/completions", { ...body, stream: true, unmask: { ...body.unmask, stream: "canvas" } }, signal);
-  for await (const [name, data] of events(answer.body, signal)) {
-    if (name === "canvas") { yield ["canvas", data]; continue; }
-    if (data === "[DONE]") return;
-    const content = JSON.parse(data);
-    if (content.error) throw new ServerError(sentence(content.error.message));
-    yield ["answer", content];
+  let whole = false;
+  for await (const [name, data] of events(answer.body, signal)) {  // to its end: who leaves at [DONE] has left
+    if (whole) continue;
+    if (name === "canvas") yield ["canvas", data];
+    else if (data === "[DONE]") whole = true;
+    else {
+      const content = JSON.parse(data);
+      if (content.error) throw new ServerError(sentence(content.error.message));
+      yield ["answer", content];
+    }
   }
-  throw new ServerError("The server stopped in the middle of the text; what came is shown.");
+  if (!whole) throw new ServerError("The server stopped in the middle of the text; what came is shown.");
 }
 
 async function* events(body, signal) {

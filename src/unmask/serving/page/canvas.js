@@ -51,7 +51,7 @@ export class Canvas {
 
   fill(one, word, edits, moving) {
     const locked = covered(word, edits.locked), cleared = covered(word, edits.cleared);
-    const told = JSON.stringify([word.places.map((p) => [p.kind, p.text, p.trust.toFixed(2), p.widest, moving && (p.fresh || p.lost)]), locked, cleared]);
+    const told = JSON.stringify([word.places.map((p) => [p.kind, p.text, p.trust.toFixed(2), p.widest, p.verdict, moving && (p.fresh || p.lost)]), locked, cleared]);
     if (told === one.told) return;
     one.told = told;
     const { element: box } = one;
@@ -61,7 +61,7 @@ export class Canvas {
     box.setAttribute("aria-label", label(word, locked, cleared));
     box.replaceChildren(...word.places.map((place) => {
       const shade = place.kind === "written" ? "t" + LEVELS.filter((limit) => place.trust >= limit).length : "";
-      const made = element("span", ["place", place.kind, shade, place.widest ? "" : "w" + (place.start * 7 % 5), moving && place.fresh ? "fresh" : "", moving && place.lost ? "lost" : ""].filter(Boolean).join(" "));
+      const made = element("span", ["place", place.kind, shade, place.verdict === "rewritten" ? "rewritten" : "", place.widest ? "" : "w" + (place.start * 7 % 5), moving && place.fresh ? "fresh" : "", moving && place.lost ? "lost" : ""].filter(Boolean).join(" "));
       made.append(element("span", "ghost", place.widest), element("span", "now", place.text));
       return made;
     }));
@@ -122,11 +122,15 @@ export function surety(word) {
   return written.length ? Math.min(...written.map((place) => place.trust)) : null;
 }
 
+/** Whether a verifier had a part of a word written again. */
+export function rewritten(word) { return word.places.some((place) => place.verdict === "rewritten"); }
+
 function label(word, locked, cleared) {
   const text = spoken(word), sure = surety(word), open = word.places.some((place) => ["open", "waiting", "guess"].includes(place.kind));
   const facts = [text || "open", sure === null ? "" : `${Math.round(100 * sure)} percent sure`];
   if (text && open) facts.push("not decided");
   if (!open && sure === null && text) facts.push("given");
+  if (rewritten(word)) facts.push("rewritten by the verifier");
   if (locked) facts.push("locked");
   if (cleared) facts.push("to be written again");
   return facts.filter(Boolean).join(", ");

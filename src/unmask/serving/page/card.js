@@ -3,6 +3,7 @@
 import { complete } from "./api.js";
 import { covered, decided, element, spoken, surety } from "./canvas.js";
 import { history } from "./layout.js";
+import { meter } from "./meter.js";
 import { shown, visible } from "./pieces.js";
 
 const PATIENCE = 250, MOST = 6;
@@ -51,6 +52,8 @@ export class Card {
     const past = history(pane.take.trace, pane.text, pane.at, span), came = past.at(-1);
     if (sure !== null) parts.push(meter(sure, "sure"));
     if (!open) parts.push(element("p", "soft", sure === null ? "It was given." : came.step ? `Decided in step ${came.step}.` : "Kept from the version before."));
+    const said = verdicts(word, pane.reader);
+    if (said) parts.push(element("p", "soft verdict", said));
     const earlier = past.slice(0, -1).filter((one) => one.text);
     if (earlier.length) parts.push(element("p", "soft", "Before: " + earlier.map((one) => `${one.text} (step ${one.step})`).join(", ")));
     const list = element("div", "candidates");
@@ -118,17 +121,17 @@ function named(text) {
   return text === "" ? "end of text" : visible(text).trim() || "\u2423";
 }
 
-function listed(list, candidates) {
-  list.replaceChildren(...candidates.slice(0, MOST).map(([text, mass]) => meter(mass, text)));
+const SAID = {
+  accepted: (reader) => `Read by ${reader}, and kept.`, rewritten: (reader) => `Written again: ${reader} refused what stood here.`,
+  skipped: (reader) => `Not read by ${reader}.`, added: (reader) => `A word of ${reader}\u2019s own.`,
+};
+
+/** What a verifier said of a word, in words. */
+function verdicts(word, reader) {
+  const found = new Set(word.places.map((place) => place.verdict).filter((verdict) => verdict in SAID));
+  return [...found].map((verdict) => SAID[verdict](reader)).join(" ");
 }
 
-/** A row with a text, a bar and a percentage. */
-function meter(share, text) {
-  const row = element("div", "meter"), bar = element("i"), name = element("span", "", text);
-  name.dir = "auto";
-  bar.style.inlineSize = Math.max(1, 100 * Math.min(1, share)) + "%";
-  const rail = element("span", "rail");
-  rail.append(bar);
-  row.append(name, rail, element("span", "share", `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`));
-  return row;
+function listed(list, candidates) {
+  list.replaceChildren(...candidates.slice(0, MOST).map(([text, mass]) => meter(mass, text)));
 }

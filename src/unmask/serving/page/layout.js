@@ -39,7 +39,7 @@ function same(one, other, [start, end]) {
 
 function bared(text) { return visible(text.replace(/^[\n ]+/, "").replace(/\n+$/, "")); }
 
-/** What a place shows in a frame: {kind, text, trust, calls}; kinds are open, waiting, guess, written, given and gone. */
+/** What a place shows in a frame: {kind, text, trust, verdict}; kinds are open, waiting, guess, written, given and gone. */
 export function moment(trace, text, at, place, inherited) {
   const frame = text.frames[at], { start, end } = place;
   if (end > frame.length) return { kind: "gone", text: "", trust: 0 };
@@ -56,7 +56,13 @@ export function moment(trace, text, at, place, inherited) {
     trust = Math.min(trust, mine && before !== undefined ? before : frame.trust[p]);
     given &&= mine && before === undefined;
   }
-  return { kind: given ? "given" : "written", text: bared(words), trust };
+  return { kind: given ? "given" : "written", text: bared(words), trust, verdict: given ? "" : verdict(frame, place) };
+}
+
+/** What a verifier has said of a place: that a part of it was rewritten says more than that another was kept. */
+function verdict(frame, { start, end }) {
+  const found = (frame.verdict ?? []).filter(([, first, behind]) => first < end && start < behind).map(([said]) => said);
+  return found.includes("rewritten") ? "rewritten" : found[0] ?? "";
 }
 
 function guessed(trace, frame, place) {

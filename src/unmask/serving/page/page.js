@@ -2,6 +2,7 @@
 
 import { offers, ServerError, setKey } from "./api.js";
 import { Card } from "./card.js";
+import { optionsOf } from "./choices.js";
 import { element } from "./canvas.js";
 import { Pane } from "./pane.js";
 import { Player } from "./player.js";
@@ -13,8 +14,11 @@ const $ = (id) => document.getElementById(id);
 const EXAMPLES = [
   ["A beginning", "Once upon a time there was a little fox who"],
   ["Holes", "The little ____ ran to the ____ and was very ____."],
+  ["Options", "The dog ____ at the moon.", "barked\nlaughed\nslept"],
   ["\u0939\u093f\u0928\u094d\u0926\u0940", "\u090f\u0915 \u0926\u093f\u0928 \u090f\u0915 \u091b\u094b\u091f\u0940 \u0932\u0921\u093c\u0915\u0940"],
 ];
+
+const NOTHING = "No run is served; train one with: unmask train nano-masked";
 
 const page = { card: null, player: null, tell, say };
 let panes = [], offered = null;
@@ -39,7 +43,7 @@ function show(count) {
     pane.name = panes.length;
     if (panes.length === 2) second(pane);
   }
-  panes.forEach((pane, at) => pane.root.setAttribute("aria-label", panes.length > 1 ? `Side ${at + 1}` : "Text"));
+  panes.forEach((pane, at) => pane.root.setAttribute("aria-label", panes.length > 1 ? `Side ${at + 1}` : "What is written"));
   $("panes").replaceChildren(...panes.map((pane) => pane.root));
   $("compare").setAttribute("aria-pressed", String(count === 2));
   page.player.draw();
@@ -63,11 +67,22 @@ function write() {
   page.card.close();
   const prompt = $("prompt").value;
   for (const pane of panes) {
-    if (!pane.controls) { tell(new ServerError("No run is served; train one with: unmask train nano-masked")); return; }
+    if (!pane.controls) { tell(new ServerError(NOTHING)); return; }
     pane.edits.locked.clear();
     pane.write(prompt);
   }
   panes[0].find("sheet").scrollIntoView({ block: "nearest" });  // on a phone it is below the prompt
+}
+
+/** Weigh the options, by every side. */
+async function weigh() {
+  quiet();
+  const options = optionsOf($("options").value);
+  if (!panes.every((pane) => pane.controls)) { tell(new ServerError(NOTHING)); return; }
+  if (options.length < 2) { tell(new ServerError("Give two options or more, one a line.")); $("options").focus(); return; }
+  const said = await Promise.all(panes.map((pane) => pane.weigh($("prompt").value, options).catch((error) => { tell(error); return ""; })));
+  say(said.join(" "));
+  panes[0].find("weighed").scrollIntoView({ block: "nearest" });  // on a phone it is below the options
 }
 
 async function replay(file) {
@@ -95,15 +110,20 @@ async function begin() {
   panes = [];
   show(1);
   $("write").disabled = !offered?.models?.length;
-  $("compare").disabled = !offered?.models?.length;
+  $("compare").disabled = $("which").disabled = !offered?.models?.length;
 }
 
 function examples() {
   $("prompt").value = EXAMPLES[0][1];
-  $("examples").append(...EXAMPLES.map(([name, text]) => {
+  $("examples").append(...EXAMPLES.map(([name, text, options]) => {
     const button = element("button", "quiet", name);
     button.type = "button";
-    button.addEventListener("click", () => { $("prompt").value = text; $("prompt").focus(); });
+    button.addEventListener("click", () => {
+      $("prompt").value = text;
+      if (options) Object.assign($("options"), { value: options });
+      $("weigh").open = Boolean(options);
+      $("prompt").focus();
+    });
     return button;
   }));
 }
@@ -115,6 +135,10 @@ examples();
 $("ask").addEventListener("submit", (event) => { event.preventDefault(); write(); });
 $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); write(); }
+});
+$("which").addEventListener("click", weigh);
+$("options").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); weigh(); }
 });
 $("compare").addEventListener("click", () => show(panes.length === 1 ? 2 : 1));
 $("keyed").addEventListener("submit", (event) => { event.preventDefault(); setKey($("key").value); begin(); });

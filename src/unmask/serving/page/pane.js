@@ -1,7 +1,8 @@
 // One side of the page: a run that writes, the versions of its text, and what the reader wants changed in it.
 
-import { stream } from "./api.js";
-import { Canvas, covered, decided, element, spoken } from "./canvas.js";
+import { choose, stream } from "./api.js";
+import { Canvas, covered, decided, element, rewritten, spoken } from "./canvas.js";
+import { showChoices, told } from "./choices.js";
 import { layout, wordsOf } from "./layout.js";
 import { readCells, showAnswer } from "./panels.js";
 import { Controls } from "./settings.js";
@@ -33,6 +34,11 @@ export class Pane {
   /** Frames of the text that is shown. */
   get frames() { return this.take?.trace.texts[this.take.text]?.frames ?? []; }
   get text() { return this.take.trace.texts[this.take.text]; }
+  /** Who reads along, by name. */
+  get reader() {
+    const name = this.take?.body?.unmask.verifier;
+    return name === "self" ? "its left-to-right side" : name ?? "the verifier";
+  }
   get running() { return Boolean(this.take?.control); }
 
   /** Write what stands in the prompt. */
@@ -41,7 +47,25 @@ export class Pane {
     if (HOLE.test(prompt)) asked.unmask = { infill: true, ...(lengths ? { lengths: /^\d+$/.test(lengths) ? Number(lengths) : lengths } : {}) };
     else asked.max_tokens = max_tokens;
     this.takes = [];
+    this.find("weighed").hidden = true;
     return this.start({ prompt, ...asked });
+  }
+
+  /** Weigh options in the place of a text; returns what is said of it, and nothing where it was given up. */
+  async weigh(prompt, options) {
+    this.weighing?.abort();
+    const control = this.weighing = new AbortController(), box = this.find("weighed"), { id } = this.controls.run;
+    box.replaceChildren(element("p", "soft", `${id} weighs ${options.length} options \u2026`));
+    box.hidden = false;
+    try {
+      const answer = await choose({ model: id, prompt, options }, control.signal);
+      showChoices(box, answer);
+      return told(answer);
+    } catch (error) {
+      if (error.name === "AbortError") return "";
+      box.hidden = true;
+      throw error;
+    }
   }
 
   /** Ask for a text; what is asked is laid over the controls. Before: {trust, written} of words that are kept. */
@@ -81,7 +105,10 @@ export class Pane {
     this.ended();
   }
 
-  stop() { this.take?.control?.abort(); }
+  stop() {
+    this.take?.control?.abort();
+    this.weighing?.abort();
+  }
 
   choose(take) {
     this.take = take;
@@ -120,11 +147,13 @@ export class Pane {
   facts() {
     const frame = this.frames[this.at], count = { done: 0, open: 0 };
     for (let place = 1; place < frame.length; place++) count[this.take.trace.decided(frame, place) ? "done" : "open"]++;
+    const again = this.words.filter(rewritten).length;
     const changes = [[this.edits.locked.size, "locked"], [this.edits.cleared.size, "to be written again"]];
     const names = this.takes.length && this.take.body ? [] : [this.take.trace.header.run || "a trace", this.take.trace.header.sampler];
     const parts = [...names, `step ${frame.step}`, frame.calls === null ? "" : `${frame.calls} ${frame.calls === 1 ? "call" : "calls"} of the network`, `${count.done} decided`, `${count.open} open`];
+    if (again) parts.push(`${again} ${again === 1 ? "word" : "words"} rewritten by ${this.reader}`);
     parts.push(...changes.filter(([size]) => size).map(([size, what]) => `${size} ${what}`));
-    this.find("facts").textContent = parts.filter(Boolean).join(" \u00b7 ");
+    this.find("facts").replaceChildren(...parts.filter(Boolean).flatMap((part, at) => [at ? " \u00b7 " : "", element("span", "", part)]));
     this.heard = `Step ${frame.step}: ${count.done} decided, ${count.open} open. `;
     const last = this.at === this.frames.length - 1 && !this.running;
     this.find("goon").hidden = !this.able || !(this.edits.cleared.size || count.open || !last);

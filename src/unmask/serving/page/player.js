@@ -10,7 +10,7 @@ export class Player {
     this.at = 0;
     this.timer = 0;
     const $ = (id) => document.getElementById(id);
-    this.parts = { box: $("player"), play: $("play"), back: $("back"), on: $("on"), step: $("step"), told: $("at"), speed: $("speed") };
+    this.parts = { box: $("player"), play: $("play"), back: $("back"), on: $("on"), step: $("step"), told: $("at"), speed: $("speed"), checked: $("checked") };
     this.parts.play.addEventListener("click", () => this.toggle());
     this.parts.back.addEventListener("click", () => this.go(this.at - 1));
     this.parts.on.addEventListener("click", () => this.go(this.at + 1, true));
@@ -95,7 +95,8 @@ export class Player {
   hear() { this.say(this.panes().map((pane) => pane.heard ?? "").join(" ")); }
 
   tell() {
-    const { box, play, back, on, step, told } = this.parts, { last } = this;
+    const { box, play, back, on, step, told, checked } = this.parts, { last } = this;
+    checked.hidden = !this.panes().some((pane) => pane.frames[pane.at]?.verdict);
     box.hidden = !this.panes().some((pane) => pane.frames.length);
     document.body.classList.toggle("playing", Boolean(this.timer));
     play.textContent = this.timer ? "Pause" : "Play";

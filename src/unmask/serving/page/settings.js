@@ -61,8 +61,11 @@ export class Controls {
     }
     const indexes = run?.evidence ? (this.offers.indexes ?? []).map((one) => one.name) : [];
     if (indexes.length) parts.push(this.choice("index", "Evidence from", ["", ...indexes], "an index that is asked for texts near the beginning"));
-    const rivals = this.offers.models.filter((one) => one.id !== run?.id && one.verifies && one.fingerprint === run?.fingerprint).map((one) => one.id);
-    if (rivals.length) parts.push(this.choice("verifier", "Checked by", ["", ...rivals], "a run that reads along and rewrites what it finds unlikely"));
+    const rivals = this.offers.models.filter((one) => one.verifies && one.fingerprint === run?.fingerprint && (one.id !== run.id || run.infills)).map((one) => (one.id === run.id ? "self" : one.id));
+    if (rivals.length) {
+      parts.push(this.choice("verifier", "Checked by", ["", ...rivals], "a run that reads along; self: the run\u2019s own left-to-right side"));
+      parts.push(this.choice("verify", "Checked how", run.infills ? ["repair", "lossless"] : ["lossless"], "repair: what it finds unlikely is written again; lossless: the text is the verifier\u2019s own, drafted by this run"));
+    }
     box.replaceChildren(...parts);
     if (others.length) {
       const fold = element("details", "others");
@@ -76,7 +79,7 @@ export class Controls {
 
   put(name, value) {
     const input = this.inputs.get(name);
-    if (!input) return;
+    if (!input || (input.options && ![...input.options].some((one) => one.value === value))) return;
     input.value = value;
     input.dispatchEvent(new Event("input"));
   }
@@ -148,7 +151,10 @@ export class Controls {
     if (!this.steps.hidden) asked.unmask.steps = Number(get("steps"));
     if (Object.keys(own).length) asked.unmask.settings = own;
     if (get("index")) asked.unmask.index = get("index");
-    if (get("verifier")) asked.unmask.verifier = get("verifier");
+    if (get("verifier")) {
+      Object.assign(asked.unmask, { verifier: get("verifier"), verify: get("verify") });
+      if (get("verify") === "lossless") for (const name of ["sampler", "steps", "settings"]) delete asked.unmask[name];  // the verifier writes, by its own
+    }
     if (this.run?.thoughts) asked.unmask.return_thought = true;
     const keywords = get("keywords").split(",").map((word) => word.trim()).filter(Boolean);
     if (keywords.length) asked.unmask.steering = { keywords, strength: Number(get("strength")) };

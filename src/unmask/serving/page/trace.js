@@ -60,7 +60,7 @@ export class Trace {
     if (this.shown > SHOWN) throw new TraceError("This trace is too long for this page; unmask sample --replay plays it.");
     const tokens = last ? last.tokens.slice() : new Int32Array(text.length).fill(mask);
     const trust = last ? last.trust.slice() : new Float32Array(text.length);
-    if (!Array.isArray(row.set) || !inside(row.length, text.length)) damaged();
+    if (!Array.isArray(row.set) || !inside(row.length, text.length) || !listed(row.verdict) || !listed(row.candidates)) damaged();
     for (const [place, token, sure] of row.set) {
       if (!inside(place, text.length - 1) || (token !== mask && !this.strings.has(token))) damaged();
       tokens[place] = token;
@@ -115,5 +115,6 @@ export async function readTrace(file) {
   return trace;
 }
 
+function listed(value) { return value === undefined || value === null || (Array.isArray(value) && value.every(Array.isArray)); }
 function inside(value, most) { return Number.isInteger(value) && value >= 0 && value <= most; }
 function damaged() { throw new TraceError("This trace is damaged; record it again with --trace."); }
