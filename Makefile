@@ -11,6 +11,8 @@ READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
 SITE := $(VENV)/.site
 TORCH := $(shell grep -i '^torch==' constraints.txt)
+# Each test of a command is a process of its own. Where bytecode must not be kept, each of them compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu ...   takes PyTorch's small CPU build where the default is the CUDA one
 TORCH_INDEX ?=
 # What is imported is compiled when it is, and most of what is installed never is.

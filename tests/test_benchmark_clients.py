@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,3 +123,23 @@ def test_an_answer_counts_by_its_time_within_the_load(clients):
     answers.append(kind(1, 2, "lost", 0.0, 1.0, tokens=8))
     found = load(2, 0.0, 4.0, answers)
     assert found.rate == pytest.approx((8 + 4) / 4) and found.unfairness == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_benchmark_that_is_stopped_ends_its_servers(number, status):
+    """A server that outlives it would disturb whatever is measured next."""
+    command = [sys.executable, "-m", "benchmarks.speed", "--only", "serve", "--quick", "--seconds", "600"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            servers: list[psutil.Process] = []
+            for line in process.stderr or ():
+                if "clients, text" in line:  # its server answers, and clients ask
+                    servers = psutil.Process(process.pid).children(recursive=True)
+                    break
+            assert any("serve" in one.cmdline() for one in servers), servers
+            process.send_signal(number)
+            assert process.wait(60) == status
+            assert not psutil.wait_procs(servers, timeout=0)[1]
+        finally:
+            process.kill()

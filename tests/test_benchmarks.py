@@ -78,6 +78,7 @@ def test_every_benchmark_runs_and_says_what_it_was_taken_on(results):
         "eco_parts",
         "eco_scaling",
         "serve",
+        "serve_memory",
         "sparse_cost",
         "wubu_cost",
     }

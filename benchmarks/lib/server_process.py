@@ -112,5 +112,8 @@ class ServerProcess:
             self.process.kill()
             self.process.wait()
             return None
+        except BaseException:  # told to stop meanwhile: nobody would wait for it any more
+            self.process.kill()
+            raise
         finally:
             self._said.close()

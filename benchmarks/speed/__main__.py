@@ -14,9 +14,11 @@ import ast
 import importlib
 import json
 import math
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from benchmarks.lib.places import RESULTS
@@ -43,6 +45,7 @@ MODULES = {
     "peers": "peers",
     "peer_texts": "peer_texts",
     SERVE: "serve",
+    "serve_memory": "serve_memory",
 }
 
 
@@ -61,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--go-on", action="store_true", help="leave out what the same command stored today")
     parser.add_argument(
-        "--run", type=Path, action="append", help=f"a trained masked run, for {FEW_STEPS}; runs to serve, for serve"
+        "--run", type=Path, action="append", help=f"a trained masked run, for {FEW_STEPS}; runs to serve, for serve*"
     )
     parser.add_argument(
         "--peers", type=Path, help="the folder that PyPI's peers were installed into, for peer* and serve"
@@ -183,5 +189,12 @@ def _against(given: argparse.Namespace, names: list[str]) -> int:
     return 0
 
 
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Stop as at Ctrl-C: whoever has started a server ends it."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would disturb that
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

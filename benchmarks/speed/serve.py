@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -106,8 +107,9 @@ def _one(own: Run, folder: Path, options: Options, sizes: Sizes, result: Result)
         result.tables["told to stop"] += stopped
         result.goals += promises(own, stood, sizes.many, stopped)
     finally:
-        for server in servers:
-            server.server.end()
+        with ExitStack() as stack:  # all of them, though one does not end as it should
+            for server in servers:
+                stack.callback(server.server.end)
 
 
 def _start_peers(

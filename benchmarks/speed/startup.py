@@ -28,6 +28,7 @@ MISTAKES = (
     "train nano-masked --steps 3",
     "compare MISSING --blind -o new",
     "sample MISSING",
+    "serve MISSING",
     "evaluate MISSING",
 )
 WITH_RUN = ("sample RUN --sampler typo", "sample RUN --sampler autoregressive", "sample RUN --max-tokens 1 --steps 1")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -49,10 +51,15 @@ def connected(address: str | None) -> Iterator[Any]:
     started = not ray.is_initialized()
     if started:
         alone = {"include_dashboard": False} if address is None else {}
+        ours = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", **alone)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+            if threading.current_thread() is threading.main_thread() and ours is not None:
+                signal.signal(signal.SIGTERM, ours)  # Ray takes it for itself, and ends with another status
+        except Exception as error:  # Ray has no kind of its own for one that does not come up
             first = str(error).strip().split("\n")[0]
+            if address is None:
+                raise Error(f"Ray does not start on this machine ({first}); its log is in /tmp/ray.") from error
             raise Error(f"no Ray cluster at {address!r} ({first}); start one with: ray start --head") from error
     try:
         yield ray
@@ -122,13 +129,24 @@ def actors(address: str | None, count: int | None, threads: int = 1, gpus: bool 
     with contextlib.ExitStack() as stack:
         with contextlib.redirect_stdout(sys.stderr):
             ray = stack.enter_context(connected(address))
-        found = OnRay(ray, *_room(ray, count, threads, gpus))
+        found = OnRay(ray, *room(ray, count, threads, gpus))
         stack.callback(found.close)
         yield found
 
 
-def _room(ray: Any, count: int | None, threads: int, gpus: bool) -> tuple[int, dict[str, float]]:
-    """Return how many workers the cluster gets, and what each needs."""
+def room(ray: Any, count: int | None, threads: int, gpus: bool, name: str = "workers") -> tuple[int, dict[str, float]]:
+    """Return how many workers the cluster gets, and what each needs.
+
+    Args:
+        ray: The module, connected.
+        count: How many are asked for; ``None``: as many as fit.
+        threads: CPUs of each.
+        gpus: Each takes a GPU where the cluster has any.
+        name: What asks for them, for the message.
+
+    Raises:
+        Error: it has fewer CPUs or GPUs.
+    """
     there = ray.cluster_resources()
     fit, of = int(there.get("CPU", 0)) // threads, "CPUs" if threads == 1 else f"times {threads} CPUs"
     needs = {"num_cpus": float(threads)}
@@ -137,5 +155,5 @@ def _room(ray: Any, count: int | None, threads: int, gpus: bool) -> tuple[int, d
         if there["GPU"] < fit:
             fit, of = int(there["GPU"]), "GPUs"
     if fit < (count or 1):
-        raise Error(f"workers is {count or 1}, and the Ray cluster has {fit} {of}; give as many at most.")
+        raise Error(f"{name} is {count or 1}, and the Ray cluster has {fit} {of}; give as many at most.")
     return count or fit, needs

@@ -59,7 +59,7 @@ def running(there: Shelf, **options: Any) -> Iterator[Live]:
     with bound(told) as listening:
         up = threading.Event()
         app = create_app(there, told)
-        server = Server(app, told, up.set)
+        server = Server(app, app.state.service, told, up.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -108,6 +108,12 @@ def serving(served_shelf: Shelf) -> Callable[..., Any]:
 def client(live: Live) -> openai.OpenAI:
     """The official client."""
     return live.client()
+
+
+@pytest.fixture
+def serve_options() -> ServeOptions:
+    """How servers of these tests run."""
+    return OPTIONS
 
 
 @pytest.fixture

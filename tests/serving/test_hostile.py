@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import time
 
 import httpx2
+import psutil
 import pytest
 
 BODY = {"model": "causal", "prompt": "a", "max_tokens": 2}
@@ -189,3 +191,37 @@ def test_a_reset_in_the_middle_of_a_body_does_no_harm(live):
         connection.sendall(post(json.dumps(BODY).encode())[:-5])
         connection.close()
     alive(live)
+
+
+RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+OPENS = (
+    b"",
+    b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: appl",
+    post(json.dumps(BODY).encode())[:-5],
+    b"\x00\xff\r\n\r\n",
+)
+"""What is sent on a connection before it is dropped."""
+
+
+@pytest.mark.slow
+def test_ten_thousand_connections_that_are_dropped_leave_none_open(serving, caplog):
+    caplog.set_level(logging.ERROR, "unmask.serving")  # else the test itself keeps a record of each
+    own = psutil.Process()
+    with serving() as live:
+
+        def opened(count: int) -> int:
+            for number in range(count):
+                with live.connect() as connection:
+                    if number % 2:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    connection.sendall(OPENS[number % len(OPENS)])
+            until = time.monotonic() + 30
+            while live.server.server_state.connections or live.server.server_state.tasks:
+                assert time.monotonic() < until, "connections are kept that nobody has"
+                time.sleep(0.01)
+            alive(live)
+            return own.num_fds()
+
+        files = opened(1000)
+        assert opened(9000) <= files + 4

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx2
 import openai
 import pytest
+from safetensors.torch import load_file, save_file
 
 from unmask.serving.served import shelf
 
@@ -111,6 +113,60 @@ def test_a_run_is_loaded_again_when_its_folder_changes(served_runs, tmp_path: Pa
     assert there.find("moving") is before
     shutil.copy(served_runs["causal"] / "config.json", folder / "config.json")
     assert there.renew("moving") and there.find("moving").run is not before.run and there.changed() == []
+
+
+def louder(folder: Path, times: float, partial: Path) -> None:
+    """Put other weights into a run folder, at once."""
+    weights = {name: value * times for name, value in load_file(folder / "model.safetensors").items()}
+    save_file(weights, partial, metadata={"format": "pt"})
+    os.replace(partial, folder / "model.safetensors")
+
+
+def test_a_run_that_changes_under_load_is_taken_over_and_no_request_is_lost(
+    served_runs, running_with, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("unmask.serving.app.LOOKS", 0.05)
+    folder = tmp_path / "moving"
+    shutil.copytree(served_runs["causal"], folder)
+    with running_with(shelf([str(folder)]), reload=True) as live:
+        client, found, stop = live.client(), [], threading.Event()
+
+        def text():
+            asked = {"model": "moving", "prompt": "the cat", "max_tokens": 24, "seed": 1, "extra_body": IGNORE}
+            return client.completions.create(**asked).choices[0].text
+
+        def load():
+            while not stop.is_set():
+                try:
+                    found.append(text())
+                except openai.APIError as error:
+                    found.append(repr(error))
+
+        def until(done, why):
+            last = time.monotonic() + 60
+            while not done():
+                assert time.monotonic() < last, why
+                time.sleep(0.01)
+
+        before, old = live.shelf.find("moving"), text()
+        clients = [threading.Thread(target=load) for _ in range(4)]
+        for one in clients:
+            one.start()
+        try:
+            whole = (folder / "config.json").read_bytes()
+            (folder / "config.json").write_bytes(whole[:9])  # half a file changes nothing
+            until(lambda: len(found) > 20, "no answers")
+            assert live.shelf.find("moving") is before
+            (folder / "config.json").write_bytes(whole)
+            louder(folder, 30.0, tmp_path / "partial")
+            until(lambda: live.shelf.find("moving") is not before and text() != old, "it is not loaded again")
+            count = len(found)
+            until(lambda: len(found) > count + 8, "no answers")
+        finally:
+            stop.set()
+            for one in clients:
+                one.join(60)
+        assert set(found) == {old, text()}, "each text is whole, of the old weights or of the new ones"
 
 
 def test_a_request_that_was_answered_before_is_answered_from_memory(served_runs, running_with, monkeypatch):

@@ -47,6 +47,7 @@ def check(given: Parameters, verb: Callable[..., object] | None = None) -> None:
 
 def _run(name: str, given: Parameters) -> None:
     """A run that is there; where it is to write, with a sampler and settings that go with it."""
+    there = _there(name)
     from unmask.api.settings import choose
     from unmask.api.verifier import OWN, choose_verified
     from unmask.cli.settings import how_to_write
@@ -55,7 +56,7 @@ def _run(name: str, given: Parameters) -> None:
     if given.get("sampler"):
         SAMPLERS.check(given["sampler"])
     how = how_to_write(given) if "sampler" in given else {}
-    if _there(name) and how:
+    if there and how:
         verifier, default = given.get("verifier"), "repair" if "hole" in given else "lossless"
         if verifier is None:
             run, settings = choose(name, how.pop("sampler"), how, preset=bool(given.get("preset")))
@@ -71,15 +72,18 @@ def _run(name: str, given: Parameters) -> None:
 
 def _there(name: str, given: Parameters | None = None) -> bool:
     """Refuse what is no run; tell whether it is here, or still has to be fetched from the Hub."""
-    from unmask.training.find_run import find_run
-    from unmask.training.run import Run, is_hub_name, open_folder
+    from unmask.training.find_run import check_folder, find_run, is_hub_name, missing_run
 
     folder = find_run(name)
-    if folder is not None:
-        open_folder(folder)
-    elif not is_hub_name(name):
-        Run.open(name)
-    return folder is not None
+    if folder is None:
+        if not is_hub_name(name):
+            raise Error(missing_run(name))
+        return False
+    check_folder(folder)
+    from unmask.training.run import open_folder  # what a recipe may hold takes a second to import
+
+    open_folder(folder)
+    return True
 
 
 def _runs(names: list[str], given: Parameters) -> None:

@@ -30,8 +30,14 @@ def _refuse(given: Parameters) -> None:
             raise Error(f"--{name} is empty; leave it out.")
     if not 0 <= given["port"] <= 65535:
         raise Error(f"--port is {given['port']}; ports are 0 to 65535 (0: any that is free).")
-    least = {"workers": 1, "rows": 1, "queue": 1, "max_tokens": 1, "texts": 1, "body": 1024, "connections": 1}
-    for name, value in least.items():
+    if given["on"] not in ("local", "ray"):
+        raise Error(f"--on is {given['on']!r}; choose local or ray.")
+    if given["on"] == "local" and (given["replicas"] != 1 or given["address"] is not None):
+        raise Error("--replicas and --address are of Ray; add --on ray (on this machine alone: --workers).")
+    if given["on"] == "ray" and given["workers"] != 1:
+        raise Error("--workers are of this machine; with --on ray say --replicas.")
+    ones = dict.fromkeys(("workers", "replicas", "rows", "queue", "max_tokens", "texts", "connections"), 1)
+    for name, value in {**ones, "body": 1024}.items():
         if given[name] < value:
             raise Error(f"--{name.replace('_', '-')} is {given[name]}; it must be at least {value}.")
     for name in ("deadline", "patience"):
@@ -108,6 +114,15 @@ def serve(
         typer.Option("--index", metavar="NAME=FOLDER", help="An index that requests may name; repeatable."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that share the port, each with its own weights.")] = 1,
+    on: Annotated[
+        str, typer.Option("--on", help="local, or ray: replicas of Ray Serve, pip install 'unmask[ray,serve]'.")
+    ] = _DEFAULT["on"],
+    replicas: Annotated[int, typer.Option(help="With --on ray: replicas, each with its own weights.")] = _DEFAULT[
+        "replicas"
+    ],
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ray cluster, such as auto; default a Ray on this machine.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Where the weights go; default: a GPU if there is one.")] = None,
     rows: Annotated[int, typer.Option(help="Most texts written together.")] = _DEFAULT["rows"],
     queue: Annotated[int, typer.Option(help="Most texts that wait; beyond: 429.")] = _DEFAULT["queue"],
@@ -135,6 +150,9 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        on=on,
+        replicas=replicas,
+        address=address,
         keys=_keys(api_key_file),
         hosts=tuple(allow_host or ()),
         device=device,

@@ -14,16 +14,16 @@ from fastapi.responses import JSONResponse, Response
 from unmask.evaluation.token_scores import TokenScores, reads_left_to_right, token_scores
 from unmask.serving import answers, asked, thoughts
 from unmask.serving.answers import Head
-from unmask.serving.asked import Canvas, How
+from unmask.serving.asked import How
 from unmask.serving.chat_template import prompt_of
 from unmask.serving.completions import trace
 from unmask.serving.options import ServeOptions
 from unmask.serving.problems import Problem, unsupported
 from unmask.serving.schema import ChatRequest, Message, check_supported
 from unmask.serving.served import Shelf
-from unmask.serving.service import Service, client_of, service_of, unless_gone
-from unmask.serving.streams import Stream, event
-from unmask.serving.writing import Done, Writing
+from unmask.serving.service import Service, service_of
+from unmask.serving.streams import event
+from unmask.serving.writing import Done, Plan, Writing, answered
 
 router = APIRouter()
 
@@ -33,19 +33,13 @@ _ROLES = {"developer": "system"}
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What a request comes to.
+class Planned(Plan):
+    """What a chat comes to.
 
     Attributes:
-        way: How its texts are written.
-        canvases: The texts.
-        stops: Strings at which each stops.
         plain: Whether the plain template was used: then an answer's first space is the template's.
     """
 
-    way: How
-    canvases: list[Canvas]
-    stops: list[str]
     plain: bool
 
 
@@ -125,23 +119,8 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     plan = await service.laid(work, asks=extra.index is not None or extra.steering is not None)
     head = Head.of("chatcmpl", plan.way.served)
     request.state.told = {"model": plan.way.served.id, "texts": len(plan.canvases), "user": body.user}
-    watched = bool(body.stream) and extra.stream == "canvas"
-    writing = Writing(
-        service.engine,
-        plan.way,
-        plan.canvases,
-        plan.stops,
-        client=client_of(request),
-        grows=bool(body.stream) and plan.way.settings.visibility != "bidirectional" and not watched,
-        watched=watched,
-    )
-    if not body.stream:
-        try:
-            return await unless_gone(request, _whole(service, head, plan, body, writing))
-        finally:
-            writing.cancel()
-    events = _canvas(head, plan, body, writing) if watched else _text(head, plan, body, writing)
-    return Stream(events, writing.cancel)
+    whole, canvas = partial(_whole, service, head, plan, body), partial(_canvas, head, plan, body)
+    return await answered(request, body, plan, whole, partial(_text, head, plan, body), canvas)
 
 
 async def _whole(service: Service, head: Head, plan: Planned, body: ChatRequest, writing: Writing) -> JSONResponse:

@@ -22,9 +22,9 @@ from unmask.serving.options import ServeOptions
 from unmask.serving.problems import Problem, unsupported
 from unmask.serving.schema import CompletionRequest, check_supported
 from unmask.serving.served import Shelf
-from unmask.serving.service import Service, client_of, service_of, unless_gone
-from unmask.serving.streams import Stream, event
-from unmask.serving.writing import Done, Writing
+from unmask.serving.service import Service, service_of, unless_gone
+from unmask.serving.streams import event
+from unmask.serving.writing import Done, Plan, Writing, answered
 from unmask.training.own_text import own_text, shown
 
 router = APIRouter()
@@ -34,22 +34,16 @@ TOKENS = 16
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(Plan):
     """What a request comes to.
 
     Attributes:
-        way: How its texts are written.
-        canvases: The texts; none where nothing is to be written.
         prompts: Token ids of each prompt, as the user has them.
         texts: The prompts as text.
-        stops: Strings at which each text stops.
     """
 
-    way: How
-    canvases: list[Canvas]
     prompts: list[list[int]]
     texts: list[str]
-    stops: list[str]
 
     @property
     def given(self) -> int:
@@ -83,12 +77,12 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
         asked.check_counts(options, count, max(one.request.tokens.count(mask) for one in canvases))
         if body.echo or body.logprobs is not None:
             raise unsupported("echo" if body.echo else "logprobs", "the whole text is answered; ask for confidence.")
-        return Planned(way, canvases, [], [], stops)
+        return Planned(way, canvases, stops, [], [])
     if extra.thought is not None:
         asked.check_counts(options, count, tokens)
         if body.echo or body.logprobs:
             raise unsupported("echo" if body.echo else "logprobs", "what stands before is in the thought.")
-        return Planned(way, thoughts.continuations(way, body, tokens), [], [], stops)
+        return Planned(way, thoughts.continuations(way, body, tokens), stops, [], [])
     prompts = asked.prompts(body.prompt)
     asked.check_counts(options, count * len(prompts), tokens)
     run = way.writer.run
@@ -111,12 +105,12 @@ def planned(shelf: Shelf, options: ServeOptions, body: CompletionRequest) -> Pla
         if count > 1 or body.suffix or stops:
             raise Problem(400, "max_tokens is 0, so n, suffix and stop mean nothing; leave them out.", "max_tokens")
         _check_scores(way, body, max(map(len, ids)))
-        return Planned(way, [], ids, texts, stops)
+        return Planned(way, [], stops, ids, texts)
     canvases = [
         canvas for prompt in given for canvas in asked.completions(shelf, way, body, prompt, body.suffix or "", tokens)
     ]
     _check_scores(way, body, max(len(one.request.tokens) for one in canvases) - 1)
-    return Planned(way, canvases, ids, texts, stops)
+    return Planned(way, canvases, stops, ids, texts)
 
 
 def _exact(body: CompletionRequest) -> bool:
@@ -164,23 +158,8 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     request.state.told = {"model": plan.way.served.id, "texts": len(plan.canvases), "user": body.user}
     if not plan.canvases:
         return await unless_gone(request, _scored(service, head, plan, body))
-    watched = bool(body.stream) and extra.stream == "canvas"
-    writing = Writing(
-        service.engine,
-        plan.way,
-        plan.canvases,
-        plan.stops,
-        client=client_of(request),
-        grows=bool(body.stream) and plan.way.settings.visibility != "bidirectional" and not watched,
-        watched=watched,
-    )
-    if not body.stream:
-        try:
-            return await unless_gone(request, _whole(service, head, plan, body, writing))
-        finally:
-            writing.cancel()
-    events = _canvas(service, head, plan, body, writing) if watched else _text(head, plan, body, writing)
-    return Stream(events, writing.cancel)
+    whole, canvas = partial(_whole, service, head, plan, body), partial(_canvas, service, head, plan, body)
+    return await answered(request, body, plan, whole, partial(_text, head, plan, body), canvas)
 
 
 async def _whole(

@@ -18,6 +18,9 @@ class ServeOptions:
         host: Address to listen at.
         port: Port; 0: any that is free.
         workers: Processes that share the port, each with its own weights.
+        on: ``local``, or ``ray``: replicas of Ray Serve behind this process.
+        replicas: How many of them, each with its own weights.
+        address: Of a Ray cluster; ``None``: a Ray on this machine.
         keys: API keys; with none, whoever reaches the port is answered.
         hosts: Further names that the Host header may have.
         device: Where the weights go; ``None``: a GPU if there is one.
@@ -42,6 +45,9 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    on: str = "local"
+    replicas: int = 1
+    address: str | None = None
     keys: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     device: str | None = None

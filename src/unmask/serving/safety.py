@@ -107,7 +107,7 @@ class Guard:
             await Problem(500, "the server failed; its log has the reason.").response()(scope, receive, sent)
         finally:
             seconds = time.monotonic() - began
-            self.metrics.answered(_route(scope), status, seconds)
+            self.metrics.answered(route_of(scope), status, seconds)
             data = {
                 "id": state["id"],
                 "method": scope["method"],
@@ -197,7 +197,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the path of the route that was taken: a bounded number of names for whatever was asked."""
     route = scope.get("route")
     return getattr(route, "path", "") or "other"

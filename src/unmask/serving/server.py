@@ -7,9 +7,10 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unmask.errors import Error
@@ -17,6 +18,7 @@ from unmask.serving import logs
 from unmask.serving.app import create_app
 from unmask.serving.options import ServeOptions
 from unmask.serving.problems import Problem
+from unmask.serving.replicas import across
 from unmask.serving.served import shelf
 from unmask.serving.workers import many
 
@@ -70,18 +72,26 @@ class Patient(H11Protocol):
             self.transport.close()
 
 
+class Stopping(Protocol):
+    """What can be told to finish."""
+
+    async def stop(self, wait: float) -> None:
+        """Take nothing more, and finish what there is within ``wait`` seconds, or tell that it is not finished."""
+
+
 class Server(uvicorn.Server):
     """A server that finishes what it has when it is told to stop; what takes too long is told so.
 
     Args:
         app: What answers.
+        service: What is told to finish.
         options: How it is to run.
         tell: Called once requests are taken.
     """
 
-    def __init__(self, app: FastAPI, options: ServeOptions, tell: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, service: Stopping, options: ServeOptions, tell: Callable[[], None]) -> None:
         super().__init__(config_of(app, options))
-        self._service, self._drain, self._tell = app.state.service, options.drain, tell
+        self._service, self._drain, self._tell = service, options.drain, tell
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
@@ -90,8 +100,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing more, and wait for what is being written."""
-        self._service.draining = True
-        closing = asyncio.create_task(asyncio.to_thread(self._service.engine.close, self._drain))
+        closing = asyncio.create_task(self._service.stop(self._drain))
         await super().shutdown(sockets)
         await closing
 
@@ -125,7 +134,7 @@ def address_of(found: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def config_of(app: FastAPI, options: ServeOptions) -> uvicorn.Config:
+def config_of(app: ASGIApp, options: ServeOptions) -> uvicorn.Config:
     """Return how uvicorn runs an app."""
     return uvicorn.Config(
         app,
@@ -152,7 +161,9 @@ def serve(options: ServeOptions, tell: Callable[[str], None]) -> None:
         Error: runs that cannot be loaded, or an address that cannot be had.
     """
     with bound(options) as listening:
-        if options.workers == 1:
+        if options.on == "ray":
+            across(options, listening, lambda: tell(address_of(listening)))
+        elif options.workers == 1:
             work(options, listening, lambda: tell(address_of(listening)))
         else:
             many(options, listening, lambda: tell(address_of(listening)))
@@ -162,4 +173,5 @@ def work(options: ServeOptions, listening: socket.socket, tell: Callable[[], Non
     """Load the runs, and serve in this process. Arguments and errors: as of :func:`serve`."""
     logs.set_up(options.log)
     there = shelf(options.runs, options.indexes, options.device, options.cache)
-    Server(create_app(there, options), options, tell).run(sockets=[listening])
+    app = create_app(there, options)
+    Server(app, app.state.service, options, tell).run(sockets=[listening])

@@ -43,6 +43,11 @@ class Service:
     aside: Aside = field(default_factory=Aside)
     draining: bool = False
 
+    async def stop(self, wait: float) -> None:
+        """Take nothing more, and finish what is being written within ``wait`` seconds, or tell that it is not."""
+        self.draining = True
+        await asyncio.to_thread(self.engine.close, wait)
+
     async def laid(self, work: Callable[[], T], *, asks: bool = False) -> T:
         """Return what a request comes to, worked out off the event loop.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.responses import Response
 
 from unmask.sampling.checks import Checked
 from unmask.sampling.finished import Sample
@@ -16,6 +19,9 @@ from unmask.sampling.until import cut_at
 from unmask.serving.asked import Canvas, How
 from unmask.serving.limits import Busy, Closed, TooLarge
 from unmask.serving.problems import Problem
+from unmask.serving.schema import Common
+from unmask.serving.service import client_of, service_of, unless_gone
+from unmask.serving.streams import Stream
 from unmask.serving.tickets import Failed, Finished, Job, Opened, Stepped, Ticket
 from unmask.serving.written import Firm
 from unmask.training.own_text import shown
@@ -26,6 +32,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("unmask.serving")
 _STATUS = {"model": 500, "internal": 500, "request": 400, "deadline": 504, "memory": 503, "closed": 503}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to.
+
+    Attributes:
+        way: How its texts are written.
+        canvases: The texts; none where nothing is to be written.
+        stops: Strings at which each text stops.
+    """
+
+    way: How
+    canvases: list[Canvas]
+    stops: list[str]
 
 
 @dataclass(frozen=True)
@@ -197,6 +218,39 @@ class Writing:
                     return
                 else:
                     await news.put(Told(number, event, firm.news() if self.grows and looks else ""))
+
+
+async def answered(
+    request: Request,
+    body: Common,
+    plan: Plan,
+    whole: Callable[[Writing], Coroutine[Any, Any, Response]],
+    text: Callable[[Writing], AsyncIterator[bytes]],
+    canvas: Callable[[Writing], AsyncIterator[bytes]],
+) -> Response:
+    """Have texts written, and answer as is asked for; a client that leaves gives them up.
+
+    Args:
+        request: Who asks.
+        body: What was asked.
+        plan: What it comes to.
+        whole: Answers when all are finished.
+        text: Yields events of text as it becomes final.
+        canvas: Yields events of every step.
+
+    Raises:
+        Problem: the engine does not take them, one fails, or the client has left.
+    """
+    watched = bool(body.stream) and body.unmask.stream == "canvas"
+    grows = bool(body.stream) and not watched and plan.way.settings.visibility != "bidirectional"
+    engine, client = service_of(request).engine, client_of(request)
+    writing = Writing(engine, plan.way, plan.canvases, plan.stops, client=client, grows=grows, watched=watched)
+    if body.stream:
+        return Stream((canvas if watched else text)(writing), writing.cancel)
+    try:
+        return await unless_gone(request, whole(writing))
+    finally:
+        writing.cancel()
 
 
 def submitted(engine: Engine, jobs: Sequence[Job]) -> list[Ticket]:

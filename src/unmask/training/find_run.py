@@ -62,6 +62,22 @@ def missing_run(name: str | Path) -> str:
     return f"{text} Make one with: unmask train RECIPE --output {shell(name)}"
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a folder that is no run.
+
+    Raises:
+        Error: it has no manifest.
+    """
+    if not (path / MANIFEST).is_file():
+        raise Error(f"{path} is not a run folder (no {MANIFEST}); make one with: unmask train RECIPE --output DIR")
+
+
+def is_hub_name(name: str) -> bool:
+    """Tell whether a name may be that of a Hub repository (``owner/name``), and not of a run beside others."""
+    beside = any(Path(name).parent.glob(f"*/{MANIFEST}"))
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not beside
+
+
 def named_folder(home: Path, what: str, name: str) -> Path:
     """Return the folder of a name that a file gave: one that lies directly in ``home``.
 

@@ -27,7 +27,7 @@ from unmask.own_code import allowing
 from unmask.training.calibration_file import StoredCalibration, calibrated_with
 from unmask.training.combination import make_process
 from unmask.training.find_run import MANIFEST as MANIFEST
-from unmask.training.find_run import find_run, missing_run
+from unmask.training.find_run import check_folder, find_run, is_hub_name, missing_run
 from unmask.training.fingerprints import WEIGHTS as WEIGHTS
 from unmask.training.fingerprints import check_fingerprint, patcher_fingerprint, weights_fingerprint
 from unmask.training.named_code import check_code
@@ -180,8 +180,7 @@ def open_folder(path: Path) -> tuple[dict[str, Any], Recipe]:
     Raises:
         Error: not a run, damaged, or of a newer format.
     """
-    if not (path / MANIFEST).is_file():
-        raise Error(f"{path} is not a run folder (no {MANIFEST}); make one with: unmask train RECIPE --output DIR")
+    check_folder(path)
     manifest = read_object(path / MANIFEST, _AGAIN)
     form = manifest.get("format")
     if isinstance(form, int) and form > FORMAT:
@@ -264,9 +263,3 @@ def _from_hub(name: str) -> Path:
         return hub_run_folder(name)
     except Error as error:
         raise Error(f"{absent} Nor can it be fetched: {error}") from error
-
-
-def is_hub_name(name: str) -> bool:
-    """Tell whether a name may be that of a Hub repository (``owner/name``), and not of a run beside others."""
-    beside = any(Path(name).parent.glob(f"*/{MANIFEST}"))
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not beside
