@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from unmask.serving.counts import Counts, added
-from unmask.serving.front import Front
+from unmask.serving.front import TOLD, Front
 from unmask.serving.metrics import Metrics
 from unmask.serving.replicas import Replica
 from unmask.serving.safety import Guard
@@ -49,9 +49,12 @@ def fronted(options, path, **more):
                         raise Lost("The actor died.\nMore lines.")
                     await asyncio.wait({coming}, timeout=0.01)
                 try:
-                    yield coming.result()
+                    message = coming.result()
                 except StopAsyncIteration:
                     return
+                if message["type"] == TOLD:
+                    await asyncio.sleep(0.2)  # another process's news of an answer come after the answer
+                yield message
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
@@ -102,6 +105,16 @@ def test_a_replica_answers_as_a_server_does(live, behind):
         assert httpx2.get(f"{found.address}/ready").json() == {"status": "ready"}
         given = httpx2.get(f"{found.address}/v1/models", headers={"x-request-id": "mine"})
         assert given.headers["x-request-id"] == "mine" and given.json()["data"][0]["id"] == "causal"
+
+
+def test_an_answer_is_counted_under_its_route_though_the_client_has_gone_with_it(behind):
+    with behind() as front:
+        for stream in (False, True):
+            httpx2.post(f"{front.address}/v1/completions", json={**LONG, "max_tokens": 2, "stream": stream}, timeout=60)
+        line, until = 'unmask_requests_total{path="/v1/completions",status="200"} 2.0', time.monotonic() + 30
+        while line not in (text := httpx2.get(f"{front.address}/metrics", timeout=30).text):
+            assert time.monotonic() < until, text
+            time.sleep(0.05)
 
 
 def test_keys_and_limits_are_kept_before_a_replica_is_asked(behind):

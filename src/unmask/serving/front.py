@@ -96,7 +96,7 @@ class Front:
                         scope["state"]["told"] = message["told"]
                         continue
                     head = head or message
-                    whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+                    whole = _is_last(message)
                     await send(message)
             if not whole:
                 raise _lost()
@@ -119,14 +119,18 @@ class Front:
         wait = _READY if scope["path"] == "/ready" else self._options.deadline + _BEYOND
         gone, over = asyncio.ensure_future(receive()), asyncio.ensure_future(self._over.wait())
         coming: asyncio.Future[Message] | None = None
-        answer = self._ask(_plain(scope), body)
+        answer, ended = self._ask(_plain(scope), body), False
         try:
             while True:
                 coming = asyncio.ensure_future(anext(answer))  # type: ignore[arg-type]
-                await asyncio.wait({coming, gone, over}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                # a client that has its answer is gone, and what the replica tells of it is still to come
+                news = {coming, over} if ended else {coming, gone, over}
+                await asyncio.wait(news, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done():
-                    yield coming.result()
-                elif gone.done():
+                    message = coming.result()
+                    ended = ended or _is_last(message)
+                    yield message
+                elif gone.done() and not ended:
                     raise Problem(499, "the client has left.")
                 elif over.done():
                     raise _closed()
@@ -144,6 +148,11 @@ class Front:
                 one.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await answer.aclose()
+
+
+def _is_last(message: Message) -> bool:
+    """Tell whether the body of an answer ends with a message."""
+    return message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def _plain(scope: Scope) -> dict[str, Any]:
