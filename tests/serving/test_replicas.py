@@ -117,6 +117,19 @@ def test_an_answer_is_counted_under_its_route_though_the_client_has_gone_with_it
             time.sleep(0.05)
 
 
+def test_a_stream_that_is_lost_on_its_way_is_counted_under_its_route(behind):
+    with (
+        behind() as front,
+        httpx2.stream("POST", f"{front.address}/v1/completions", json={**LONG, "stream": True}, timeout=60) as answer,
+    ):
+        lines = answer.iter_lines()
+        next(lines)
+        front.dead.append(True)
+        assert "replica_lost" in "".join(lines)
+        text = httpx2.get(f"{front.address}/metrics", timeout=30).text
+        assert 'unmask_requests_total{path="/v1/completions",status="200"} 1.0' in text
+
+
 def test_keys_and_limits_are_kept_before_a_replica_is_asked(behind):
     with behind(keys=("secret-key",), body=2048) as found:
         url = f"{found.address}/v1/completions"

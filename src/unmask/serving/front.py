@@ -25,7 +25,7 @@ log = logging.getLogger("unmask.serving")
 Ask = Callable[[dict[str, Any], bytes], AsyncGenerator[Message, None]]
 """Has a replica answer: what the request is and its body, to the messages of ASGI, the last one what was told."""
 TOLD = "unmask.told"
-"""Type of the message after an answer: its route and what the log says of it."""
+"""Type of the messages before and after an answer: its route and what the log says of it."""
 _BEYOND = 30.0
 """Seconds beyond a text's deadline in which a replica must have said something."""
 _READY = 5.0

@@ -83,7 +83,10 @@ class Replica:
         await self._life.aclose()
 
     async def answer(self, request: dict[str, Any], body: bytes) -> AsyncGenerator[Message, None]:
-        """Yield the messages of an answer, and what is told of it; it is given up when it is closed before."""
+        """Yield the messages of an answer, and before and behind them what is told of it.
+
+        It is given up when it is closed before.
+        """
         await self.check_health()
         scope = {"type": "http", "asgi": {"version": "3.0"}, "root_path": "", "state": {}, **request}
         messages: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -101,12 +104,17 @@ class Replica:
             finally:
                 messages.put_nowait(None)
 
+        def told() -> Message:
+            return {"type": TOLD, "route": route_of(scope), "told": scope["state"].get("told", {})}
+
         task = asyncio.ensure_future(run())
         try:
             while (message := await messages.get()) is not None:
+                if message["type"] == "http.response.start":
+                    yield told()  # if this process ends on the way, the front knows at least whose answer it was
                 yield message
             await task
-            yield {"type": TOLD, "route": route_of(scope), "told": scope["state"].get("told", {})}
+            yield told()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
