@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows))
     if not given.quick:
         kept = {
-            "command": f"python -m {__spec__.name} {teacher.name}",
+            "command": f"python -m {__spec__.name} {teacher.name} --texts {texts}",
             "hardware": f"{platform.machine()}, 1 thread",
             "date": time.strftime("%Y-%m-%d"),
             "texts": texts,

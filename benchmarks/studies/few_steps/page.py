@@ -122,14 +122,16 @@ def order(found: Any) -> Rows:
     return grid("steps", {str(steps): steps for steps in (4, 8, 16, 32)}, columns)
 
 
-DISTILLED = {
-    "teacher": ("teacher, 4 steps", "teacher, 16 steps"),
-    "teacher, temperature .8": ("teacher, 4 steps, temperature 0.8",),
-    "student, `reverse`": ("reverse, 4 steps", "reverse, 16 steps"),
-    "student, `forward`": ("forward, 4 steps",),
-    "control: the teacher trained on as long": ("continued, 4 steps", "continued, 16 steps"),
-    "real text, as many words": ("real text, as many words",),
+_WRITERS = {
+    "teacher": "teacher",
+    "student, `reverse`": "reverse",
+    "student, `forward`": "forward",
+    "student, `reverse` with a random mask": "mixture",
+    "control: the teacher trained on as long": "continued",
 }
+DISTILLED = {label: tuple(f"{name}, {n} steps" for n in (2, 4, 8, 16, 32)) for label, name in _WRITERS.items()}
+DISTILLED["teacher, temperature .8"] = tuple(f"teacher, {n} steps, temperature 0.8" for n in (2, 4, 8, 16, 32))
+DISTILLED["real text, as many words"] = ("real text, as many words",)
 
 
 def distilled(found: Any) -> Rows:
@@ -154,6 +156,7 @@ def distilled_bounds(found: Any) -> Rows:
         "teacher": "teacher",
         "student, `reverse`": "reverse",
         "student, `forward`": "forward",
+        "student, `reverse` with a random mask": "mixture",
         "control: the teacher trained on by its own loss": "continued",
     }
     columns = {

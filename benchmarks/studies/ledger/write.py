@@ -150,13 +150,19 @@ def measure(entry: dict[str, Any]) -> Effect:
         return Effect(float(samples.mean()), seed_interval(samples), 1.0, f"{len(samples)} turns", "")
     if "table" in entry:
         table = next(rows for title, rows in stored["tables"].items() if entry["table"] in title)
-        pair = [_cell(table, entry[side], entry["column"]) for side in ("row", "control")]
-        _sound(np.array(pair), f"{entry['column']} of {entry['row']!r}")
-        return Effect(pair[0] - pair[1], None, 0.0, "1 and 1", f"{pair[0]:.3f} / {pair[1]:.3f}")
+        return _single([_cell(table, entry[side], entry["column"]) for side in ("row", "control")], entry)
+    if entry["row"] in stored["rows"]:
+        return _single([float(stored["rows"][entry[side]][entry["column"]]) for side in ("row", "control")], entry)
     read = (entry.get("column", "bits_per_byte"), entry.get("steps"))
     a, b = (seeds(stored, entry[side], *read) for side in ("row", "control"))
     sides = f"{a.mean():.3f} / {b.mean():.3f}"
     return Effect(float(a.mean() - b.mean()), seed_difference(a, b), 0.0, f"{len(a)} and {len(b)} seeds", sides)
+
+
+def _single(pair: list[float], entry: dict[str, Any]) -> Effect:
+    """Return the effect where there is one value a side."""
+    _sound(np.array(pair), f"{entry['column']} of {entry['row']!r}")
+    return Effect(pair[0] - pair[1], None, 0.0, "1 and 1", f"{pair[0]:.3f} / {pair[1]:.3f}")
 
 
 def seeds(stored: dict[str, Any], row: str, column: str = "bits_per_byte", steps: int | None = None) -> np.ndarray:
