@@ -62,6 +62,8 @@ class SyntheticBlocks:
         seed: Of the tokens.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, count: int, length: int, vocab_size: int, document: int | None, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         # small ids are common and large ones rare, as in a BPE vocabulary

@@ -37,6 +37,8 @@ VALID_BLOCKS, JUDGE_BLOCKS = 512, 4096
 class PreparedBlocks:
     """Blocks in memory, with what training reads of :class:`unmask.data.blocks.Blocks`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, tokens: NDArray[np.uint16], pad: int, bos: int, size: int) -> None:
         self.array = tokens
         self.pad, self.bos = pad, bos

@@ -106,10 +106,10 @@ def test_weights_that_cannot_be_written_leave_the_checkpoint_before(tiny, tmp_pa
     recipe = tiny("nano-masked", "training.max_steps=3", "training.save_steps=1")
     real = Transformer.save_pretrained
 
-    def save(self: Transformer, folder: Path, **more: Any) -> None:
+    def save(self: Transformer, folder: Path, *rest: Any, **more: Any) -> None:
         if Path(folder).name == ".weights":
             raise FULL
-        real(self, folder, **more)
+        real(self, folder, *rest, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Transformer, "save_pretrained", save)

@@ -266,14 +266,15 @@ def repaired(found: Any) -> Rows:
 
 
 _PLAIN = ("count", "entropy", "profile")
-_MODULE = "python -m benchmarks.studies.few_steps"
-_WORLDS = {"command": f"{_MODULE}.acceptance", "hardware": "x86_64, 1 thread"}
-_RUNS = _WORLDS | {"command": f"{_MODULE}.acceptance --texts 24 --tokens 48 --run runs/nano-masked"}
+_WORLDS = {"command": "python -m benchmarks.studies.few_steps.acceptance", "hardware": "x86_64, 1 thread"}
+_RUNS = _WORLDS | {
+    "command": "python -m benchmarks.studies.few_steps.acceptance --texts 24 --tokens 48 --run runs/nano-masked"
+}
 _CALIBRATED = {
-    "command": f"{_MODULE}.calibration runs/nano-masked --documents 120 --written 12",
+    "command": "python -m benchmarks.studies.few_steps.calibration runs/nano-masked --documents 120 --written 12",
     "hardware": "AMD EPYC",
 }
-_BLOCK = {"command": f"{_MODULE}.calibration runs/nano-block --documents 120 --written 12"}
+_BLOCK = {"command": "python -m benchmarks.studies.few_steps.calibration runs/nano-block --documents 120 --written 12"}
 TABLES = {
     "tune": Table("pareto.json", front.table),
     "few-steps-saved": Table("acceptance.json", saved, part=("worlds",), said=_WORLDS),
@@ -285,7 +286,8 @@ TABLES = {
         "acceptance.json",
         texts(ABOUT_BLOCK, (*_PLAIN, "threshold", *NOISY)),
         part=("runs", "nano-block"),
-        said=_RUNS | {"command": f"{_MODULE}.acceptance --texts 24 --tokens 48 --run runs/nano-block"},
+        said=_RUNS
+        | {"command": "python -m benchmarks.studies.few_steps.acceptance --texts 24 --tokens 48 --run runs/nano-block"},
     ),
     "calibration-ece": Table("calibration.json", ece, part=("nano-masked",), said=_CALIBRATED),
     "calibration-order": Table("calibration.json", order, part=("nano-masked",), said=_CALIBRATED),

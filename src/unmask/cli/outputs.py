@@ -20,6 +20,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what lies where th
 OWN_RULE = {
     *(
         "train.train.output",
+        "adapt.adapt.output",
         "distill.distill.output",
         "sweep.sweep.output",
         "compare.compare.output",
