@@ -16,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import TrainerCallback
 
+from benchmarks.lib.prepared import AllLearned
 from unmask.data.vocabulary import Vocabulary
 from unmask.training import train as training
 from unmask.training.network import make_model
@@ -51,7 +52,7 @@ def network(recipe: Recipe, length: int | None = None) -> Any:
     return make_model(recipe, recipe.data.vocab_size)
 
 
-class SyntheticBlocks:
+class SyntheticBlocks(AllLearned):
     """Blocks of made-up tokens, laid out as real ones are: pieces of documents behind their BOS, EOS where one ends.
 
     Args:
@@ -61,8 +62,6 @@ class SyntheticBlocks:
         document: Mean tokens of a document; ``None``: no document ends, each block is one piece.
         seed: Of the tokens.
     """
-
-    notes: tuple[str, ...] = ()
 
     def __init__(self, count: int, length: int, vocab_size: int, document: int | None, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)

@@ -34,10 +34,18 @@ MOST_BYTES = 50_000_000
 VALID_BLOCKS, JUDGE_BLOCKS = 512, 4096
 
 
-class PreparedBlocks:
-    """Blocks in memory, with what training reads of :class:`unmask.data.blocks.Blocks`."""
+class AllLearned:
+    """What training asks of blocks besides their tokens, where no word is given and all are learned."""
 
     notes: tuple[str, ...] = ()
+    learned = 1.0
+
+    def supervised(self, indices: Sequence[int]) -> None:
+        """Return which words are learned; ``None``: all."""
+
+
+class PreparedBlocks(AllLearned):
+    """Blocks in memory, with what training reads of :class:`unmask.data.blocks.Blocks`."""
 
     def __init__(self, tokens: NDArray[np.uint16], pad: int, bos: int, size: int) -> None:
         self.array = tokens

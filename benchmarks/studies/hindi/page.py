@@ -60,7 +60,7 @@ def tokenizers(found: Any) -> Rows:
 
 def _said(name: str) -> dict[str, str]:
     return {
-        "command": f"python -m benchmarks.studies.hindi.{name} DATA -o benchmarks/results/hindi_{name}.json",
+        "command": "python -m " + f"{__package__}.{name} DATA -o benchmarks/results/hindi_{name}.json",
         "repeats": "nothing is drawn" if name != "floors" else "",
     }
 
