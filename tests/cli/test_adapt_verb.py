@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from unmask.training.run import Run
+
 SMALL = ["-o", "training.max_steps=2", "-o", "process.block_size=4", "-o", "training.valid_blocks=4"]
 
 
@@ -22,6 +24,16 @@ def test_a_side_that_lost_too_much_ends_with_status_1(cli, tiny_run, tmp_path):
     ran = cli("adapt", tiny_run, *SMALL, *fast, "--output", tmp_path / "run", "--keep-causal", "0", "--json")
     assert ran.status == 1 and "lost more than 0.0%" in ran.err
     assert set(json.loads(ran.out)["adapted"]) == {"causal_before", "causal_after"}
+
+
+def test_an_interrupted_one_is_continued_by_the_same_command(cli, tiny_run, tmp_path, monkeypatch):
+    stopped = Run.open(tiny_run)
+    stopped.manifest["status"] = "interrupted"
+    monkeypatch.setattr("unmask.api.adapt.adapt", lambda *given, **more: stopped)
+    ran = cli("adapt", tiny_run, *SMALL, "--output", tmp_path / "run")
+    assert ran.status == 130
+    said = next(line for line in ran.err.splitlines() if line.startswith("continue with: "))
+    assert said == f"continue with: unmask adapt {tiny_run} {' '.join(SMALL)} --output {tiny_run} --resume"
 
 
 def test_a_dry_run_prints_the_recipe_and_writes_nothing(cli, tiny_run, tmp_path):

@@ -10,6 +10,7 @@ import typer
 from unmask.cli.console import note
 from unmask.cli.train import tell_plan, tell_run
 from unmask.errors import Error
+from unmask.lines import shell
 
 
 def adapt(
@@ -36,7 +37,8 @@ def adapt(
     if keep_causal is not None and not resume and not api.adapted(run, option or []).training.valid_blocks:
         raise Error("--keep-causal compares held-out blocks, and training.valid_blocks is 0; leave one out.")
     found = api.adapt(run, option or [], output=output, resume=resume)
-    tell_run(found, json)
+    # what was left to right before and after is told by this verb alone, and it checks the options again
+    tell_run(found, json, " ".join(["unmask adapt", shell(run), *(f"-o {shell(each)}" for each in option or [])]))
     if keep_causal is None:
         return
     sides = found.manifest.get("adapted")

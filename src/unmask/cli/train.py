@@ -68,8 +68,14 @@ def tell_plan(plan: Plan, json: bool) -> None:
             note(f"note: {each}")
 
 
-def tell_run(run: Run, json: bool) -> None:
-    """Print what a training left, and end as it ended."""
+def tell_run(run: Run, json: bool, again: str | None = None) -> None:
+    """Print what a training left, and end as it ended.
+
+    Args:
+        run: What it left.
+        json: Print one JSON object, too.
+        again: The command that goes on with it; default ``unmask train`` with its recipe.
+    """
     from unmask.training.ancestry import origin
 
     manifest = run.manifest
@@ -94,6 +100,7 @@ def tell_run(run: Run, json: bool) -> None:
         note(f"left to right: {before:.3f} bits per byte before, {after:.3f} after ({after / before - 1:+.1%}; exact)")
     here = shell(run.path)
     if manifest["status"] == "interrupted":
-        note(f"continue with: unmask train {shell(run.path / 'recipe.yaml')} --output {here} --resume")
+        again = again or f"unmask train {shell(run.path / 'recipe.yaml')}"
+        note(f"continue with: {again} --output {here} --resume")
         raise typer.Exit(143 if manifest.get("stopped_by") == "SIGTERM" else 130)
     note(f"next: unmask sample {here}   unmask evaluate {here}")
