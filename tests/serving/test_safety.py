@@ -43,17 +43,30 @@ def test_every_answer_keeps_browsers_strict(live):
         assert "server" not in headers and headers["x-request-id"]
 
 
-def test_logs_hold_no_prompts_unless_they_are_asked_for(serving, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("unmask.serving"), "propagate", True)
-    caplog.set_level(logging.INFO, "unmask.serving")
+class Kept(logging.Handler):
+    """Keeps the records that reach it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.records.append(record)
+
+
+def test_logs_hold_no_prompts_unless_they_are_asked_for(serving, monkeypatch):
+    logger = logging.getLogger("unmask.serving")  # an earlier test may have set it up as a command does
+    monkeypatch.setattr(logger, "level", logging.INFO)
     secret = "my secret words"
     for told in (False, True):
-        caplog.clear()
+        kept = Kept()
+        monkeypatch.setattr(logger, "handlers", [kept])
         with serving(log_prompts=told) as live:
             live.client().completions.create(model="causal", prompt=secret, max_tokens=3, user="u1")
             with pytest.raises(openai.UnprocessableEntityError):
                 live.client().completions.create(model="causal", prompt=secret, max_tokens="x")
-        lines = [{"event": one.getMessage(), **getattr(one, "data", {})} for one in caplog.records]
+        lines = [{"event": one.getMessage(), **getattr(one, "data", {})} for one in kept.records]
         asked = sorted((one for one in lines if one["event"] == "request"), key=lambda one: one["status"])
         assert [one["status"] for one in asked] == [200, 422]
         assert asked[0]["model"] == "causal" and asked[0]["user"] == "u1" and asked[0]["id"]
