@@ -24,7 +24,7 @@ WORKERS ?= 2
 .PHONY: help install demo test coverage lint test-slow test-strangers test-rounding test-browser bench bench-gpu docs clean
 
 help:
-	@echo 'make demo          train a left-to-right and a masked model, watch both write, compare them (about nine minutes on one core, offline)'
+	@echo 'make demo          watch the model in the box write, train two small ones, compare them (under four minutes, offline)'
 	@echo 'make test          lint and the fast tests'
 	@echo 'make coverage      the fast tests with coverage, which takes half as long again'
 	@echo 'make lint          ruff, mypy, layers, spelling'

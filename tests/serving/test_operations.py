@@ -195,12 +195,19 @@ def test_a_mistake_on_the_command_line_is_one_line(args, said, served_runs, cli)
     assert done.status == 2 and said in done.err.splitlines()[-1]
 
 
-def test_without_a_run_it_says_what_to_train_or_to_serve(cli, tmp_path, monkeypatch):
+def test_without_a_run_the_model_in_the_box_answers_or_ones_own_are_named(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "train one (unmask train nano-masked --output runs/a)" in cli("serve").err
+    process, address, _ = start()
+    try:
+        client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+        assert [one.id for one in client.models.list()] == ["box"]
+        assert client.completions.create(model="box", prompt="Once", max_tokens=8, seed=1).choices[0].text
+    finally:
+        process.kill()
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "run.json").write_text("{}")
-    assert "name a run: unmask serve runs/mine" in cli("serve").err
+    told = cli("serve").err
+    assert "name a run: unmask serve runs/mine" in told and "unmask serve box" in told
 
 
 def test_a_port_that_is_taken_and_two_runs_of_one_name_are_one_line(live, served_runs, tmp_path, cli):

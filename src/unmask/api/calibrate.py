@@ -14,6 +14,7 @@ from unmask.lines import counted
 from unmask.reports.progress import Progress
 from unmask.result import Result
 from unmask.training.calibration_file import StoredCalibration, write_calibration
+from unmask.training.find_run import own_folder
 from unmask.training.fingerprints import weights_fingerprint
 from unmask.training.run import Run
 
@@ -103,6 +104,7 @@ def calibrate(
     if documents < _LEAST:
         raise Error(f"documents is {documents}; it must be at least {_LEAST}: some fit, some choose, some measure.")
     run = run if isinstance(run, Run) else Run.open(run)
+    own_folder(run.path)
     name = sampler_of(run)
     from unmask.data.cache import writing
     from unmask.evaluation.calibrators import METHODS as MAPS

@@ -1,4 +1,4 @@
-"""The main job on an embedded default: two models of the same parameters learn, write and are compared."""
+"""The main job, offline: the model in the box writes; then two models of the same parameters learn and are compared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from unmask.api.train import resolve, train
 from unmask.errors import Error
 from unmask.result import Result
+from unmask.lines import counted
+from unmask.training.find_run import BOX
 from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from unmask.reports.progress import Progress
     from unmask.reports.rows import CompareResult
 
-PROMPT = "Return the"
+PROMPT = "Once upon a time"
+HOLES = "The ____ was ____."
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class DemoResult(Result):
     """What the demo made.
 
     Attributes:
+        box_text: What the model in the box wrote.
+        box_filled: A sentence with holes, filled by it.
         causal: Folder of the left-to-right run.
         masked: Folder of the masked run.
         report: The HTML report.
@@ -46,6 +51,8 @@ class DemoResult(Result):
         comparison: All numbers of the report.
     """
 
+    box_text: str
+    box_filled: str
     causal: Path
     masked: Path
     report: Path
@@ -72,7 +79,7 @@ def demo(
     progress: Callable[[Progress], None] = lambda told: None,
     watch: Callable[[Run], AbstractContextManager[Watch | None]] = lambda run: nullcontext(),
 ) -> DemoResult:
-    """Train ``demo-causal`` and ``demo-masked``, let both write, and compare them.
+    """Let the model in the box write; train ``demo-causal`` and ``demo-masked``, let both write, and compare them.
 
     Runs that an earlier call finished are used again; an interrupted one is resumed.
 
@@ -81,7 +88,7 @@ def demo(
         overrides: ``section.key=value`` for both recipes (a smaller budget, another corpus).
         say: Called with a line of news.
         progress: Called with where the comparison stands.
-        watch: Given the masked run, a context whose value is called at each step of one text's denoising.
+        watch: Given a run, a context whose value is called at each step of one text's denoising.
 
     Raises:
         Error: as train, sample and compare.
@@ -94,6 +101,20 @@ def demo(
     from unmask.api.infill import infill
     from unmask.api.sample import sample
 
+    box = held(Run.open(BOX))
+    say(f"The model in the box ({counted(box.manifest['parameters'], 'parameter')}) writes, a block of words at a time:")
+    with watch(box) as show:
+        box_text = sample(box, PROMPT, max_tokens=60, seed=1, watch=show).texts[0]
+    say(f"  {_flat(box_text)}")
+    say("")
+    say("It fills holes, for it sees both sides of them:")
+    box_filled = infill(box, HOLES, length="1-2", length_by="likeliest", temperature=0.0).texts[0]
+    say(f"  with holes {HOLES}")
+    say(f"  filled     {box_filled}")
+    say("")
+    say(f"Any run can be watched in a browser: unmask serve {BOX}")
+    say("")
+    say("Now two small models learn the same stories, left to right and by unmasking (about two minutes).")
     runs = {name: held(_train(f"demo-{name}", folder / name, overrides, say)) for name in ("causal", "masked")}
     if interrupted := [r for r in runs.values() if r.manifest["status"] != "finished"]:
         raise Error(f"stopped while training {interrupted[0].path}; the same command goes on from there.")
@@ -118,7 +139,7 @@ def demo(
     causal_text = sample(runs["causal"], PROMPT, max_tokens=60, temperature=0.8, seed=1, ignore_eos=True).texts[0]
     say(f"  {_flat(causal_text)}")
     say("")
-    say("This is what a few minutes buy: words and phrases, not sense. More steps buy more.")
+    say("This is what a minute of training each buys: words, not sense. The model in the box had an hour and more.")
     say("")
     report = folder / "report"
     comparison = compare(
@@ -131,6 +152,8 @@ def demo(
         progress=progress,
     )
     return DemoResult(
+        box_text,
+        box_filled,
         runs["causal"].path,
         runs["masked"].path,
         report / "report.html",

@@ -9,7 +9,7 @@ from unmask.data.corpus import normalized
 from unmask.errors import Error
 from unmask.lines import counted
 from unmask.result import Result
-from unmask.training.find_run import find_run
+from unmask.training.find_run import find_run, own_folder
 from unmask.training.run import WEIGHTS, Run, open_folder
 
 
@@ -59,13 +59,14 @@ def plot(run: str | Path | Run, *, text: str | Path | None = None, output: str |
     run = _opened(run)
     if not run.metrics():
         raise Error(f"run {run.path} has no metrics (metrics.jsonl is absent or empty), so there is nothing to draw.")
+    folder = own_folder(run.path) / PLOTS if output is None else Path(output)
     model, texts, source = None, list[str](), ""
     if shows_text(run):
         model = run.model() if (run.path / WEIGHTS).is_file() else None
         texts, source = (
             shown_texts(run) if given is None else ([normalized(given[0], run.recipe.data.normalize)], given[1])
         )
-    drawn = draw_run(run, model, texts, run.path / PLOTS if output is None else Path(output))
+    drawn = draw_run(run, model, texts, folder)
     return PlotResult(str(run.path), run.name, drawn.files, drawn.missing, source)
 
 

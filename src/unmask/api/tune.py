@@ -12,6 +12,7 @@ from unmask.api.tune_results import FrontLine as FrontLine
 from unmask.api.tune_results import TuneResult as TuneResult
 from unmask.errors import Error, check_seed, wrong_count
 from unmask.reports.progress import Progress
+from unmask.training.find_run import own_folder
 from unmask.training.loaded_run import held
 from unmask.training.run import Run
 
@@ -75,6 +76,7 @@ def tune(
     if minutes is not None and not minutes > 0:
         raise Error(f"minutes is {minutes}; it must be above 0.")
     run = held(run)
+    own_folder(run.path)
     import torch
 
     from unmask import __version__

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from unmask.cli.console import note, print_json, say
+from unmask.data.named import NAMED
 from unmask.lines import counted, visible
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at a corpus, bring one here, or change its format.")
 
 _SOURCE = (
-    "pydocs, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, notes, papers or code, "
+    "pydocs, box-stories, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, notes, papers or code, "
     "hf:owner/name[:config][@split], or several with commas."
 )
 _JSON = "Print one JSON object on stdout."
@@ -101,7 +102,7 @@ def _say_scripts(found: dict[str, Any]) -> None:
 
 @data_app.command("fetch")
 def fetch(
-    name: Annotated[str, typer.Argument(help="tinystories, tinyshakespeare, snakes-stories, pydocs, or any source.")],
+    name: Annotated[str, typer.Argument(help=f"{', '.join(NAMED)}, or any source.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a corpus that lies there.")] = False,
     json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", help="Folder for the two runs and the report.")] = Path(
+    output: Annotated[Path, typer.Option("--output", help="Folder for the two trained runs and the report.")] = Path(
         "runs/demo"
     ),
     option: Annotated[
@@ -26,7 +26,7 @@ def demo(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train a left-to-right and a masked model on Python's own documentation, let both write, and compare them."""
+    """Watch the model in the box write; then train a left-to-right and a masked model, and compare them."""
     from unmask.api.demo import demo as show
     from unmask.cli.canvas import Canvas
     from unmask.cli.compare import show_result
@@ -37,7 +37,7 @@ def demo(
         with Canvas(console, lambda i: run.tokenizer.decode_bytes([i])) as canvas:
             yield canvas.show
 
-    note("Two models with the same parameters, on Python's own documentation. About nine minutes on one core.")
+    note("A trained model writes first; then two small ones learn and are compared. Under four minutes on two cores.")
     with StageBar() as bar:
         result = show(output, overrides=option or [], say=note, progress=bar, watch=watch)
     if json:
@@ -45,5 +45,6 @@ def demo(
         return
     show_result(result.comparison)
     say(f"report: {result.report}")
-    say(f"next:   unmask sample {shell(result.masked)} --prompt 'Return the' --watch")
-    say(f"        unmask infill {shell(result.masked)} 'Return the ____ of the ____.'")
+    say("next:   unmask sample box --prompt 'Once upon a time' --watch")
+    say("        unmask serve box")
+    say(f"        unmask infill {shell(result.masked)} 'The ____ was ____.'")

@@ -18,7 +18,8 @@ index_app = typer.Typer(
 )
 
 _SOURCE = (
-    "pydocs, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, hf:owner/name, or several with commas."
+    "pydocs, box-stories, a file, folder or glob of .txt .jsonl .jsonl.gz .parquet .npy, hf:owner/name, "
+    "or several with commas."
 )
 Source = Annotated[str, typer.Argument(metavar="CORPUS", help=_SOURCE)]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an index.")]

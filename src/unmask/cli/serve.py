@@ -15,6 +15,7 @@ from unmask.cli.console import note
 from unmask.errors import Error
 from unmask.lines import shell
 from unmask.serving.options import LOCAL, ServeOptions
+from unmask.training.find_run import BOX, known_runs
 
 KEYS = "UNMASK_API_KEYS"
 """Environment: API keys, with commas between them."""
@@ -23,8 +24,9 @@ _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ServeO
 
 
 def _refuse(given: Parameters) -> None:
-    if not given["runs"]:
-        raise Error(_nothing())
+    if not given["runs"] and (there := known_runs()):
+        count = f"there {'is' if len(there) == 1 else 'are'} {len(there)}"
+        raise Error(f"name a run: unmask serve {shell(there[0])} ({count}), or the model in the box: unmask serve {BOX}")
     for name in ("host", "port"):
         if isinstance(given[name], str) and not given[name].strip():
             raise Error(f"--{name} is empty; leave it out.")
@@ -50,16 +52,6 @@ def _refuse(given: Parameters) -> None:
     _indexes(given["named_indexes"] or ())
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("prometheus_client") is None:
         raise Error("unmask serve needs FastAPI and uvicorn; install them with: pip install 'unmask[serve]'")
-
-
-def _nothing() -> str:
-    """Return what to do where no run is named: serve one that is here, or train one."""
-    from unmask.training.run import MANIFEST
-
-    there = sorted(path.parent for path in Path("runs").glob(f"*/{MANIFEST}"))
-    if there:
-        return f"name a run: unmask serve {shell(there[0])} (there {'is' if len(there) == 1 else 'are'} {len(there)})."
-    return "there is no run to serve; train one (unmask train nano-masked --output runs/a), then: unmask serve runs/a"
 
 
 def _indexes(given: Any) -> tuple[tuple[str, str], ...]:
@@ -98,7 +90,8 @@ def _keys(path: Path | None) -> tuple[str, ...]:
 def serve(
     *,
     runs: Annotated[
-        list[str] | None, typer.Argument(help="Run folders, runs/NAME by their names, or Hub names.")
+        list[str] | None,
+        typer.Argument(help="Run folders, runs/NAME by their names, or Hub names; none: the model in the box."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: all.")] = _DEFAULT["host"],
     port: Annotated[int, typer.Option(help="Port; 0: any that is free.")] = _DEFAULT["port"],
@@ -145,7 +138,7 @@ def serve(
     from unmask.serving.server import serve as run
 
     options = ServeOptions(
-        runs=tuple(runs or ()),
+        runs=tuple(runs or (BOX,)),
         indexes=_indexes(named_indexes or ()),
         host=host,
         port=port,

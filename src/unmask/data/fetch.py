@@ -18,6 +18,7 @@ from typing import Any
 
 from unmask.data.cache import writing
 from unmask.data.corpus import JUDGE_FRACTION, VALID_FRACTION, build_corpus, documents
+from unmask.data.find import EMBEDDED
 from unmask.data.lock import only_one
 from unmask.data.named import NAMED, NamedCorpus
 from unmask.data.origin import Document
@@ -142,7 +143,7 @@ def _open(name: str, aside: Path) -> _Origin:
 
 def _revision(source: Source) -> object:
     """Keep what a source says of its versions, but no path of this machine."""
-    return source.identity if source.name == "pydocs" or source.name.startswith("hf:") else None
+    return source.identity if source.name in EMBEDDED or source.name.startswith("hf:") else None
 
 
 def _download(address: str, path: Path) -> str:

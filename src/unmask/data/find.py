@@ -12,6 +12,9 @@ from unmask.data.json_file import read_object
 from unmask.errors import Error, nearest
 from unmask.lines import counted, excerpt
 
+EMBEDDED = {"pydocs": "unmask.data.pydocs", "box-stories": "unmask.data.box_stories"}
+"""Sources that come with unmask, and their modules; each has ``identity`` and ``documents``."""
+
 _MADE = ("run.json", "index.json")
 """Manifests of a run and of an index."""
 
@@ -72,7 +75,8 @@ def find_files(name: str) -> tuple[list[Path], tuple[str, ...]]:
             raise Error(f"no text file matches {name!r}{found}. Quote the pattern, and check it with ls.")
         return _usable(name, chosen, ())
     raise Error(
-        f"no data source {name!r}.{_beside(path)} Name pydocs, an existing file, folder or glob, or hf:owner/name."
+        f"no data source {name!r}.{_beside(path)} Name {', '.join(EMBEDDED)}, an existing file, folder or glob, "
+        "or hf:owner/name."
     )
 
 
@@ -174,4 +178,4 @@ def _beside(path: Path) -> str:
         beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError:
         beside = []
-    return nearest(path.name, [*(entry.name for entry in beside), "pydocs"])
+    return nearest(path.name, [*(entry.name for entry in beside), *EMBEDDED])

@@ -166,7 +166,8 @@ def _online() -> bool:
 def _offline(spec: str) -> Error:
     return Error(
         f"{spec} needs the Hugging Face Hub, which cannot be reached. "
-        "Use local files or pydocs, or run 'unmask data fetch' where there is a network and copy the folder."
+        "Use local files, pydocs or box-stories, or run 'unmask data fetch' where there is a network and copy the "
+        "folder."
     )
 
 

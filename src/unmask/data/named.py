@@ -37,6 +37,11 @@ NAMED: dict[str, NamedCorpus] = {
         licence="those of Python and the libraries",
         train="pydocs",
     ),
+    "box-stories": NamedCorpus(
+        about="351 stories for children and campfires, model-written, which the model in the box never saw",
+        licence="MIT",
+        train="box-stories",
+    ),
     "tinystories": NamedCorpus(
         about="short stories in a small child's vocabulary, model-written (Eldan & Li 2023, arXiv 2305.07759)",
         licence="CDLA-Sharing-1.0",

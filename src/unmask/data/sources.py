@@ -1,8 +1,8 @@
 """What a recipe's ``data.source`` may name, and the stream of documents behind it.
 
-A source is ``pydocs``; a file, folder or glob of .txt, .jsonl, .jsonl.gz, .parquet or .npy, or of notes, papers and
-code (.md, .tex, .rst, .py, ...); ``hf:owner/name[:config][@split]``; or several of these joined with commas. Read as
-binary, files of any kind.
+A source is ``pydocs`` or ``box-stories``, which come with unmask; a file, folder or glob of .txt, .jsonl, .jsonl.gz,
+.parquet or .npy, or of notes, papers and code (.md, .tex, .rst, .py, ...); ``hf:owner/name[:config][@split]``; or
+several of these joined with commas. Read as binary, files of any kind.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from unmask.data import readers
-from unmask.data.find import find_binary, find_files, place
+from unmask.data.find import EMBEDDED, find_binary, find_files, place
 from unmask.data.origin import Document
 from unmask.errors import Error
 
@@ -89,7 +90,7 @@ def _exists(name: str) -> bool:
 
 
 def _is_named(name: str) -> bool:
-    return name == "pydocs" or name.startswith("hf:")
+    return name in EMBEDDED or name.startswith("hf:")
 
 
 def check_source(spec: str | Path, binary: bool = False) -> None:
@@ -109,7 +110,7 @@ def check_source(spec: str | Path, binary: bool = False) -> None:
 def _names(spec: str | Path) -> list[str]:
     names = parts_of(str(spec))
     if not names:
-        raise Error("the data source is empty. Name pydocs, a file, a folder, a glob, or hf:owner/name.")
+        raise Error("the data source is empty. Name pydocs, box-stories, a file, a folder, a glob, or hf:owner/name.")
     return names
 
 
@@ -125,10 +126,9 @@ def _open_one(name: str, text_field: str, binary: bool, chat: bool) -> Source:
     _check_name(name, binary)
     if chat and _is_named(name):
         raise Error(f"{name} holds texts, and data.format=chat reads .jsonl files of talks. Name one in data.source.")
-    if name == "pydocs":
-        from unmask.data import pydocs
-
-        return Source(name, pydocs.identity(), lambda: (Document(text, name) for text in pydocs.documents()))
+    if name in EMBEDDED:
+        kept = import_module(EMBEDDED[name])
+        return Source(name, kept.identity(), lambda: (Document(text, name) for text in kept.documents()))
     if name.startswith("hf:"):
         from unmask.data import hub
 

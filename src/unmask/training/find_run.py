@@ -1,4 +1,7 @@
-"""Where the run of a name lies: ``runs/causal`` is found as ``causal``, and so is ``runs/demo/causal``."""
+"""Where the run of a name lies: ``runs/causal`` is found as ``causal``, and so is ``runs/demo/causal``.
+
+``box`` is the model in the box, a run that comes with unmask, wherever no run of one's own has that name.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from unmask.lines import excerpt, shell
 MANIFEST = "run.json"
 HOME = Path("runs")
 """Where ``unmask train`` puts runs that are given no folder."""
+BOX = "box"
+"""The model in the box."""
 _DEPTH = 3
 """Folders below it in which runs are looked for: a sweep's rows are two deep."""
 
@@ -23,7 +28,8 @@ def known_runs(home: Path = HOME) -> list[Path]:
 def find_run(name: str | Path) -> Path | None:
     """Return the folder that a name stands for; ``None``: there is none here.
 
-    A folder of that name comes first, then ``runs/NAME``, then the one run below ``runs`` whose path ends in it.
+    A folder of that name comes first, then ``runs/NAME``, then the one run below ``runs`` whose path ends in it, then
+    the model in the box.
 
     Raises:
         Error: it is a file, or several runs end in it.
@@ -42,7 +48,27 @@ def find_run(name: str | Path) -> Path | None:
     found = [run for run in known_runs() if run.parts[-len(path.parts) :] == path.parts]
     if len(found) > 1:
         raise Error(f"{name} is the name of several runs: {', '.join(map(str, found))}. Say which.")
-    return found[0] if found else None
+    return found[0] if found else box() if str(name) == BOX else None
+
+
+def box() -> Path:
+    """Return the folder of the model in the box."""
+    return Path(__file__).parents[1] / "packaged" / BOX
+
+
+def own_folder(path: Path) -> Path:
+    """Return a run's folder, to write into it.
+
+    Raises:
+        Error: it is the model in the box, which is a part of the installation.
+    """
+    if path.resolve() == box().resolve():
+        copy = HOME / BOX
+        raise Error(
+            f"the model in the box is a part of unmask, and nothing is written into it. Copy it, and {copy} is what "
+            f"the name {BOX} stands for: cp -r {shell(path)} {copy}"
+        )
+    return path
 
 
 def missing_run(name: str | Path) -> str:
@@ -59,7 +85,7 @@ def missing_run(name: str | Path) -> str:
         shown = list(runs)[:8]
         more = f" and {len(runs) - len(shown)} more" if len(runs) > len(shown) else ""
         return f"{text} There {'is' if len(runs) == 1 else 'are'}: {', '.join(shown)}{more}."
-    return f"{text} Make one with: unmask train RECIPE --output {shell(name)}"
+    return f"{text} Make one with: unmask train RECIPE --output {shell(name)}, or try the one in the box: {BOX}"
 
 
 def check_folder(path: Path) -> None:

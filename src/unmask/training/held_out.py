@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from unmask.data.corpus import Corpus, documents, load_corpus, normalized
 from unmask.data.sources import open_source
 from unmask.errors import Error, check_seed
-from unmask.training.places import is_there, place_of
+from unmask.training.places import held_out_source, is_there, place_of
 from unmask.training.run import Run
 
 
@@ -39,6 +39,9 @@ class HeldOut:
 def corpus_of(run: Run, source: str | None = None) -> Corpus:
     """Open the corpus that a run was trained on, from whatever folder.
 
+    Where that text is not, and the run names an embedded one that it was kept from (the model in the box does), it is
+    that: what is held out and what controls learn is then found there.
+
     Args:
         run: The run.
         source: Where its text lies today; default: where it lay when the run was trained.
@@ -54,6 +57,14 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
             f"{run.name} learned the responses of talks, which are no texts to score; its number on held-out ones is "
             "in its run.json (valid_bits_per_byte). Give --source FILE with texts."
         )
+    other = held_out_source(run.manifest)
+    if other is not None and (source == other or (source is None and not _is_here(run))):
+        return load_corpus(other, normalize=data.normalize)
+    return _own(run, source)
+
+
+def _own(run: Run, source: str | None = None) -> Corpus:
+    data = run.recipe.data
     return load_corpus(
         source or place_of(run.manifest, "source", data.source, data.binary),
         valid=None if data.valid is None else place_of(run.manifest, "valid", data.valid, data.binary),
@@ -64,6 +75,18 @@ def corpus_of(run: Run, source: str | None = None) -> Corpus:
         binary=data.binary,
         keep=data.keep,
     )
+
+
+def _is_here(run: Run) -> bool:
+    """Tell whether the files of a run's text are where they were."""
+    data = run.recipe.data
+    try:
+        for key, named in (("source", data.source), ("valid", data.valid)):
+            if named is not None:
+                place_of(run.manifest, key, named, data.binary)
+    except Error:
+        return False
+    return True
 
 
 def _own_again(run: Run, source: str) -> Corpus | None:
@@ -108,7 +131,8 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
         )
     notes: list[str] = []
     corpora: dict[str, Corpus] = {}
-    named = source is None or (source == data.source and is_there(runs[0].manifest, "source", source))
+    kept_from = held_out_source(runs[0].manifest)
+    named = source in (None, kept_from) or (source == data.source and is_there(runs[0].manifest, "source", source))
     again = None if named or source is None else _own_again(runs[0], source)
     if again is not None:
         notes.append(
@@ -120,7 +144,9 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
     if named or source is None or again is not None:
         corpus = again or corpus_of(runs[0])
         trained = runs[0].manifest.get("corpus_fingerprint")
-        if corpus.fingerprint != trained:
+        if corpus.source == kept_from:
+            notes.append(f"{runs[0].name} is scored on {kept_from}, which it was kept from in training.")
+        elif corpus.fingerprint != trained:
             notes.append(
                 f"the corpus {corpus.source} has changed since {runs[0].name} was trained "
                 f"({trained} then, {corpus.fingerprint} now)."
@@ -142,7 +168,8 @@ def held_out(runs: Sequence[Run], source: str | None = None, count: int = 200, s
                 f"the text is scored with data.normalize={data.normalize or 'null'}, as {runs[0].name} was trained; "
                 f"{run.name} was trained with {other or 'null'}."
             )
-    kept = _drop_trained(chosen, runs, fingerprint if split == "valid" else None, notes)
+    others = [run for run in runs if held_out_source(run.manifest) != name]
+    kept = _drop_trained(chosen, others, fingerprint if split == "valid" else None, notes)
     return HeldOut(kept, name, split, fingerprint, notes)
 
 
@@ -193,7 +220,7 @@ def _drop_trained(chosen: dict[bytes, str], runs: Sequence[Run], safe: str | Non
             continue
         checked.add(key)
         try:
-            corpus = corpus_of(run)
+            corpus = corpus_of(run) if held_out_source(run.manifest) is None else _own(run)
         except Error as error:
             notes.append(f"could not check whether {run.name} was trained on the held-out text: {error}")
             continue

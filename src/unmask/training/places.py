@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unmask.data.find import EMBEDDED
 from unmask.data.sources import absolute, check_source
 from unmask.errors import Error
 from unmask.training.recipe import Recipe
@@ -57,6 +58,12 @@ def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = F
         f"the text that this run was trained on is no more at {place or named}. Give it again with --source FILE: its "
         f"fingerprint is {manifest.get('corpus_fingerprint')}."
     )
+
+
+def held_out_source(manifest: Mapping[str, Any]) -> str | None:
+    """Return the embedded text that a run was kept from, for where its own is not; ``None``: it names none."""
+    name = manifest.get("held_out_source")
+    return name if isinstance(name, str) and name in EMBEDDED else None
 
 
 def with_index(manifest: Mapping[str, Any], section: EvidenceSection) -> EvidenceSection:

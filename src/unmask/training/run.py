@@ -228,6 +228,7 @@ _KINDS: dict[str, Any] = {
     "init": dict,
     "imported": dict,
     "imported_from": str,
+    "held_out_source": str,
     "adapted": dict,
     "trained_parameters": int,
     "valid_of": str,

@@ -63,7 +63,7 @@ class DataSection(Section):
     """Where the text comes from and how it becomes blocks."""
 
     source: str = "pydocs"
-    """``pydocs``, a file, folder or glob, or ``hf:owner/name[:config]``."""
+    """``pydocs``, ``box-stories``, a file, folder or glob, or ``hf:owner/name[:config]``."""
     format: Literal["text", "chat"] = Field("text", exclude_if=lambda value: value == "text")
     """``chat``: lines of talks (``prompt`` and ``response``, or ``messages``), of which the responses are learned."""
     binary: bool = Field(False, exclude_if=lambda value: not value)
