@@ -4,8 +4,8 @@ A page is gone through in order, in an empty folder: lines of ``unmask`` in this
 blocks with the names of those before them. A block with a title (``yaml title="rules.yaml"``) is a file of that name.
 ``<!-- not run: REASON -->`` right above a block leaves it out. The first pages are run by ``tests/test_readme.py``.
 
-A training is cut short: two steps of two examples, unless the line says how many. Where two pages show the same line,
-and its text comes with unmask, the second page is given what the first one made.
+A training is cut short: two steps of two examples, unless the line says how many. A tokenizer is trained once for each
+text. Where two pages show the same line, and its text comes with unmask, the second page is given what the first made.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ import pytest
 
 from benchmarks.docs.links import DOCS
 from unmask.cli.app import run
+from unmask.data import tokenizers
 from unmask.data.find import EMBEDDED
 from unmask.training import recipe
 
@@ -32,6 +34,7 @@ _BLOCK = re.compile(
     r"^ *(?:<!-- not run: (?P<reason>[^\n]+) -->\n *)?```(?P<language>\w*)(?P<more>[^\n]*)\n(?P<code>.*?)^ *```$",
     flags=re.MULTILINE | re.DOTALL,
 )
+_trained = cache(tokenizers._train_bpe)
 SHORT = {"max_steps": 2, "per_device_train_batch_size": 2, "valid_blocks": 2}
 """What a training is cut to."""
 DECISIONS = {0, 1, 3}
@@ -72,7 +75,7 @@ def runs(page: Path) -> bool:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut trainings short, where the command line does not say how long they are."""
+    """Cut trainings short, where the command line does not say how long they are, and train no tokenizer twice."""
     read = recipe._read
 
     def brief(name: str, seen: tuple[str, ...]) -> dict[str, object]:
@@ -81,6 +84,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         return tree
 
     monkeypatch.setattr(recipe, "_read", brief)
+    monkeypatch.setattr(tokenizers, "_train_bpe", lambda texts, *how: _trained(tuple(texts), *how))
 
 
 @pytest.fixture(scope="module")
