@@ -80,8 +80,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def brief(name: str, seen: tuple[str, ...]) -> dict[str, object]:
         tree = read(name, seen)
-        tree["training"] = {**tree.get("training", {}), **SHORT}
-        return tree
+        said = {key: value for key, value in tree.get("training", {}).items() if key != "epochs"}
+        return {**tree, "training": {**said, **SHORT}}
 
     monkeypatch.setattr(recipe, "_read", brief)
     monkeypatch.setattr(tokenizers, "_train_bpe", lambda texts, *how: _trained(tuple(texts), *how))
