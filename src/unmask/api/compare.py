@@ -15,7 +15,7 @@ from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
-    from unmask.reports.progress import Progress
+    from unmask.progress import Progress
     from unmask.reports.rows import CompareResult
 
 JUDGE = "judge-nano"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.lines import counted
+from unmask.lines import counted, shell
 
 
 def export(
@@ -35,4 +35,4 @@ def export(
             f"{result.path}: {result.name} as {result.format}, {counted(len(result.files), 'file')}, "
             f"{counted(result.bytes, 'byte')}"
         )
-        note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")
+        note(f"README.md is its model card: choose a license there. next: hf upload OWNER/NAME {shell(result.path)}")

@@ -25,6 +25,7 @@ from unmask.data.readers import read_documents
 from unmask.data.sources import Source, open_source
 from unmask.data.writers import write_documents
 from unmask.errors import Error, nearest
+from unmask.progress_line import shown
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -149,7 +150,9 @@ def _download(address: str, path: Path) -> str:
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer, path.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
+            size = int(answer.headers.get("Content-Length") or 0)
+            chunks = iter(lambda: answer.read(_CHUNK), b"")
+            for chunk in shown(chunks, "downloading", unit="MiB", what=address, total=-(-size // _CHUNK) or None):
                 digest.update(chunk)
                 file.write(chunk)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
