@@ -191,3 +191,13 @@ def test_training_says_where_it_stands_and_json_stays_whole(cli: Callable, tiny_
     assert re.fullmatch(r"\S+  training 1/3 steps  [\d,]+ tok/s  ETA \d+ s", steps[0]), "no loss before there is one"
     assert re.fullmatch(r"\S+  training 2/3 steps  loss \d+\.\d+  [\d,]+ tok/s  ETA \d+ s", steps[1])
     assert ran.err.splitlines()[-1].startswith("next: unmask sample ")
+
+
+def test_a_line_without_a_word_waits_for_the_first_thing_told(monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, legacy_windows=False)
+    monkeypatch.setattr(progress_line, "console", console)
+    with ProgressLine() as line:
+        assert not console._live_stack, "what is trained or watched meanwhile has the terminal"
+        line(Progress("scoring", 1, 1, "a", 1, 2, 0.5, 3.0))
+        assert len(console._live_stack) == 1
+    assert not console._live_stack

@@ -85,21 +85,21 @@ class ProgressLine:
 
     def _begin(self) -> None:
         with self._lock:
-            if self._timer is None:  # the work has ended meanwhile
-                return
-            self._open = True
-            if console.is_terminal:
+            if self._timer is not None:  # else the work has ended meanwhile
+                self._open = True
+                self._show()
+
+    def _show(self) -> None:
+        """In a terminal, begin to draw once there is something; elsewhere print a line where it is time for one."""
+        if console.is_terminal:
+            if self._live is None and self.text():
                 from rich.live import Live
 
                 self._live = Live(get_renderable=self._drawn, console=console, transient=True)
                 self._live.start()
-            elif self._told is not None:
-                self._show()
-
-    def _show(self) -> None:
-        """Print a line where it is time for one; what lives draws itself."""
+            return
         told = self._told
-        if self._live is not None or told is None:
+        if told is None:
             return
         now, stage = time.monotonic(), (told.stage, told.number)
         same = stage == self._stage

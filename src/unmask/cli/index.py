@@ -115,9 +115,17 @@ def add(
     """Add the texts of a corpus to an index; what it holds already is left out."""
     from unmask.api.index import add_texts
 
-    how = {"split": split, "embedder": embedder, "text_field": text_field}
     with ProgressLine() as line:
-        added = add_texts(index, source, max_texts=max_texts, **how, say=note, progress=line)
+        added = add_texts(
+            index,
+            source,
+            split=split,
+            max_texts=max_texts,
+            embedder=embedder,
+            text_field=text_field,
+            say=note,
+            progress=line,
+        )
     print_change(added.to_dict(), json)
     _tell_next(index)
 
@@ -153,9 +161,17 @@ def link(
     """Search indexes as one where they lie; they must share no document and stay in their places."""
     from unmask.api.index import link_indexes
 
-    at = {"workers": workers, "on": on, "address": address}
     with ProgressLine() as line:
-        linked = link_indexes(indexes, output, embedder=embedder, **at, force=force, progress=line)
+        linked = link_indexes(
+            indexes,
+            output,
+            embedder=embedder,
+            workers=workers,
+            on=on,
+            address=address,
+            force=force,
+            progress=line,
+        )
     print_change(linked.to_dict(), json)
     _tell_next(output)
 

@@ -144,8 +144,8 @@ def _build(folder: Path, split: Dataset, tokenizer: Tokenizer, length: int, fing
             stream.write_batch(pa.record_batch(columns, schema=schema))
 
         encoded = (_talks if chat else _texts)(split, tokenizer)
-        named = {"unit": "documents", "what": f"the {split.split} split"}
-        for ids, size, learned in shown(encoded, "cutting into blocks", **named, total=len(split)):
+        name, total = f"the {split.split} split", len(split)
+        for ids, size, learned in shown(encoded, "cutting into blocks", unit="documents", what=name, total=total):
             if learned is not None:
                 if len(ids) + 2 > length:  # with BOS and EOS
                     left_out += 1

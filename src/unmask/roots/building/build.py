@@ -174,7 +174,7 @@ def finish(
 ) -> None:
     """Measure an index, let it learn, and write its core and its manifest."""
     segments = [open_segment(folder / entry.folder, "") for entry in manifest.segments]
-    counter = Counter("measuring", progress, unit="shelves", what=folder.name, place=(2, 2))
+    counter = Counter("measuring", progress, unit="shelves", what=reader.name, place=(2, 2))
     found = measure(segments, centroids, manifest.grams, RANK, workers, counter)
     core = to_arrays(found.statistics, offsets, found.held, manifest.core)
     learned, dials = learn(

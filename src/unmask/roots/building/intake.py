@@ -150,7 +150,7 @@ def take(
     """
     found = Taken()
     total = 0
-    counter = Counter("embedding", progress, unit="texts", place=(1, 2))
+    counter = Counter("embedding", progress, unit="texts", what=reader.name, place=(1, 2))
     batches, ahead = tee(_batches(islice(_pieces(given, passage, known, found), max_texts)))
     embedded = workers.map(Embed(reader, storage), ([one.text for one in batch] for batch in ahead))
     for (vectors, prominence), batch in zip(embedded, batches, strict=True):
