@@ -9,6 +9,7 @@ import typer
 
 from unmask.cli.console import note, print_json, say
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 
 def export(
@@ -27,7 +28,8 @@ def export(
     """Write a run as a Hub-ready folder, or as a network that transformers reads alone, such as Llama."""
     from unmask.api.export import export as write
 
-    result = write(run, output, format=format)
+    with ProgressLine("writing"):
+        result = write(run, output, format=format)
     if json:
         print_json(result.to_dict())
     else:
