@@ -150,9 +150,10 @@ def _download(address: str, path: Path) -> str:
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer, path.open("wb") as file:
-            size = int(answer.headers.get("Content-Length") or 0)
+            size = answer.headers.get("Content-Length", "")
+            total = -(-int(size) // _CHUNK) if size.isdecimal() else None
             chunks = iter(lambda: answer.read(_CHUNK), b"")
-            for chunk in shown(chunks, "downloading", unit="MiB", what=address, total=-(-size // _CHUNK) or None):
+            for chunk in shown(chunks, "downloading", unit="MiB", what=address, total=total):
                 digest.update(chunk)
                 file.write(chunk)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:

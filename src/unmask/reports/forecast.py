@@ -116,7 +116,7 @@ def stage_seconds(rivals: Sequence[Rival], scope: Scope, length: int, megabytes:
                 once = calls * (pace.alone if batch == 1 else batch * pace.row)
                 timing += once if once > scope.seconds else once + min(scope.repeats * once, scope.seconds + once)
         untrained.append(score + written)
-    found = {"scoring": scoring, "fitting judges": _MEGABYTE * megabytes / 10}
+    found = {"scoring": scoring, "fitting judges": _MEGABYTE * (1 + megabytes / 5)}
     found |= {"timing": timing} if scope.timing else {}
     found |= {"sampling": sampling, "probing": probing}
     controls = untrained[0] + 5 * _TEXT + _MEGABYTE * megabytes
@@ -155,8 +155,8 @@ class Forecast:
         now = time.monotonic() - self._began
         if told.stage != self._before[0]:
             self._before = (told.stage, now)
-        expected = sum(self.seconds[name] for name in names[:place])
-        scale = min(max(self._before[1] / expected, 0.3), 5.0) if expected > 1 else 1.0
+        doubt = self.whole / 4  # what has been seen counts for more, the more of the whole it is
+        scale = (self._before[1] + doubt) / (sum(self.seconds[name] for name in names[:place]) + doubt or 1.0)
         own = told.left if told.left is not None else self.seconds[told.stage] * (1 - told.share) * scale
         return own + scale * sum(self.seconds[name] for name in names[place + 1 :])
 
