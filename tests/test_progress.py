@@ -119,6 +119,11 @@ def test_of_processes_that_train_together_the_first_shows(capsys, monkeypatch, a
         with ProgressLine() as line:
             line(Progress("training", 1, 1, "a", 1, 2, 0.5, 3.0))
         assert capsys.readouterr().err.count("\n") == lines
+    console = Console(file=io.StringIO(), force_terminal=True, legacy_windows=False)
+    monkeypatch.setattr(progress_line, "console", console)
+    with ProgressLine("opening") as line:
+        line(Progress("training", 1, 1, "a", 1, 2, 0.5, 3.0))
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 
 
 def test_a_line_ends_with_its_work_however_that_ends(monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
