@@ -39,6 +39,13 @@ hypothesis.settings.register_profile("unmask", deadline=None)
 hypothesis.settings.load_profile("unmask")
 
 
+def pytest_sessionstart() -> None:
+    """No line of progress tells how slow this machine is: a test that is about them sets the time itself."""
+    from unmask import progress_line
+
+    progress_line.SOON = 3600.0
+
+
 def pytest_collection_finish() -> None:
     """No search for garbage looks at what lives as long as the tests do: libraries and 5,000 tests, again and again."""
     gc.collect()
@@ -71,6 +78,25 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(status, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show progress from its first moment on, every time that it is told."""
+    from unmask import progress_line
+
+    class Now:
+        daemon = True
+
+        def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+            self.start = call
+
+        def cancel(self) -> None:
+            pass
+
+    monkeypatch.setattr(progress_line.threading, "Timer", Now)
+    for name in ("SOON", "_GAP", "_OFTEN"):
+        monkeypatch.setattr(progress_line, name, 0.0)
 
 
 @pytest.fixture

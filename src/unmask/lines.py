@@ -72,6 +72,15 @@ def sized(count: int) -> str:
     return f"{size:,.1f} {units[0]}"
 
 
+def lasting(seconds: float) -> str:
+    """Return a time as people say it: "58 s", "12 min", "3 h 20 min"."""
+    seconds = max(seconds, 0.0)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def excerpt(text: str, most: int = 48) -> str:
     """Return the beginning of a text, with its line ends as spaces."""
     whole = " ".join(text[: 4 * most].split())

@@ -19,7 +19,7 @@ from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
-    from unmask.reports.progress import Progress
+    from unmask.progress import Progress
     from unmask.reports.rows import CompareResult
 
 PROMPT = "Once upon a time"

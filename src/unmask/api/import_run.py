@@ -9,7 +9,7 @@ from typing import Literal
 
 from unmask.errors import Error
 from unmask.lines import counted
-from unmask.reports.progress import Progress
+from unmask.progress import Counter, Progress
 from unmask.result import Result
 
 
@@ -78,9 +78,6 @@ def import_run(
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
     from unmask.training.imported import import_weights
 
-    def told(done: int, total: int) -> None:
-        progress(Progress("reading", 1, 1, str(source), done, total, done / total, None))
-
     run, notes = import_weights(
         str(source),
         folder,
@@ -89,7 +86,7 @@ def import_run(
         bos=bos,
         length=length,
         dtype=dtype,
-        progress=told,
+        progress=Counter("reading", progress, unit="tensors", what=str(source)),
     )
     said = run.manifest["imported"]
     return ImportResult(

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.lines import counted
+from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 
 def export(
@@ -27,7 +28,8 @@ def export(
     """Write a run as a Hub-ready folder, or as a network that transformers reads alone, such as Llama."""
     from unmask.api.export import export as write
 
-    result = write(run, output, format=format)
+    with ProgressLine("writing"):
+        result = write(run, output, format=format)
     if json:
         print_json(result.to_dict())
     else:
@@ -35,4 +37,4 @@ def export(
             f"{result.path}: {result.name} as {result.format}, {counted(len(result.files), 'file')}, "
             f"{counted(result.bytes, 'byte')}"
         )
-        note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")
+        note(f"README.md is its model card: choose a license there. next: hf upload OWNER/NAME {shell(result.path)}")

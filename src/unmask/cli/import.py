@@ -8,8 +8,8 @@ from typing import Annotated, Literal, cast
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.cli.stage_bar import StageBar
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 
 def import_weights(
@@ -41,7 +41,7 @@ def import_weights(
     """Bring open weights in as a run: Llama, Qwen, GPT-2, ModernBERT, MDLM, BD3-LM, LLaDA, Dream and others."""
     from unmask.api.import_run import import_run
 
-    with StageBar() as bar:
+    with ProgressLine() as line:
         result = import_run(
             weights,
             output,
@@ -50,10 +50,10 @@ def import_weights(
             bos=bos,
             length=length,
             dtype=cast(Literal["auto", "fp32", "bf16"], dtype),
-            progress=bar,
+            progress=line,
         )
-    for line in result.notes:
-        note(f"note: {line}")
+    for text in result.notes:
+        note(f"note: {text}")
     if json:
         print_json(result.to_dict())
         return
@@ -61,4 +61,5 @@ def import_weights(
         f"{result.path}: {result.family} as {result.process}, {counted(result.parameters, 'parameter')} in "
         f"{result.dtype}, {counted(result.length, 'token')} of context"
     )
-    note(f'Try: unmask sample {shell(result.path)} --prompt "Once upon a time" --max-tokens 40')
+    here = shell(result.path)
+    note(f'next: unmask sample {here} --prompt "Once upon a time" --max-tokens 40   unmask adapt {here} --dry-run')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note
 from unmask.errors import Error
 from unmask.lines import shell
+from unmask.progress_line import ProgressLine
 from unmask.serving.options import LOCAL, ServeOptions
 from unmask.training.find_run import BOX, known_runs
 
@@ -168,6 +170,9 @@ def serve(
         note("warning: whoever reaches this address is answered; give API keys with --api-key-file.")
 
     def tell(address: str) -> None:
+        loading.close()
         note(f"serving {', '.join(options.runs)} at {address} (Ctrl-C stops)")
 
-    run(options, tell)
+    with ExitStack() as loading:
+        loading.enter_context(ProgressLine(f"loading {', '.join(options.runs)}"))
+        run(options, tell)

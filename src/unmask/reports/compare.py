@@ -15,6 +15,7 @@ import torch
 from unmask import __version__
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.progress import Progress
 from unmask.reports import stages
 from unmask.reports.answer import answer
 from unmask.reports.assemble import make_row, make_setup, stacked
@@ -23,9 +24,9 @@ from unmask.reports.decide import Evidence, Question, decide, question
 from unmask.reports.entrants import Entrant, gather
 from unmask.reports.fairness import Budget, check_judge, refuse_bytes, refuse_twice, shared_window, uneven
 from unmask.reports.finished_parts import Parts, check_folder, digest, digest_texts
+from unmask.reports.forecast import forecast
 from unmask.reports.generation import ways
 from unmask.reports.probes import Probes
-from unmask.reports.progress import Progress
 from unmask.reports.report import write_report
 from unmask.reports.rows import CompareResult, sharpest
 from unmask.reports.scope import FULL, Scope
@@ -114,7 +115,7 @@ def compare(
     parts.begin(plan, resume=resume)
     session = Session(
         entrants=entrants,
-        ways=[ways(entrant.first, scope.steps, length) for entrant in entrants],
+        ways=[ways(entrant.first, scope.steps, length, scope.rivals) for entrant in entrants],
         corpus=corpus_of(entrants[0].first, source if text.split == "valid" else None),
         text=text,
         window=window,
@@ -126,6 +127,8 @@ def compare(
         warnings=[*text.notes, *uneven(entrants, budget)],
     )
     try:
+        if not resume:  # of what is there already nobody knows how long it took
+            session.tell = forecast(session, say)
         comparison = _measured(session, judge, budget, asked, command, folder)
     except BaseException:
         parts.abandon()

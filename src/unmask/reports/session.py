@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from unmask.data.corpus import Corpus
+from unmask.progress import Stage, Tell
 from unmask.reports.entrants import Entrant
 from unmask.reports.finished_parts import Parts
 from unmask.reports.generation import Way
-from unmask.reports.progress import Stage, Tell
 from unmask.reports.scope import Scope
 from unmask.training.held_out import HeldOut
 

@@ -13,10 +13,10 @@ from unmask.evaluation.bits import BitsPerByte, bits_per_byte
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.latency import Latency
 from unmask.evaluation.windows import cut
+from unmask.progress import counting
 from unmask.reports.controls import fit_ngram, model_controls, text_controls, untrained_control
 from unmask.reports.generation import Timed, Way, time_ways, write_texts
 from unmask.reports.probes import Probed, Probes
-from unmask.reports.progress import counting
 from unmask.reports.rows import Control, TextRow
 from unmask.reports.session import Session
 from unmask.reports.text_measures import text_measures
@@ -81,7 +81,8 @@ def judge(session: Session, chosen: Run | str, bytes_each: int) -> Yardstick:
                 "it may not know this kind of text."
             )
         judges.append(NetworkJudge(chosen.model(), chosen.process, chosen.tokenizer))
-    yardstick = Yardstick(real, judges, text_measures(judges, real, scope.samples, session.seed, warn))
+    measures = text_measures(judges, real, scope.samples, session.seed, warn, scope.divergence)
+    yardstick = Yardstick(real, judges, measures)
     stage.finish()
     return yardstick
 

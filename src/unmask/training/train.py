@@ -15,6 +15,7 @@ from transformers import TrainingArguments
 
 from unmask.errors import Error
 from unmask.models.network import Denoiser
+from unmask.progress_line import ProgressLine
 from unmask.threads import chosen
 from unmask.training import checkpoints
 from unmask.training.adapters import add_adapters
@@ -26,7 +27,7 @@ from unmask.training.evidence_table import Finder
 from unmask.training.folder import CHECKPOINTS, claimed, differences
 from unmask.training.hardware import threads
 from unmask.training.manifest import new_manifest
-from unmask.training.monitor import Interrupt, Metrics, ProgressLine, leads, say
+from unmask.training.monitor import Interrupt, Metrics, Steps, leads, say
 from unmask.training.order import BlockStream, collate, tokens_a_byte
 from unmask.training.patches import give_patcher
 from unmask.training.plan import Plan, plan
@@ -157,7 +158,7 @@ def _train(
     recipe, text, model, arguments = work.plan.recipe, work.text, work.model, work.arguments
     rows = _rows(arguments)
     metrics = Metrics(folder / "metrics.jsonl", rows * (recipe.data.length - 1))
-    interrupt = Interrupt()
+    interrupt, line = Interrupt(), ProgressLine()
     stored = folder / CHECKPOINTS
     checkpoint = _newest(stored) if resume else None
     held_out = min(recipe.training.valid_blocks, len(text.valid)) if text.valid else 0
@@ -190,7 +191,7 @@ def _train(
         data_collator=collate,
         callbacks=[
             metrics,
-            ProgressLine(recipe.name, metrics),
+            Steps(recipe.name, metrics, line),
             Slowdown(metrics.tokens_per_step),
             interrupt,
             *callbacks,
@@ -203,7 +204,7 @@ def _train(
             trainer.gradients.load(checkpoint)
             metrics.load(checkpoint)
     watched = recipe.training.detect_anomaly or torch.is_anomaly_enabled()
-    with ending.guarded(), interrupt, torch.autograd.set_detect_anomaly(watched):
+    with ending.guarded(), interrupt, line, torch.autograd.set_detect_anomaly(watched):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         ending.keep(trainer)
         if manifest["status"] == "interrupted" and interrupt.by:
