@@ -16,7 +16,7 @@ from unmask.api.train import plan, train
 from unmask.errors import Error, nearest
 from unmask.lines import leads
 from unmask.training.combination import CHAT as PROCESSES
-from unmask.training.places import place_of
+from unmask.training.places import own_text
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
@@ -124,10 +124,7 @@ def _usual(parent: Run, process: str, said: Mapping[str, str], resume: bool) -> 
             raise Error(f"what {parent.name} was trained on is not known here: give it text, -o data.source=FILE.")
         keys |= {"data.length": min(recipe.data.length, LENGTH), "training.per_device_train_batch_size": ROWS}
         return keys
-    for key in ("source", "valid"):
-        if (named := getattr(recipe.data, key)) is not None and f"data.{key}" not in said:
-            keys[f"data.{key}"] = place_of(parent.manifest, key, named, recipe.data.binary)
-    return keys
+    return keys | own_text(parent.manifest, recipe.data, said)
 
 
 def _process(parent: Run, process: str) -> dict[str, Any]:

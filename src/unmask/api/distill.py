@@ -14,7 +14,7 @@ from unmask.api.train import plan, train
 from unmask.diffusion.distill_options import DistillOptions
 from unmask.diffusion.registry import PROCESSES
 from unmask.sampling.registry import SAMPLERS
-from unmask.training.places import place_of
+from unmask.training.places import own_text
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.run import RECIPE, Run
 
@@ -98,9 +98,7 @@ def _usual(teacher: Run, said: Container[str]) -> list[tuple[str, Any]]:
     }
     later = {"weighting": "ce", "causal_warmup": 0, "curriculum_start": None}
     keys |= {f"process.{key}": value for key, value in later.items() if hasattr(options, key)}
-    for key in ("source", "valid"):
-        if (named := getattr(recipe.data, key)) is not None and f"data.{key}" not in said:
-            keys[f"data.{key}"] = place_of(teacher.manifest, key, named, recipe.data.binary)
+    keys |= own_text(teacher.manifest, recipe.data, said)
     return list(keys.items())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from unmask.data.find import EMBEDDED
 from unmask.data.sources import absolute, check_source
 from unmask.errors import Error
 from unmask.training.recipe import Recipe
-from unmask.training.sections import EvidenceSection
+from unmask.training.sections import DataSection, EvidenceSection
 
 
 def places(recipe: Recipe) -> dict[str, str]:
@@ -35,7 +35,9 @@ def is_there(manifest: Mapping[str, Any], key: str, named: str) -> bool:
         return False
 
 
-def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = False) -> str:
+def place_of(
+    manifest: Mapping[str, Any], key: str, named: str, binary: bool = False, again: str = "--source FILE"
+) -> str:
     """Return where a text of a run lies: at the place that its name stood for, or else as it is named.
 
     Args:
@@ -43,6 +45,7 @@ def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = F
         key: ``source`` or ``valid``.
         named: What the recipe calls it.
         binary: Whether it is read as bytes.
+        again: How the verb is given a text.
 
     Raises:
         Error: it is at neither.
@@ -55,9 +58,30 @@ def place_of(manifest: Mapping[str, Any], key: str, named: str, binary: bool = F
             continue
         return spec
     raise Error(
-        f"the text that this run was trained on is no more at {place or named}. Give it again with --source FILE: its "
+        f"the text that this run was trained on is no more at {place or named}. Give it again with {again}: its "
         f"fingerprint is {manifest.get('corpus_fingerprint')}."
     )
+
+
+def own_text(manifest: Mapping[str, Any], data: DataSection, said: Container[str]) -> dict[str, str | None]:
+    """Return the keys of a run's text for a run that is made of it; a text that is given brings its own held-out part.
+
+    Args:
+        manifest: The run's.
+        data: What its recipe says.
+        said: Keys that are given.
+
+    Raises:
+        Error: the text is no more there, and no other is given.
+    """
+    if "data.source" in said:
+        return {} if "data.valid" in said else {"data.valid": None}
+    named = {"source": data.source, "valid": data.valid}
+    return {
+        f"data.{key}": place_of(manifest, key, text, data.binary, "-o data.source=FILE")
+        for key, text in named.items()
+        if text is not None and f"data.{key}" not in said
+    }
 
 
 def held_out_source(manifest: Mapping[str, Any]) -> str | None:
