@@ -1,4 +1,4 @@
-"""The demo shows the model in the box, trains, fills, writes and compares; a second call uses what is there, an interrupted one goes on."""
+"""The demo shows the box, trains, fills, writes and compares; a second call uses what is there."""
 
 from __future__ import annotations
 

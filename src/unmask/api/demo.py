@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from unmask.api.train import resolve, train
 from unmask.errors import Error
-from unmask.result import Result
 from unmask.lines import counted
+from unmask.result import Result
 from unmask.training.find_run import BOX
 from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
@@ -102,7 +102,7 @@ def demo(
     from unmask.api.sample import sample
 
     box = held(Run.open(BOX))
-    say(f"The model in the box ({counted(box.manifest['parameters'], 'parameter')}) writes, a block of words at a time:")
+    say(f"The model in the box ({counted(box.manifest['parameters'], 'parameter')}) writes, a few words at a time:")
     with watch(box) as show:
         box_text = sample(box, PROMPT, max_tokens=60, seed=1, watch=show).texts[0]
     say(f"  {_flat(box_text)}")

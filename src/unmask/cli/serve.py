@@ -28,7 +28,8 @@ _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ServeO
 def _refuse(given: Parameters) -> None:
     if not given["runs"] and (there := known_runs()):
         count = f"there {'is' if len(there) == 1 else 'are'} {len(there)}"
-        raise Error(f"name a run: unmask serve {shell(there[0])} ({count}), or the model in the box: unmask serve {BOX}")
+        other = f"or the model in the box: unmask serve {BOX}"
+        raise Error(f"name a run: unmask serve {shell(there[0])} ({count}), {other}")
     for name in ("host", "port"):
         if isinstance(given[name], str) and not given[name].strip():
             raise Error(f"--{name} is empty; leave it out.")
