@@ -24,6 +24,7 @@ from unmask.training.run import Run
 END, TURN, MASK = "<|endoftext|>", "<|im_start|>", "<|mask|>"
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}"
 TEXT = "The hen met the fox. Cafe\u0301 \u0928\u092e\u0938\u094d\u0924\u0947 <|mask|> <|im_start|>!"
+SPLIT = ["data.valid_fraction=0.3", "training.valid_blocks=2"]
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
@@ -110,6 +111,29 @@ def test_every_verb_takes_it(run, text, tmp_path):
     hub = unmask.export(run.path, tmp_path / "hub")
     assert "nothing was trained" in (hub.path / "README.md").read_text()
     assert unmask.sample(hub.path, prompt="The hen", max_tokens=5, seed=1).texts == written.texts
+
+
+def test_int8_weights_are_small_tell_what_they_cost_and_answer_nearly_alike(qwen, run, text, tmp_path):
+    small = unmask.import_run(qwen, tmp_path / "small", dtype="int8")
+    opened, told = Run.open(small.path), small.rounding
+    assert small.dtype == opened.stored_as == "int8" and told["bound"] == "exact" and told["bytes"] > 1000
+    assert abs(told["after"] / told["before"] - 1) < 0.02 and told["after"] != told["before"]
+    assert f"{told['before']:.4f} bits per byte before, {told['after']:.4f} after" in " ".join(small.notes)
+    assert (run.rounding, small.parameters) == (None, run.parameters)
+    whole = unmask.import_run(qwen, tmp_path / "whole", dtype="fp32")
+    sizes = [(each.path / "model.safetensors").stat().st_size for each in (small, whole)]
+    assert sizes[0] < 0.45 * sizes[1]
+    scores = [unmask.evaluate(each.path, source=str(text)).bits_per_byte for each in (small, whole)]
+    assert scores[0] == pytest.approx(scores[1], rel=0.02) and scores[0] != scores[1]
+    assert unmask.sample(small.path, prompt="The hen", max_tokens=5, seed=1).texts
+    with pytest.raises(Error, match="computed in float32; leave --precision out"):
+        unmask.sample(small.path, prompt="The hen", max_tokens=5, precision="bf16")
+    out = unmask.export(small.path, tmp_path / "back", format="qwen2")
+    assert transformers.AutoModelForCausalLM.from_pretrained(out.path).dtype == torch.float32
+    child = unmask.adapt(
+        small.path, [f"data.source={text}", "data.length=32", "training.max_steps=1", *SPLIT], output=tmp_path / "child"
+    )
+    assert child.stored_as == "float32" and child.manifest["adapted"]["causal_before"] > 0
 
 
 @torch.no_grad()
