@@ -26,6 +26,7 @@ from unmask.lines import excerpt
 from unmask.models.checkpointing import checkpoint_blocks
 from unmask.models.config import NetworkConfig
 from unmask.models.config_file import AGAIN, CONFIG, read_config
+from unmask.models.cost import parameter_count
 from unmask.models.int8 import SCALE, Int8Linear, in_float, make_room
 from unmask.models.safetensors_file import ALIGNED, Form, forms, save
 
@@ -78,7 +79,9 @@ class StoredNetwork(nn.Module):
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Return the number of parameters, tied ones once."""
-        return sum(value.numel() for value in self.parameters() if value.requires_grad or not only_trainable)
+        if not only_trainable:
+            return parameter_count(self)
+        return sum(value.numel() for value in self.parameters() if value.requires_grad)
 
     def post_init(self) -> None:
         """Draw the first weights, each part after what it is made of, and tie what is tied."""

@@ -119,6 +119,11 @@ class Run:
         """Whether it was trained elsewhere (``unmask import``), on text that is not known here."""
         return "imported" in self.manifest
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether it learned from texts that are known here: not elsewhere, and not the responses of talks."""
+        return not self.imported and self.recipe.data.format != "chat"
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer stored with the run.
