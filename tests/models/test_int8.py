@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import unmask
 from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.models.config import TransformerConfig
@@ -18,6 +19,7 @@ from unmask.models.half import halved
 from unmask.models.int8 import Int8Linear, has_int8, in_float, in_int8, rounded
 from unmask.models.safetensors_file import ALIGNED, stored_as
 from unmask.models.transformer import Transformer
+from unmask.training.run import Run
 
 SIZES: dict[str, Any] = {
     "vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -70,7 +72,7 @@ def test_it_lies_in_a_file_in_a_quarter_and_is_read_either_way(
     network(tie_word_embeddings=tied).save_pretrained(tmp_path / "fp32")
     sizes = {name: (tmp_path / name / "model.safetensors").stat().st_size for name in ("int8", "fp32")}
     assert sizes["int8"] < 0.45 * sizes["fp32"]  # headers and norms weigh something in a network of this size
-    again = Transformer.from_pretrained(tmp_path / "int8", mapped=True)
+    again = Transformer.from_pretrained(tmp_path / "int8", small=True, mapped=True)
     plain = Transformer.from_pretrained(tmp_path / "int8")
     assert has_int8(again) and not has_int8(plain) and plain.embed.weight.dtype == torch.float32
     assert torch.equal(again(State(tokens, "causal")).logits, wanted)
@@ -79,6 +81,15 @@ def test_it_lies_in_a_file_in_a_quarter_and_is_read_either_way(
         assert again.head.weight is again.embed.weight and plain.head.weight is plain.embed.weight
     assert stored_as(tmp_path / "int8" / "model.safetensors") == "int8"
     assert stored_as(tmp_path / "fp32" / "model.safetensors") == "float32"
+
+
+def test_verbs_map_the_weights_and_what_lives_long_has_its_own(tiny_run: Path, tmp_path: Path) -> None:
+    out = unmask.export(tiny_run, tmp_path / "out")
+    once, kept = Run.open(out.path).model("cpu"), unmask.load(out.path).model("cpu")
+    whole = (out.path / "model.safetensors").stat().st_size
+    assert once.embed.weight.untyped_storage().nbytes() > whole // 2
+    assert kept.embed.weight.untyped_storage().nbytes() == kept.embed.weight.numel() * 4
+    assert torch.equal(once.embed.weight, kept.embed.weight)
 
 
 def test_bf16_is_not_computed_of_8_bits(tokens: torch.Tensor) -> None:

@@ -172,7 +172,9 @@ def _stored(run: Run, dtype: str) -> Denoiser:
 
     network = run.model("cpu")
     if dtype == "auto":
-        return network if run.stored_as != "bfloat16" else type(network).from_pretrained(run.path, mapped=True)
+        return (
+            network if run.stored_as != "bfloat16" else type(network).from_pretrained(run.path, small=True, mapped=True)
+        )
     plain = type(network).from_pretrained(run.path, computed=torch.bfloat16 if dtype == "bf16" else torch.float32)
     return in_int8(plain) if dtype == "int8" else plain
 

@@ -37,6 +37,8 @@ class Model(Held):
             ``process``.
     """
 
+    mapped = False  # it lives long, and somebody may copy other weights over the file meanwhile
+
     sample = checked(sample)
     stream = checked(stream)
     infill = checked(infill)

@@ -4,8 +4,8 @@ Reading one runs no code of the folder and asks for no more memory than the weig
 ``config.json`` only its options are read, and the weights' shapes must be those that the options make before there is
 room for them. ``transformers`` has the same in ``PreTrainedModel``, whose import takes longer than a small network.
 
-Who only asks the network maps the file (``mapped``): weights that are stored as they are computed in lie in its pages,
-which are read when they are used and shared by all processes.
+Who only asks the network, and not for long, maps the file (``mapped``): weights that are stored as they are computed in
+lie in its pages, which are read when they are used and shared by all processes.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ class StoredNetwork(nn.Module):
         *,
         config: NetworkConfig | None = None,
         computed: torch.dtype | None = None,
+        small: bool = False,
         mapped: bool = False,
         **others: Any,
     ) -> Self:
@@ -177,8 +178,8 @@ class StoredNetwork(nn.Module):
             pretrained_model_name_or_path: A folder, or the name of a Hub repository.
             config: The configuration, if it is not to be that of the folder.
             computed: What the weights become as they are read; ``None``: they stay as they are stored.
-            mapped: Whether they may stay in the file's pages, and in 8 bits; else they are floats in memory of their
-                own.
+            small: Whether matrices of 8 bits stay those; else they become floats.
+            mapped: Whether weights may stay in the file's pages; else they lie in memory of their own.
             **others: What ``AutoModel`` hands on; nothing that is read from a folder depends on it.
 
         Raises:
@@ -187,7 +188,7 @@ class StoredNetwork(nn.Module):
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = hub_run_folder(str(pretrained_model_name_or_path))
-        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config, computed, mapped)
+        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config, computed, small, mapped)
 
     def tied(self) -> tuple[str, ...]:
         """Return the names of weights that are another's, and are stored with that one."""
@@ -203,6 +204,7 @@ def load_network(
     weights_at: Path,
     config: NetworkConfig | None = None,
     computed: torch.dtype | None = None,
+    small: bool = False,
     mapped: bool = False,
 ) -> Network:
     """Return a network that two files hold, in evaluation mode.
@@ -213,7 +215,8 @@ def load_network(
         weights_at: Its weights.
         config: The configuration, if it is not to be read.
         computed: What the weights become as they are read; ``None``: they stay as they are stored.
-        mapped: Whether they may stay in the file's pages, and in 8 bits.
+        small: Whether matrices of 8 bits stay those; else they become floats.
+        mapped: Whether weights may stay in the file's pages; else they lie in memory of their own.
 
     Raises:
         Error: a file is missing or damaged, or the weights are not those of the configuration.
@@ -235,7 +238,7 @@ def load_network(
         raise Error(f"the weights in {weights_at.parent} do not fit its {config_at.name} ({odd[0]} differs); {AGAIN}.")
     with safe_open(weights_at, "pt") as file:  # what is read lies in the file
         read = {name: _own(file.get_tensor(name), computed, mapped) for name in wanted}
-    if mapped:
+    if small:
         model = as_stored
     else:
         read = in_float(read)

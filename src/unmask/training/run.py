@@ -64,10 +64,12 @@ class Run:
         tokenizer: The tokenizer it was trained with.
         process: Its process.
         allow_code: Whether code that its recipe names is imported.
+        mapped: Whether its weights may lie in the pages of their file, which nobody may write over meanwhile.
         cache: Texts that it wrote before, to be written only once (:func:`unmask.load`); ``None``: none are kept.
     """
 
     cache: ResultCache | None = None
+    mapped: bool = True
 
     @checked
     def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, *, allow_code: bool = False) -> None:
@@ -164,9 +166,7 @@ class Run:
 
         kind = BACKBONES.get(self.recipe.backbone.name).model
         with slow(f"reading {self.name}"):
-            model = kind.from_pretrained(
-                self.path, computed=torch.float32, mapped=True
-            )  # no CPU is fast in stored bf16
+            model = kind.from_pretrained(self.path, computed=torch.float32, small=True, mapped=self.mapped)
             check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
         check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
         model.calibration = StoredCalibration(self.path, self.manifest.get("weights_fingerprint"))
