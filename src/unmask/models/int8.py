@@ -12,7 +12,7 @@ Letters: N rows, K columns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ from unmask.errors import Error
 if TYPE_CHECKING:
     from unmask.models.stored import StoredNetwork
 
+Network = TypeVar("Network", bound="StoredNetwork")
 SCALE = ".weight_scale"
 """How the name of a matrix's scales ends."""
 _WEIGHT = ".weight"
@@ -77,7 +78,7 @@ class Int8Embedding(_Rounded):
         return F.embedding(tokens, self.weight).to(self.weight_scale.dtype) * self.weight_scale[tokens][..., None]
 
 
-def in_int8(network: StoredNetwork) -> StoredNetwork:
+def in_int8(network: Network) -> Network:
     """Round the matrices of a network's embedding, blocks and head to 8 bits, in place.
 
     Raises:
