@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MOST = 160
 """Characters of a line."""
+_SOON = 2.0
+"""Seconds that work may take without a word."""
 
 
 _KEPT = "\n\t"
@@ -44,6 +49,18 @@ def tell(text: str) -> None:
     """Print a line for people on stderr, once for all processes that train together."""
     if leads():
         print(visible(text), file=sys.stderr)
+
+
+@contextmanager
+def slow(what: str) -> Iterator[None]:
+    """Tell what is being done, if it takes more than two seconds."""
+    timer = threading.Timer(_SOON, tell, [f"{what} ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def line(name: str, *facts: str) -> str:

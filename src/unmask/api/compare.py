@@ -170,6 +170,9 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
     from unmask.training.places import place_of
     from unmask.training.recipe import load_recipe
 
+    if not run.has_texts:
+        say(f"no AR judge: what {run.name} learned from is not known here; name one with --judge RUN")
+        return "n-gram"
     corpus = corpus_of(run)
     try:
         corpus.split("judge")

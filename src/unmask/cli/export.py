@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -23,13 +23,19 @@ def export(
             "modernbert: an imported one.",
         ),
     ] = "hub",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype", help="What a hub folder's weights are stored as: auto (as they are), fp32, bf16, int8."
+        ),
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Write a run as a Hub-ready folder, or as a network that transformers reads alone, such as Llama."""
     from unmask.api.export import export as write
 
     with ProgressLine("writing"):
-        result = write(run, output, format=format)
+        result = write(run, output, format=format, dtype=cast(Literal["auto", "fp32", "bf16", "int8"], dtype))
     if json:
         print_json(result.to_dict())
     else:

@@ -34,7 +34,7 @@ def import_weights(
         int | None, typer.Option("--length", help="Tokens of the run's context; default 1024 at most.")
     ] = None,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="What the weights are stored as: auto (as they come), fp32 or bf16.")
+        str, typer.Option("--dtype", help="What the weights are stored as: auto (as they come), fp32, bf16 or int8.")
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
@@ -49,7 +49,7 @@ def import_weights(
             tokenizer=tokenizer,
             bos=bos,
             length=length,
-            dtype=cast(Literal["auto", "fp32", "bf16"], dtype),
+            dtype=cast(Literal["auto", "fp32", "bf16", "int8"], dtype),
             progress=line,
         )
     for text in result.notes:

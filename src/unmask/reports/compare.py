@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from unmask import __version__
+from unmask.data.corpus import Corpus
 from unmask.errors import Error
 from unmask.lines import counted
 from unmask.progress import Progress
@@ -113,10 +114,12 @@ def compare(
         "versions": {"unmask": __version__, "torch": torch.__version__},
     }
     parts.begin(plan, resume=resume)
+    corpus, split = _corpus(entrants, source if text.split == "valid" else None)
     session = Session(
         entrants=entrants,
         ways=[ways(entrant.first, scope.steps, length, scope.rivals) for entrant in entrants],
-        corpus=corpus_of(entrants[0].first, source if text.split == "valid" else None),
+        corpus=corpus,
+        split=split,
         text=text,
         window=window,
         length=length,
@@ -184,6 +187,15 @@ def _measured(
         scripts=scripts.tables,
         answer=answer(rows, controls, evidence),
     )
+
+
+def _corpus(entrants: Sequence[Entrant], source: str | None) -> tuple[Corpus | None, str]:
+    """Return the corpus that n-grams are counted in, and its part: of the first run whose texts are known here."""
+    first = entrants[0].first
+    known = next((each.first for each in entrants if each.first.has_texts), None)
+    if known is None:
+        return None, first.recipe.data.split
+    return corpus_of(known, source if known is first else None), known.recipe.data.split
 
 
 def _own_rules(entrants: Sequence[Entrant]) -> list[Question]:

@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers import TrainingArguments
 
+from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
 from unmask.models.network import Denoiser
 from unmask.progress_line import ProgressLine
@@ -129,7 +130,8 @@ def _trained(
         keep_start(model, folder, fresh and start is not None)
     with arguments.main_process_first(local=False, desc="patches"):
         give_patcher(model, lambda: text.documents(recipe), folder, fresh, recipe.data.binary, start and start.run.path)
-    trained = None if recipe.lora is None else add_adapters(model, recipe.lora, recipe.seed)
+    mask = text.tokenizer.mask_id if PROCESSES.facts(recipe.process.name).shows == "mask" else None
+    trained = None if recipe.lora is None else add_adapters(model, recipe.lora, recipe.seed, mask)
     if recipe.evidence is not None:
         with arguments.main_process_first(local=False, desc="evidence"):
             text = text.with_evidence(planned, begun, find)
