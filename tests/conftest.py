@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -88,8 +90,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     class Now:
         daemon = True
 
-        def __init__(self, seconds: float, call: Callable[[], None]) -> None:
-            self.start = call
+        def __init__(self, seconds: float, call: Callable[..., None], given: Sequence[Any] = ()) -> None:
+            self.start = partial(call, *given)
 
         def cancel(self) -> None:
             pass
