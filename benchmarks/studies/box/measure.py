@@ -49,9 +49,15 @@ PROMPTS = (
     "On the first day of school,",
     "Nobody believed the fisherman",
 )
+HEAT = {"temperature": 0.7, "top_p": 0.9}
+"""As the recipe writes."""
 WAYS: dict[str, dict[str, Any]] = {
-    "left to right": {"sampler": "autoregressive"},
-    **{f"blocks of 8, {steps} steps": {"sampler": "block", "block_size": 8, "steps": steps} for steps in (8, 4, 2)},
+    "left to right": {"sampler": "autoregressive", **HEAT},
+    "left to right, as learned": {"sampler": "autoregressive"},
+    **{
+        f"blocks of {size}, {steps} steps": {"sampler": "block", "block_size": size, "steps": steps, **HEAT}
+        for size, steps in ((8, 8), (8, 4), (4, 4), (4, 2))
+    },
 }
 TOKENS = 64
 WINDOW = 512
@@ -180,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(run: Run, prompt: str, sampler: str) -> str:
-    return sample(run, prompt, max_tokens=TOKENS, sampler=sampler, seed=0).completions[0]
+    return sample(run, prompt, max_tokens=TOKENS, sampler=sampler, seed=0, **HEAT).completions[0]
 
 
 if __name__ == "__main__":
