@@ -107,7 +107,7 @@ def demo(
         box_text = sample(box, PROMPT, max_tokens=60, seed=1, watch=show).texts[0]
     say(f"  {_flat(box_text)}")
     say("")
-    say("It fills holes, for it sees both sides of them:")
+    say("It fills holes, for within a block it sees both sides of them:")
     box_filled = infill(box, HOLES, length="1-2", length_by="likeliest", temperature=0.0).texts[0]
     say(f"  with holes {HOLES}")
     say(f"  filled     {box_filled}")
