@@ -24,17 +24,18 @@ HEAD = """# Hindi, Hinglish and mixed script: what small runs write
 **Question.** What do such runs write? The first ten packaged prompts of each class and the first seed: nothing was
 chosen or left out.
 
-**Setup.** Four runs of 1 M parameters that read 0.81 M tokens of the three files
+**Verdict.** They know letters and some words, and no story. The block run keeps most whole words; eco answers many
+prompts in Devanagari with Latin letters. Letters are whole, which is what is held here. What is right in a text is
+counted in [script-aware](script-aware.md), not read off this page.
+
+## Setup
+Four runs of 1 M parameters that read 0.81 M tokens of the three files
 ([recipes](../how-to/hindi-and-hinglish.md#recipes), seed 0, [hidden by script](script-aware.md)), 24 tokens a prompt,
 each with its recipe's sampler.
 
 ```bash
 python -m benchmarks.studies.indic.samples RUNS
 ```
-
-**Verdict.** They know letters and some words, and no story. The block run keeps most whole words; eco answers many
-prompts in Devanagari with Latin letters. Letters are whole, which is what is held here. What is right in a text is
-counted in [script-aware](script-aware.md), not read off this page.
 
 """
 PROMPTS, TOKENS = 10, 24
