@@ -159,12 +159,9 @@ def main(arguments: list[str] | None = None) -> int:
         {"prompt": prompt, "blocks": _told(run, prompt, "block"), "left_to_right": _told(run, prompt, "autoregressive")}
         for prompt in PROMPTS[: 2 if given.quick else None]
     ]
+    sure: dict[str, Any] = {"length": "1-2", "length_by": "likeliest", "temperature": 0.0, "block_size": WHOLE}
     found["infills"] = [
-        {
-            "holes": holes,
-            "filled": infill(run, holes, length="1-2", length_by="likeliest", temperature=0.0, block_size=WHOLE).texts[0],
-            "original": original,
-        }
+        {"holes": holes, "filled": infill(run, holes, **sure).texts[0], "original": original}
         for original, holes in held_out_sentences(run, 2 if given.quick else 10)
     ]
     told = {key: run.manifest[key] for key in ("parameters", "tokens_seen", "steps", "train_seconds", "device")}
