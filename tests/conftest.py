@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -37,6 +39,13 @@ os.environ.setdefault("UNMASK_PRECISION", "fp32")  # no test hangs on what is fa
 # No test asserts a time.
 hypothesis.settings.register_profile("unmask", deadline=None)
 hypothesis.settings.load_profile("unmask")
+
+
+def pytest_sessionstart() -> None:
+    """No line of progress tells how slow this machine is: a test that is about them sets the time itself."""
+    from unmask import progress_line
+
+    progress_line.SOON = 3600.0
 
 
 def pytest_collection_finish() -> None:
@@ -71,6 +80,25 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(status, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show progress from its first moment on, every time that it is told."""
+    from unmask import progress_line
+
+    class Now:
+        daemon = True
+
+        def __init__(self, seconds: float, call: Callable[..., None], given: Sequence[Any] = ()) -> None:
+            self.start = partial(call, *given)
+
+        def cancel(self) -> None:
+            pass
+
+    monkeypatch.setattr(progress_line.threading, "Timer", Now)
+    for name in ("SOON", "_GAP", "_OFTEN"):
+        monkeypatch.setattr(progress_line, name, 0.0)
 
 
 @pytest.fixture

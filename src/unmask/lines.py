@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MOST = 160
 """Characters of a line."""
+_SOON = 2.0
+"""Seconds that work may take without a word."""
 
 
 _KEPT = "\n\t"
@@ -46,6 +51,18 @@ def tell(text: str) -> None:
         print(visible(text), file=sys.stderr)
 
 
+@contextmanager
+def slow(what: str) -> Iterator[None]:
+    """Tell what is being done, if it takes more than two seconds."""
+    timer = threading.Timer(_SOON, tell, [f"{what} ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def line(name: str, *facts: str) -> str:
     """Return ``<Name: fact, fact, ...>`` in one line of at most ``MOST`` characters."""
     return f"<{excerpt(f'{name}: ' + ', '.join(fact for fact in facts if fact), MOST - 2)}>"
@@ -70,6 +87,15 @@ def sized(count: int) -> str:
     while (size := size / 1000) >= 999.95 and len(units) > 1:
         units.pop(0)
     return f"{size:,.1f} {units[0]}"
+
+
+def lasting(seconds: float) -> str:
+    """Return a time as people say it: "58 s", "12 min", "3 h 20 min"."""
+    seconds = max(seconds, 0.0)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def excerpt(text: str, most: int = 48) -> str:

@@ -55,7 +55,7 @@ def test_the_shell_writes_the_same_and_names_the_next_command(cli, tiny_masked_r
     shutil.copytree(tiny_masked_run, tmp_path / "run")
     asked = ("calibrate", tmp_path / "run", "--source", source, "--documents", "40")
     ran = cli(*asked)
-    assert ran.status == 0 and "-s calibrated=true" in ran.out and "ECE" in ran.out
+    assert ran.status == 0 and "next: unmask sample" in ran.err and "-s calibrated=true" in ran.err and "ECE" in ran.out
     told = json.loads(cli(*asked, "--method", "platt", "--json").out)
     assert told["method"] == "platt" and told["measured"][0]["after"]["overall"]["scores"]["ece"] >= 0
 

@@ -1,4 +1,4 @@
-"""The demo trains, fills, writes and compares; a second call uses what is there, an interrupted one goes on."""
+"""The demo shows the box, trains, fills, writes and compares; a second call uses what is there."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ def test_demo_does_the_main_job_and_uses_finished_runs_again(
     options = [f"data.source={texts}", *SHRUNK]
     first = demo(tmp_path / "demo", overrides=options, say=said.append)
     assert first.report.is_file()
+    assert first.box_text.startswith("Once upon a time") and first.box_filled.startswith("The ")
+    shown = next(i for i, line in enumerate(said) if "model in the box" in line)
+    assert shown < next(i for i, line in enumerate(said) if line.startswith("training demo-causal"))
+    assert any("unmask serve box" in line for line in said), "the page is told"
     assert [row["bound"] for row in first.to_dict()["rows"]] == ["exact", "upper bound"]
     for filled in first.filled:
         assert filled.holes.count("____") == 2

@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 
+import unmask
 from unmask.api.export import export
 from unmask.diffusion.state import State
 from unmask.errors import Error
@@ -205,3 +206,26 @@ def test_an_eco_run_goes_to_the_hub_and_back_and_is_no_llama(tmp_path):
     assert "| backbone | eco |" in (tmp_path / "hub" / "README.md").read_text("utf-8")
     with pytest.raises(Error, match="it attends to both sides, which no Llama does. Export it with --format hub"):
         export(run, tmp_path / "llama", format="llama")
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [("fp32", "float32"), ("bf16", "bfloat16"), ("int8", "int8")])
+def test_a_run_is_given_to_others_in_fewer_bytes_and_stays_in_them(tiny_run, tmp_path, dtype, stored):
+    out = export(tiny_run, tmp_path / "out", dtype=dtype)
+    again = export(out.path, tmp_path / "again")
+    sizes = [(path / "model.safetensors").stat().st_size for path in (tiny_run, out.path, again.path)]
+    assert sizes[2] == sizes[1] < sizes[0] * {"fp32": 1.1, "bf16": 0.55, "int8": 0.4}[dtype]
+    assert Run.open(out.path).stored_as == Run.open(again.path).stored_as == stored
+    text = tmp_path / "text.txt"
+    text.write_text("The fox number 7 met a hen on day 49.")
+    paths = (tiny_run, out.path, again.path)
+    scores = [unmask.evaluate(path, source=str(text)).bits_per_byte for path in paths]
+    assert scores[1] == scores[2] == pytest.approx(scores[0], rel=0.01)
+    if dtype != "fp32":
+        assert scores[1] != scores[0]
+
+
+def test_what_cannot_be_stored_so_is_one_line(tiny_run, tmp_path):
+    with pytest.raises(Error, match="unknown dtype 'bf15'. Did you mean 'bf16'"):
+        export(tiny_run, tmp_path / "out", dtype="bf15")
+    with pytest.raises(Error, match="--dtype is for --format hub"):
+        export(tiny_run, tmp_path / "out", format="llama", dtype="int8")

@@ -8,59 +8,24 @@ from importlib import metadata
 import pytest
 import torch
 import transformers
-from safetensors.torch import save_file
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers
 
 import unmask
+from open_weights import END, TEMPLATE, TURN, llada, qwen2, tokenizer
 from unmask.api.export import FORMATS
-from unmask.data.adopt import special
-from unmask.data.token_bytes import CHARACTERS
 from unmask.diffusion.state import State
 from unmask.errors import Error
 from unmask.models.families.registry import FAMILIES
 from unmask.training.run import Run
 
-END, TURN, MASK = "<|endoftext|>", "<|im_start|>", "<|mask|>"
-TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}"
 TEXT = "The hen met the fox. Cafe\u0301 \u0928\u092e\u0938\u094d\u0924\u0947 <|mask|> <|im_start|>!"
-SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-
-
-def tokenizer(folder, normalizer=None, **named):
-    """Write a byte-level tokenizer of 256 bytes, three merges and three tokens that no text can hold."""
-    merges = [("h", "e"), ("t", "he"), ("e", "n")]
-    words = [*sorted(CHARACTERS), *("".join(pair) for pair in merges)]
-    backend = Backend(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=merges))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([special(name) for name in (END, TURN, MASK)])
-    tree = json.loads(backend.to_str())
-    tree["normalizer"] = normalizer
-    folder.mkdir(exist_ok=True, parents=True)
-    (folder / "tokenizer.json").write_text(json.dumps(tree))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": TEMPLATE, **named}))
-    return backend.get_vocab_size()
-
-
-def drawn(kind, config):
-    torch.manual_seed(0)
-    model = kind(config).eval()
-    with torch.no_grad():
-        for value in model.parameters():
-            value.add_(0.1 * torch.randn_like(value))
-    return model
+SPLIT = ["data.valid_fraction=0.3", "training.valid_blocks=2"]
 
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory):
     """A folder as the Hub has it: more rows than tokens, one token that begins and ends."""
-    folder = tmp_path_factory.mktemp("qwen")
-    size = tokenizer(folder, {"type": "NFC"}, eos_token=END, pad_token=END)
-    config = transformers.Qwen2Config(
-        vocab_size=size + 30, num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, **SIZES
-    )
-    drawn(transformers.Qwen2ForCausalLM, config).to(torch.bfloat16).save_pretrained(folder)
+    folder = qwen2(tmp_path_factory.mktemp("qwen"))
     told = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**told, "auto_map": {"AutoModel": "evil.Model"}}))
     (folder / "evil.py").write_text("raise SystemExit('code of the folder was run')")
@@ -112,6 +77,29 @@ def test_every_verb_takes_it(run, text, tmp_path):
     assert unmask.sample(hub.path, prompt="The hen", max_tokens=5, seed=1).texts == written.texts
 
 
+def test_int8_weights_are_small_tell_what_they_cost_and_answer_nearly_alike(qwen, run, text, tmp_path):
+    small = unmask.import_run(qwen, tmp_path / "small", dtype="int8")
+    opened, told = Run.open(small.path), small.rounding
+    assert small.dtype == opened.stored_as == "int8" and told["bound"] == "exact" and told["bytes"] > 1000
+    assert abs(told["after"] / told["before"] - 1) < 0.02 and told["after"] != told["before"]
+    assert f"{told['before']:.4f} bits per byte before, {told['after']:.4f} after" in " ".join(small.notes)
+    assert (run.rounding, small.parameters) == (None, run.parameters)
+    whole = unmask.import_run(qwen, tmp_path / "whole", dtype="fp32")
+    sizes = [(each.path / "model.safetensors").stat().st_size for each in (small, whole)]
+    assert sizes[0] < 0.45 * sizes[1]
+    scores = [unmask.evaluate(each.path, source=str(text)).bits_per_byte for each in (small, whole)]
+    assert scores[0] == pytest.approx(scores[1], rel=0.02) and scores[0] != scores[1]
+    assert unmask.sample(small.path, prompt="The hen", max_tokens=5, seed=1).texts
+    with pytest.raises(Error, match="computed in float32; leave --precision out"):
+        unmask.sample(small.path, prompt="The hen", max_tokens=5, precision="bf16")
+    out = unmask.export(small.path, tmp_path / "back", format="qwen2")
+    assert transformers.AutoModelForCausalLM.from_pretrained(out.path).dtype == torch.float32
+    child = unmask.adapt(
+        small.path, [f"data.source={text}", "data.length=32", "training.max_steps=1", *SPLIT], output=tmp_path / "child"
+    )
+    assert child.stored_as == "float32" and child.manifest["adapted"]["causal_before"] > 0
+
+
 @torch.no_grad()
 def test_an_export_gives_back_the_network_that_it_was(run, tmp_path):
     out = unmask.export(run.path, tmp_path / "back", format="qwen2")
@@ -143,20 +131,7 @@ def test_formats_of_export_are_the_families_that_transformers_has():
 def masked(tmp_path_factory):
     """A masked run whose mask has a row behind the tokenizer's tokens, as in MDLM's weights."""
     folder = tmp_path_factory.mktemp("llada")
-    size = tokenizer(folder, eos_token=END, bos_token=TURN)
-    weights = {}
-    theirs = drawn(transformers.LlamaForCausalLM, transformers.LlamaConfig(vocab_size=size + 1, **SIZES))
-    names = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ff_norm", "self_attn.o_proj": "attn_out"}
-    names |= {"mlp.gate_proj": "ff_proj", "mlp.up_proj": "up_proj", "mlp.down_proj": "ff_out", "model.layers": "blocks"}
-    names |= {"self_attn.": "", "model.norm": "ln_f", "model.embed_tokens": "wte", "lm_head": "ff_out"}
-    for name, value in theirs.state_dict().items():
-        for old, new in names.items():
-            name = name.replace(old, new)
-        weights[f"model.transformer.{name}"] = value.clone()
-    save_file(weights, folder / "model.safetensors")
-    told = {"model_type": "llada", "d_model": 32, "n_layers": 2, "n_heads": 4, "mlp_hidden_size": 48}
-    told |= {"max_sequence_length": 64, "mask_token_id": size, "rms_norm_eps": 1e-6}
-    (folder / "config.json").write_text(json.dumps(told))
+    theirs, size = llada(folder)
     return unmask.import_run(folder, tmp_path_factory.mktemp("runs") / "llada"), theirs, size
 
 

@@ -44,7 +44,7 @@ TEXT = [
     ("data stats tables", "holds no .txt, .jsonl, .jsonl.gz, .parquet, .npy or other text (it holds .csv)"),
     ("data stats https://example.org/a.txt", "is an address, and unmask reads files. Download it"),
     ("data stats '*.nope'", "file matches '*.nope'. Quote the pattern"),
-    ("data stats ''", "the data source is empty. Name pydocs, a file"),
+    ("data stats ''", "the data source is empty. Name pydocs, box-stories, a file"),
     ("data stats hf:nobody/nothing", "needs the Hugging Face Hub, which cannot be reached. Use local files"),
     ("data stats text.jsonl --tokenizer hf:nobody/nothing", "cannot be reached. Use a local folder, bytes or bpe."),
     ("data stats text.jsonl --tokenizer byte", "Did you mean 'bytes'?"),

@@ -63,7 +63,7 @@ def test_build_search_grep_add_merge_and_stats_work_together(cli, here, tmp_path
     built = cli("index", "build", "text.jsonl", "--output", index, *SMALL, "--json")
     told = json.loads(built.out)
     assert built.status == 0 and told["texts"] == told["added"] == 80 and told["shelves"] == 4
-    assert f"search it with: unmask index search {index} QUERY" in built.err
+    assert f"next: unmask index search {index} QUERY" in built.err
     found = json.loads(cli("index", "search", index, "a ship with a captain", "--k", 3, "--json").out)
     assert len(found["results"]) == 3 and "text" in found["results"][0] and found["texts"] == 80
     shown = cli("index", "search", index, "a ship", "-k", 2, "--exact")

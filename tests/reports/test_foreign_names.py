@@ -10,12 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from unmask.cli import stage_bar
+from unmask import progress_line
 from unmask.pictures.labels import label_points, named
+from unmask.progress import Progress
 from unmask.reports.cells import Table, line, to_markdown, to_rich
-from unmask.reports.progress import Progress as Told
 from unmask.sweeps.train_recipe import train_recipe
-from unmask.training.monitor import Metrics, ProgressLine
 from unmask.training.recipe import Recipe
 
 pytestmark = pytest.mark.strangers
@@ -64,27 +63,14 @@ def test_a_table_shows_a_name_as_it_stands(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=IDS)
-def test_a_progress_bar_shows_a_name_as_it_stands(name: str) -> None:
+def test_a_progress_line_shows_a_name_as_it_stands(name: str, monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
     console = terminal()
-    shown = ProgressLine(name, Metrics(Path("none"), 1))
-    shown.bar.live.console = console
-    shown.task = shown.bar.add_task("train", total=1, name=shown.name, numbers="")
-    console.print(shown.bar.get_renderable())
+    monkeypatch.setattr(progress_line, "console", console)
+    with progress_line.ProgressLine() as line:
+        line(Progress(number=1, stages=2, stage="score", what=name, done=1, total=2, share=0.5, left=None))
     told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "\x1b[2J" not in told and "\x1b]" not in told
-    if name.isprintable():
-        assert name in told
-
-
-@pytest.mark.parametrize("name", NAMES, ids=IDS)
-def test_a_stage_shows_a_name_as_it_stands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    console = terminal()
-    monkeypatch.setattr(stage_bar, "console", console)
-    with stage_bar.StageBar() as bar:
-        bar(Told(number=1, stages=2, stage="score", what=name, done=1, total=2, share=0.5, left=None))
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "\x1b[2J" not in told and "\x1b]0" not in told
-    if name.isprintable() and len(name) <= 30:
+    assert "score (1 of 2) 1/2" in told and "\x1b[2J" not in told and "\x1b]0" not in told
+    if name.isprintable() and len(name) <= 40:
         assert name in told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time as clocked
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,14 @@ import pytest
 from unmask.api.compare import compare
 from unmask.errors import Error
 from unmask.evaluation.bits import BitsPerByte
+from unmask.progress import Progress, Stage
 from unmask.reports import stages
 from unmask.reports.cells import speed
 from unmask.reports.charts import pictures
 from unmask.reports.dataclass_json import plain, rebuilt
 from unmask.reports.finished_parts import PARTS, PLAN
+from unmask.reports.forecast import Forecast, Pace, Rival, stage_seconds
 from unmask.reports.probes import Probed
-from unmask.reports.progress import Progress, Stage
 from unmask.reports.rows import CompareResult, TextRow
 from unmask.reports.scope import FULL, QUICK, choose
 from unmask.reports.tables import speed_table
@@ -171,6 +173,54 @@ def test_kept_items_do_not_hasten_the_time_left(monkeypatch) -> None:
     stage.finish()
     assert told[1].left is None, "nothing was measured yet"
     assert told[-1].left == pytest.approx(5.0), "one item in 5 seconds, one is left"
+
+
+def test_a_comparison_says_beforehand_about_how_long_it_takes(pair, tmp_path: Path, whole: Whole) -> None:
+    said: list[str] = []
+    told: list[Progress] = []
+    compare(pair, tmp_path / "out", say=said.append, progress=told.append, **TINY)
+    (about,) = [line for line in said if line.startswith("the report takes about ")]
+    assert re.fullmatch(r"the report takes about \d+ (s|min), by a first call of each network", about)
+    assert told[0].left_in_all is not None and told[0].stage == "scoring", "before anything is measured"
+    assert all(each.left_in_all is not None and each.left_in_all >= 0 for each in told)
+
+
+def rivals(pace: Pace) -> list[Rival]:
+    return [Rival(pace, [], 1, 1000, True), Rival(pace, [], 2, 1000, False)]
+
+
+def test_more_work_is_told_to_take_longer() -> None:
+    pace = Pace(token=0.001, alone=0.01, row=0.002)
+    full = stage_seconds(rivals(pace), FULL, 64, 1.0)
+    assert full["scoring"] == pytest.approx(1000 * 0.001 * (1 + 2 * FULL.draws))
+    assert sum(full.values()) > sum(stage_seconds(rivals(pace), QUICK, 64, 1.0).values())
+    slow = stage_seconds(rivals(Pace(0.002, 0.02, 0.004)), FULL, 64, 1.0)
+    assert all(slow[name] >= seconds for name, seconds in full.items()) and slow["scoring"] == 2 * full["scoring"]
+    assert "timing" not in stage_seconds(rivals(pace), replace(FULL, timing=False), 64, 1.0)
+
+
+def test_what_is_left_is_corrected_by_how_long_the_stages_took(monkeypatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(clocked, "monotonic", lambda: now)
+    told: list[Progress] = []
+    forecast = Forecast({"scoring": 10.0, "timing": 10.0, "probing": 10.0}, told.append)
+    forecast(Progress("scoring", 1, 3, "a", 0, 1, 0.0, None))
+    now = 20.0  # twice as long as expected
+    forecast(Progress("timing", 2, 3, "a", 0, 1, 0.0, None))
+    now = 30.0
+    forecast(Progress("timing", 2, 3, "a", 1, 2, 0.5, 10.0))
+    before, middle, after = [each.left_in_all for each in told]
+    assert before == 30.0, "nothing was seen yet"
+    assert 20.0 < middle < 40.0, "what is to come is as slow as what was, by as much as that was of the whole"
+    assert after == pytest.approx(middle / 2 + 10.0), "a stage knows its own pace"
+
+
+def test_a_quick_comparison_says_what_it_leaves_out(pair, whole: Whole) -> None:
+    own = {row.name: {text.sampler for text in row.generation} for row in whole.result.rows}
+    assert all(len(samplers) == 1 for samplers in own.values()), own
+    text = (whole.folder / "report.html").read_text()
+    assert "Left out: samplers other than a run&#39;s own, divergence" in text
+    assert "divergence" not in whole.result.rows[0].generation[0].measures
 
 
 def test_quick_and_untimed_comparisons_say_so(pair, tmp_path: Path) -> None:

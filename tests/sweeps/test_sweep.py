@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from ray_stand_in import StandIn
 from unmask.api.sweep import sweep
 from unmask.errors import Error
-from unmask.sweeps import advance
+from unmask.sweeps import advance, executors
 from unmask.sweeps import samples as sweep_samples
 from unmask.sweeps.advance import SCORE, STOP, Task, perform, read_row, update_row
 from unmask.sweeps.executors import Rows, asking, run_tasks
@@ -33,6 +33,7 @@ from unmask.sweeps.score import configurations
 from unmask.sweeps.sweep import at_work
 from unmask.training import monitor
 from unmask.training.run import Run, write_json
+from unmask.workers import HERE
 from unmask.workers import at_work as workers_at_work
 
 MakePlan = Callable[..., SweepPlan]
@@ -454,3 +455,25 @@ def test_a_run_of_a_row_is_a_run_like_any_other(plain):
     run = Run.open(plain.rows[0].path)
     assert run.manifest["status"] == "finished" and run.recipe.training.max_steps == 6
     assert not (run.path / "checkpoints").exists()  # its weights stay, its checkpoints are not needed any more
+
+
+def test_a_sweep_says_about_how_long_its_rows_still_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, said, tasks = 0.0, [], []
+    for name in ("a", "b", "c"):
+        (tmp_path / "rows" / name).mkdir(parents=True)
+        update_row(tmp_path / "rows" / name, label=name, status="new")
+        tasks.append(Task(str(tmp_path / "rows" / name), "train"))
+
+    def perform(task: Task) -> dict[str, Any]:
+        nonlocal now
+        now += 240.0
+        return update_row(Path(task.folder), status="finished", steps=2)
+
+    monkeypatch.setattr(executors, "perform", perform)
+    monkeypatch.setattr(executors.time, "monotonic", lambda: now)
+    Rows(HERE)(tasks, said.append)
+    assert [line for line in said if line.startswith("training")] == [
+        "training a (1 of 3)",
+        "training b (2 of 3); all done in about 8 min",
+        "training c (3 of 3); all done in about 4 min",
+    ]

@@ -107,14 +107,22 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(causal
     assert resumed.manifest["adapted"] == whole.manifest["adapted"]
 
 
-def test_adapters_alone_are_trained_and_lie_in_the_weights_at_the_end(causal, tmp_path):
+@pytest.mark.parametrize("process", ["block", "masked", "causal"])
+def test_adapters_and_the_masks_embedding_alone_are_trained_and_lie_in_the_weights_at_the_end(
+    causal, tmp_path, process
+):
     pytest.importorskip("peft")
-    run = adapt(causal, [*FEW, *LORA, "training.learning_rate=0.05"], output=tmp_path / "run")
+    few = [key for key in FEW if process == "block" or not key.startswith("process.")]
+    run = adapt(causal, [f"process={process}", *few, *LORA, "training.learning_rate=0.05"], output=tmp_path / "run")
     before, after = weights(causal), weights(run)
     assert before.keys() == after.keys()
+    mask = run.tokenizer.mask_id
+    moved = (after["embed.weight"] != before["embed.weight"]).any(1).nonzero().flatten().tolist()
+    assert moved == ([] if process == "causal" else [mask]), "no other row, and that only where masks are seen"
     for name, value in after.items():
         inside = name.startswith("blocks.") and value.ndim == 2
-        assert torch.equal(value, before[name]) != inside, name
+        if name != "embed.weight":
+            assert torch.equal(value, before[name]) != inside, name
         if inside:
             assert torch.linalg.matrix_rank((value - before[name]).double(), atol=1e-5) <= 2
     assert run.manifest["trained_parameters"] < run.manifest["parameters"] / 2
@@ -129,19 +137,21 @@ def test_weights_with_their_adapters_added_answer_as_the_network_with_adapters(c
 
     network = causal.model("cpu")
     assert plain_weights(network) is None
-    state = State(torch.randint(4, 260, (2, 12)), "causal")
+    mask = causal.tokenizer.mask_id
+    state = State(torch.randint(4, 260, (2, 12)).index_fill(1, torch.tensor([3, 7]), mask), "causal")
     bare = network(state).logits
-    count = add_adapters(network, LoraOptions(rank=3, alpha=5), seed=0)
+    count = add_adapters(network, LoraOptions(rank=3, alpha=5), seed=0, mask=mask)
     assert count == sum(value.numel() for value in network.parameters() if value.requires_grad)
     torch.testing.assert_close(network(state).logits, bare)
     for name, value in network.named_parameters():
-        if "lora_B" in name:
+        if "lora_B" in name or "lora_mask" in name:
             torch.nn.init.normal_(value, std=0.1)
     adapted_logits = network(state).logits
     plain = causal.model("cpu")
     plain.load_state_dict(plain_weights(network))
     assert (adapted_logits - bare).abs().max() > 1e-2
-    torch.testing.assert_close(plain(state).logits, adapted_logits, atol=1e-5, rtol=1e-5)
+    told = torch.arange(network.config.vocab_size) != mask  # which nobody predicts, and whose row the head may share
+    torch.testing.assert_close(plain(state).logits[:, told], adapted_logits[:, told], atol=1e-5, rtol=1e-5)
 
 
 def test_without_peft_adapters_are_refused_before_torch_does_anything(causal, tmp_path, monkeypatch):

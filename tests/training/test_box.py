@@ -1,4 +1,5 @@
 """The model in the box works on a fresh machine: a run that is small, is what its card says, and is not written to."""
+
 from __future__ import annotations
 
 import json

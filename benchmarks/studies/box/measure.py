@@ -49,11 +49,18 @@ PROMPTS = (
     "On the first day of school,",
     "Nobody believed the fisherman",
 )
+HEAT = {"temperature": 0.7, "top_p": 0.9}
+"""As the recipe writes."""
 WAYS: dict[str, dict[str, Any]] = {
-    "left to right": {"sampler": "autoregressive"},
-    **{f"blocks of 8, {steps} steps": {"sampler": "block", "block_size": 8, "steps": steps} for steps in (8, 4, 2)},
+    "left to right": {"sampler": "autoregressive", **HEAT},
+    **{
+        f"blocks of {size}, {steps} steps": {"sampler": "block", "block_size": size, "steps": steps, **HEAT}
+        for size, steps in ((8, 8), (8, 4), (4, 4), (4, 2))
+    },
 }
 TOKENS = 64
+WHOLE = 32
+"""Size of a block that holds a whole sentence, so that a hole sees what stands behind it; larger than any learned."""
 WINDOW = 512
 """Bytes of a window."""
 
@@ -152,12 +159,9 @@ def main(arguments: list[str] | None = None) -> int:
         {"prompt": prompt, "blocks": _told(run, prompt, "block"), "left_to_right": _told(run, prompt, "autoregressive")}
         for prompt in PROMPTS[: 2 if given.quick else None]
     ]
+    sure: dict[str, Any] = {"length": "1-2", "length_by": "likeliest", "temperature": 0.0, "block_size": WHOLE}
     found["infills"] = [
-        {
-            "holes": holes,
-            "filled": infill(run, holes, length="1-2", length_by="likeliest", temperature=0.0).texts[0],
-            "original": original,
-        }
+        {"holes": holes, "filled": infill(run, holes, **sure).texts[0], "original": original}
         for original, holes in held_out_sentences(run, 2 if given.quick else 10)
     ]
     told = {key: run.manifest[key] for key in ("parameters", "tokens_seen", "steps", "train_seconds", "device")}
@@ -180,7 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(run: Run, prompt: str, sampler: str) -> str:
-    return sample(run, prompt, max_tokens=TOKENS, sampler=sampler, seed=0).completions[0]
+    return sample(run, prompt, max_tokens=TOKENS, sampler=sampler, seed=0, **HEAT).completions[0]
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors.torch import load_file, save_file
 
 from benchmarks.lib.places import RESULTS
 from unmask.api.calibrate import calibrate
 from unmask.api.export import export
 from unmask.lines import counted
 from unmask.training.find_run import MANIFEST, box
-from unmask.training.fingerprints import WEIGHTS, fingerprints
+from unmask.training.fingerprints import fingerprints
 from unmask.training.run import Run, write_json
 
 RESULT = RESULTS / "box.json"
@@ -70,17 +69,9 @@ python -m benchmarks.studies.box.measure
 """
 
 
-def halved(folder: Path) -> None:
-    """Store a run's weights in bf16."""
-    weights = load_file(folder / WEIGHTS)
-    save_file({name: one.bfloat16() for name, one in weights.items()}, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)
-
-
 def packed(run: Path, folder: Path) -> None:
     """Write a run as the model in the box into a folder that is not there yet."""
-    export(run, folder)
-    halved(folder)
+    export(run, folder, dtype="bf16")
     told: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
     told = {key: value for key, value in told.items() if key not in DROPPED}
     write_json(folder / MANIFEST, {**told, "held_out_source": TEXT, **fingerprints(folder)})

@@ -50,7 +50,8 @@ def samples(found: Any) -> Rows:
 
 def infills(found: Any) -> Rows:
     """Return the ten filled sentences."""
-    return [{"with holes": row["holes"], "filled": row["filled"], "original": row["original"]} for row in found["infills"]]
+    rows = found["infills"]
+    return [{"with holes": row["holes"], "filled": row["filled"], "original": row["original"]} for row in rows]
 
 
 def cost(found: Any) -> Rows:

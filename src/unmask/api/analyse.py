@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unmask.errors import Error, check_seed, check_texts
 from unmask.lines import counted
+from unmask.progress import Counter, Progress
 from unmask.result import Result
 from unmask.training.run import Run
 
@@ -102,6 +103,7 @@ def thoughts_analyse(
     table: bool = True,
     output: str | Path | None = None,
     say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> AnalyseResult:
     """Record how thoughts become clear while ``n`` texts are written, and measure thoughts beside controls.
 
@@ -118,12 +120,13 @@ def thoughts_analyse(
         table: Whether to measure; without it no held-out text is needed.
         output: Folder for ``thoughts.html``, ``thoughts.json`` and the pictures.
         say: Called with a line a stage.
+        progress: Called with where it stands.
 
     Raises:
         Error: no such run, one without thoughts, a sampler that carries none, no held-out text, or numbers that cannot
             work.
     """
-    from unmask.api.writing import resolve, vocabulary_of
+    from unmask.api.writing import resolve, vocabulary_of, words_told
     from unmask.evaluation.thought_reading import read_documents, thinking
     from unmask.evaluation.trajectories import record
     from unmask.evaluation.windows import common_window
@@ -145,20 +148,25 @@ def thoughts_analyse(
     room = min(options.passage, context) - 1
     say(f"writing {counted(n, 'text')} of up to {counted(room, 'token')}")
     requests = [fill_request([], room, vocabulary, settings, index=index) for index in range(n)]
-    trajectories = record(model, chosen, requests, tokenizer, vocabulary)
+    stages = 1 if text is None else 4
+    told = words_told(progress, run, requests, vocabulary, (1, stages))
+    trajectories = record(model, chosen, requests, tokenizer, vocabulary, progress=told)
     measures: list[Measure] = []
     verdict = None
     if text is not None:
-        from unmask.reports.thought_scores import likelihood_measures, text_measures
+        from unmask.reports.thought_scores import HOLES, likelihood_measures, text_measures
         from unmask.reports.thought_table import code_measures, course_measures
 
         window = common_window(text.texts, [tokenizer], [context])
         say(f"reading the thoughts of {counted(len(text.texts), 'document')}")
+        progress(Progress("reading thoughts", 2, stages, run.name, 0, len(text.texts), 0.0, None, "documents"))
         read = read_documents(model, run.process, tokenizer, text.texts, window=window)
         code, verdict = code_measures(read, seed=seed)
         say("scoring held-out text")
-        scored = likelihood_measures(run, model, text.texts, window=window, draws=draws, seed=seed)
+        counter = Counter("scoring", progress, unit="windows", what=run.name, place=(3, stages))
+        scored = likelihood_measures(run, model, text.texts, window=window, draws=draws, seed=seed, progress=counter)
         say("filling holes")
+        progress(Progress("filling holes", 4, stages, run.name, 0, HOLES, 0.0, None, "holes"))
         written = [each.text for each in trajectories]
         filled = text_measures(run, model, chosen, settings, text.texts, written, seed=seed)
         measures = [*code, *course_measures(trajectories), *scored, *filled]

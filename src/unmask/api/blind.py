@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unmask.data.lock import only_one
 from unmask.errors import Error, check_seed, check_texts
+from unmask.progress import Progress
 from unmask.readers.blind import KEY, PAGE, make_page
 from unmask.readers.blind import BlindResult as BlindResult
 from unmask.readers.preference import TallyResult as TallyResult
@@ -27,6 +28,7 @@ def blind(
     temperature: float = 0.8,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> BlindResult:
     """Let two runs go on from the same prompts and write a page on which readers choose without knowing whose is whose.
 
@@ -41,7 +43,8 @@ def blind(
         length: Most tokens of a text.
         temperature: Of both runs; their samplers and steps are their own.
         seed: Of texts, choice, order and sides.
-        say: Called with a line of progress.
+        say: Called with a line of news.
+        progress: Called with where it stands.
 
     Returns:
         The files written.
@@ -74,6 +77,7 @@ def blind(
             temperature=temperature,
             seed=seed,
             say=say,
+            progress=progress,
         )
 
 

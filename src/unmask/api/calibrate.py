@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.api.held_out_states import Collector, sampler_of, split, texts_of
 from unmask.errors import Error, check_seed, nearest
 from unmask.lines import counted
-from unmask.reports.progress import Progress
+from unmask.progress import Progress
 from unmask.result import Result
 from unmask.training.calibration_file import StoredCalibration, write_calibration
 from unmask.training.find_run import own_folder

@@ -20,6 +20,7 @@ from unmask.certificates.ground import Ground
 from unmask.certificates.worlds import WORLDS
 from unmask.errors import Error, check_seed
 from unmask.lines import counted
+from unmask.progress import Progress, Stage
 from unmask.reports.cells import Table, to_markdown
 from unmask.result import Result
 from unmask.sampling import SAMPLERS
@@ -81,6 +82,7 @@ def certify(
     output: str | Path | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> CertifyResult:
     """Measure the total variation between samplers' texts and the truth, with a perfect network in small worlds.
 
@@ -98,6 +100,7 @@ def certify(
         output: Folder for ``certify.json`` and ``certify.md``.
         command: The command line, to be recorded.
         say: Called with a line a certificate.
+        progress: Called with where it stands.
 
     Raises:
         Error: no such sampler, world or setting, or numbers that cannot work.
@@ -130,13 +133,17 @@ def certify(
     asked = [(part, part.Settings(**one)) for part, own in zip(parts, variants, strict=True) for one in own]
     began = time.perf_counter()
     certificates = []
+    calls = [float(sum(set(steps)) if "steps" in own.known else LENGTH) for _, own in asked]
+    stage = Stage("certifying", (1, 1), calls * len(worlds), progress)
     with _one_thread():
         for name in worlds:
             ground = Ground(name, makers[name](), LENGTH)
             for part, own in asked:
+                stage.item(f"{name}: {own.label}")
                 found = measure(part, own, ground, steps=steps, samples=samples, seed=seed, tolerance=tolerance)
                 say(f"{name}: {found.name}: {found.verdict}")
                 certificates.append(found)
+                stage.finish()
     setup = {
         "command": command,
         "processor": processor_name(),

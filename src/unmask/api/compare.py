@@ -15,7 +15,7 @@ from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
-    from unmask.reports.progress import Progress
+    from unmask.progress import Progress
     from unmask.reports.rows import CompareResult
 
 JUDGE = "judge-nano"
@@ -60,7 +60,8 @@ def compare(
         runs: Run folders, Hub names or opened runs; the first one's corpus and n-grams are the reference. Runs that
             differ in nothing but their seed are one row.
         output: Folder of the report; new or empty, unless ``resume`` or ``force``.
-        quick: Measure less: under a minute for two nano runs on one core. What is given besides stays.
+        quick: Measure less: under a minute for two nano runs on one core. What is given besides stays; samplers other
+            than a run's own, and divergence, are left out.
         timing: Whether generation is timed; without, rules on speed and memory stay undecided.
         source: Held-out text; default the valid split of the first run's corpus.
         documents: Most held-out documents; 200, quick 60.
@@ -82,7 +83,8 @@ def compare(
         force: Write over the report, or start anew the interrupted comparison, that ``output`` holds.
         command: The command line, for the report.
         say: Called with a line of news.
-        progress: Called with where the comparison stands: its stage, how much of it is done, the seconds left.
+        progress: Called with where the comparison stands: its stage, how much of it is done, the seconds left of it
+            and, roughly, of the whole.
 
     Returns:
         All that the report shows, as data.
@@ -168,6 +170,9 @@ def auto_judge(run: Run, say: Callable[[str], None]) -> Run | Literal["n-gram"]:
     from unmask.training.places import place_of
     from unmask.training.recipe import load_recipe
 
+    if not run.has_texts:
+        say(f"no AR judge: what {run.name} learned from is not known here; name one with --judge RUN")
+        return "n-gram"
     corpus = corpus_of(run)
     try:
         corpus.split("judge")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from unmask.api.train import resolve, train
 from unmask.errors import Error
-from unmask.result import Result
 from unmask.lines import counted
+from unmask.result import Result
 from unmask.training.find_run import BOX
 from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, Run
 
 if TYPE_CHECKING:
     from unmask.api.writing import Watch
-    from unmask.reports.progress import Progress
+    from unmask.progress import Progress
     from unmask.reports.rows import CompareResult
 
 PROMPT = "Once upon a time"
@@ -102,12 +102,12 @@ def demo(
     from unmask.api.sample import sample
 
     box = held(Run.open(BOX))
-    say(f"The model in the box ({counted(box.manifest['parameters'], 'parameter')}) writes, a block of words at a time:")
+    say(f"The model in the box ({counted(box.manifest['parameters'], 'parameter')}) writes, a few words at a time:")
     with watch(box) as show:
         box_text = sample(box, PROMPT, max_tokens=60, seed=1, watch=show).texts[0]
     say(f"  {_flat(box_text)}")
     say("")
-    say("It fills holes, for it sees both sides of them:")
+    say("It fills holes, for within a block it sees both sides of them:")
     box_filled = infill(box, HOLES, length="1-2", length_by="likeliest", temperature=0.0).texts[0]
     say(f"  with holes {HOLES}")
     say(f"  filled     {box_filled}")

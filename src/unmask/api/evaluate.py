@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from unmask.data.sources import check_source
 from unmask.errors import check_seed
 from unmask.lines import counted, scored
-from unmask.reports.progress import Progress
+from unmask.progress import Counter, Progress
 from unmask.result import Result
 from unmask.training.inference import Asked, check_precision, precision_of
 from unmask.training.run import Run
@@ -113,9 +112,6 @@ def evaluate(
     if "causal" in opened.process.likelihoods:
         kinds.append("causal")
 
-    def told(number: int, done: int, total: int) -> None:
-        progress(Progress("scoring", number, len(kinds), opened.name, done, total, done / total, None))
-
     score, *beside = (
         bits_per_byte(
             model,
@@ -126,7 +122,7 @@ def evaluate(
             draws=draws,
             seed=seed,
             likelihood=kind,
-            progress=partial(told, number),
+            progress=Counter("scoring", progress, unit="windows", what=opened.name, place=(number, len(kinds))),
         )
         for number, kind in enumerate(kinds, 1)
     )

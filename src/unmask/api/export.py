@@ -7,13 +7,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from unmask.api.public import public_manifest, public_name, public_recipe
 from unmask.data.cache import aside, by_umask, writing
 from unmask.errors import Error, nearest
 from unmask.lines import counted
 from unmask.models.families.registry import FAMILIES
+from unmask.models.safetensors_file import stored_as
 from unmask.result import Result
 from unmask.training.calibration_file import (
     CALIBRATION,
@@ -22,16 +23,18 @@ from unmask.training.calibration_file import (
     read_calibration,
     write_calibration,
 )
-from unmask.training.fingerprints import fingerprints, weights_fingerprint
+from unmask.training.fingerprints import WEIGHTS, fingerprints, weights_fingerprint
 from unmask.training.loaded_run import held
 from unmask.training.run import MANIFEST, RECIPE, Run, write_json
 
 if TYPE_CHECKING:
     from unmask.models.families.family import Family
+    from unmask.models.network import Denoiser
     from unmask.models.transformer import Transformer
 
 FORMATS = ("hub", "llama", "qwen2", "qwen3", "gpt2", "modernbert")
 """``hub``, and the families that ``transformers`` has a network of."""
+DTYPES = ("auto", "fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +65,13 @@ class ExportResult(Result):
         return (str(self.path), self.format, counted(self.parameters, "parameter"), counted(self.bytes, "byte"))
 
 
-def export(run: str | Path | Run, output: str | Path, *, format: str = "hub") -> ExportResult:
+def export(
+    run: str | Path | Run,
+    output: str | Path,
+    *,
+    format: str = "hub",
+    dtype: Literal["auto", "fp32", "bf16", "int8"] = "auto",
+) -> ExportResult:
     """Write a run for others to use.
 
     Args:
@@ -71,12 +80,17 @@ def export(run: str | Path | Run, output: str | Path, *, format: str = "hub") ->
         format: ``hub``: the run without its checkpoints, with a model card; ``unmask`` reads it anywhere. ``llama``: a
             causal run as a Llama with equal logits, which ``transformers`` reads without ``unmask``; ``qwen2``,
             ``qwen3``, ``gpt2`` and ``modernbert``: an imported run as the network that it was.
+        dtype: What the weights are stored as, of format ``hub``; ``auto``: as the run has them.
 
     Raises:
-        Error: unknown format, a run that is no such network, or an output that holds something.
+        Error: unknown format or dtype, a run that is no such network, or an output that holds something.
     """
     if format not in FORMATS:
         raise Error(f"unknown format {format!r}.{nearest(format, FORMATS)} Choose from {', '.join(FORMATS)}.")
+    if dtype not in DTYPES:
+        raise Error(f"unknown dtype {dtype!r}.{nearest(dtype, DTYPES)} Choose from {', '.join(DTYPES)}.")
+    if dtype != "auto" and format != "hub":
+        raise Error(f"--dtype is for --format hub; a {format} is written in the type that it is computed in.")
     opened = held(run)
     if missing := [
         key for key in ("parameters", "corpus", "tokenizer", "corpus_fingerprint") if key not in opened.manifest
@@ -100,7 +114,7 @@ def export(run: str | Path | Run, output: str | Path, *, format: str = "hub") ->
         if format != "hub":
             _write_native(opened, partial, FAMILIES.get(format))
         else:
-            _write_hub(opened, partial)
+            _write_hub(opened, partial, dtype)
         public = public_recipe(opened.recipe)
         (partial / "README.md").write_text(model_card(opened, public, format, folder.absolute().name), "utf-8")
         with writing(folder, "give another --output"):
@@ -150,15 +164,33 @@ def check_native(run: str, process: Any, backbone: str, family: str) -> None:
         raise Error(f"run {run} has the backbone {backbone}, which is no {kind}; use --format hub.")
 
 
-def _write_hub(run: Run, folder: Path) -> None:
+def _stored(run: Run, dtype: str) -> Denoiser:
+    """Return the network of a run as it is to be stored."""
+    import torch
+
+    from unmask.models.int8 import in_int8
+
+    network = run.model("cpu")
+    if dtype == "auto":
+        return (
+            network if run.stored_as != "bfloat16" else type(network).from_pretrained(run.path, small=True, mapped=True)
+        )
+    plain = type(network).from_pretrained(run.path, computed=torch.bfloat16 if dtype == "bf16" else torch.float32)
+    return in_int8(plain) if dtype == "int8" else plain
+
+
+def _write_hub(run: Run, folder: Path, dtype: str) -> None:
     """Write what was read: nothing is copied, so nothing goes along that lies in the folder or that a link leads to."""
-    run.model("cpu").save_pretrained(folder)
+    _stored(run, dtype).save_pretrained(folder)
     run.tokenizer.save(folder / "tokenizer")
     rows = "".join(json.dumps(row) + "\n" for row in run.metrics())
     (folder / "metrics.jsonl").write_text(rows, "utf-8")
     public = public_recipe(run.recipe)
     (folder / RECIPE).write_text(public.to_yaml(), encoding="utf-8")
-    write_json(folder / MANIFEST, {**public_manifest(run.manifest), **fingerprints(folder)})
+    manifest = {**public_manifest(run.manifest), **fingerprints(folder)}
+    if run.imported:
+        manifest["imported"] = {**manifest["imported"], "dtype": stored_as(folder / WEIGHTS)}
+    write_json(folder / MANIFEST, manifest)
     if (run.path / CALIBRATION).exists():
         told = calibrated_with(run.path, run.manifest.get("weights_fingerprint"))
         kept = read_calibration(run.path, run.manifest.get("weights_fingerprint"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unmask.errors import Error
-from unmask.reports.progress import Progress
+from unmask.progress import Counter, Progress
 from unmask.training.run import Run
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ class Collector:
 
         self._done += 1
         total = len(texts) * (4 if kind == "corrupted" else 1)
-
-        def told(done: int) -> None:
-            self._progress(Progress(stage, self._done, _STAGES, self._run.name, done, total, done / total, None))
-
+        told = Counter(stage, self._progress, unit="texts", what=self._run.name, place=(self._done, _STAGES))
         block = int(getattr(self._model.config, "block_size", 0)) if self._sampler == "block" else 0
         return collect(
             self._model,
@@ -93,5 +90,5 @@ class Collector:
             block=block,
             calibration=calibration,
             seed=self._seed,
-            progress=told,
+            progress=lambda done: told(done, total),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,7 @@ def lay_out_holes(
     orders: int = 4,
     batch_size: int = 8,
     words: Sequence[Sequence[str] | None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> HolesLaidOut:
     """Lay a sentence out. Arguments: :func:`unmask.infill`.
 
@@ -65,6 +66,7 @@ def lay_out_holes(
         orders: Random orders that their probabilities are averaged over.
         batch_size: Most rows of a network call.
         words: For each hole, the words that it may become; ``None``: anything.
+        progress: Called with (layouts weighed, layouts in all), each order for itself.
 
     Raises:
         Error: a causal run, a range of lengths for a run that cannot weigh them, or a text longer than the context;
@@ -101,7 +103,8 @@ def lay_out_holes(
         each = hole_requests(pieces, tried, tokenizer, vocabulary, settings)
 
         def weighed() -> list[float]:
-            nats = around_nats(model, each, vocabulary, orders=orders, seed=settings.seed, batch_size=batch_size)
+            how = {"orders": orders, "seed": settings.seed, "batch_size": batch_size}
+            nats = around_nats(model, each, vocabulary, **how, progress=progress)
             return posterior(nats)
 
         about = [one.request for one in each]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unmask.errors import Error
 from unmask.lines import counted
-from unmask.reports.progress import Progress
+from unmask.progress import Counter, Progress
 from unmask.result import Result
 
 
@@ -28,6 +28,7 @@ class ImportResult(Result):
         length: Tokens of the run's context.
         context: Tokens that the network was made for.
         notes: What to know of it.
+        rounding: Of ``int8``: bits per byte ``before`` and ``after``, their ``bound`` and of how many ``bytes``.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class ImportResult(Result):
     length: int
     context: int
     notes: tuple[str, ...]
+    rounding: dict[str, Any] | None = None
 
     def _facts(self) -> tuple[str, ...]:
         return (str(self.path), self.family, self.process, counted(self.parameters, "parameter"))
@@ -53,7 +55,7 @@ def import_run(
     tokenizer: str | None = None,
     bos: str | None = None,
     length: int | None = None,
-    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16", "int8"] = "auto",
     progress: Callable[[Progress], None] = lambda told: None,
 ) -> ImportResult:
     """Make a run of open weights; none of their code is run.
@@ -65,7 +67,8 @@ def import_run(
         tokenizer: ``hf:owner/name`` or a folder whose tokenizer it is, where the source has none.
         bos: The token that begins a text; default what its tokenizer puts there, or what stands between documents.
         length: Tokens of the run's context; default 1024, or what the network was made for if that is less.
-        dtype: What the weights are stored as; ``auto``: as they come, quantised ones in float32.
+        dtype: What the weights are stored as; ``auto``: as they come, quantised ones in float32; ``int8``: a scale for
+            each row of a matrix, and ``rounding`` tells what that costs.
         progress: Called with where the reading stands.
 
     Raises:
@@ -78,9 +81,6 @@ def import_run(
         raise Error(f"{folder} is not an empty folder; give --output a new one.")
     from unmask.training.imported import import_weights
 
-    def told(done: int, total: int) -> None:
-        progress(Progress("reading", 1, 1, str(source), done, total, done / total, None))
-
     run, notes = import_weights(
         str(source),
         folder,
@@ -89,7 +89,7 @@ def import_run(
         bos=bos,
         length=length,
         dtype=dtype,
-        progress=told,
+        progress=Counter("reading", progress, unit="tensors", what=str(source)),
     )
     said = run.manifest["imported"]
     return ImportResult(
@@ -103,4 +103,5 @@ def import_run(
         length=run.recipe.data.length,
         context=said["context"],
         notes=notes,
+        rounding=said.get("rounding"),
     )

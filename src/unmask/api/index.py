@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unmask.api.index_results import IndexResult
 from unmask.errors import Error
+from unmask.progress import Progress
 from unmask.roots.building import change
 from unmask.roots.building.build import BuildOptions, build
 from unmask.roots.building.intake import open_documents
@@ -41,6 +42,7 @@ def build_index(
     address: str | None = None,
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> IndexResult:
     """Read a corpus once, embed it, and put its texts on shelves.
 
@@ -66,7 +68,8 @@ def build_index(
         on: ``processes`` of this machine, or ``ray``.
         address: Of a Ray cluster; ``None``: a Ray on this machine.
         force: Replace an index that lies there.
-        say: Called with a line now and then.
+        say: Called with a line of news.
+        progress: Called with where it stands.
 
     Raises:
         Error: unusable source, embedder, setting or place, no Ray, or a worker that died.
@@ -96,6 +99,7 @@ def build_index(
             force=force,
             say=say,
             workers=at,
+            progress=progress,
         )
     return _told(open_index(output), None, repeated, began)
 
@@ -109,6 +113,7 @@ def add_texts(
     embedder: str | None = None,
     text_field: str = "text",
     say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> IndexResult:
     """Add the texts of a corpus to an index, on the shelves it has; documents that it holds already are left out.
 
@@ -119,7 +124,8 @@ def add_texts(
         max_texts: Stop at so many new texts.
         embedder: How the index's embedder is called now, where that has changed.
         text_field: Field that holds the text.
-        say: Called with a line now and then.
+        say: Called with a line of news.
+        progress: Called with where it stands.
 
     Raises:
         Error: no index, another embedder, or an unusable source.
@@ -129,12 +135,17 @@ def add_texts(
     opened = open_index(index)
     given = open_documents(source, split, text_field, say=say)
     told = {"source": source, "split": split}
-    taken = change.add(opened, given, told, opened.reader(embedder), max_texts=max_texts, say=say)
+    taken = change.add(opened, given, told, opened.reader(embedder), max_texts=max_texts, progress=progress)
     return _told(open_index(index), taken.texts, taken.repeated, began)
 
 
 def merge_indexes(
-    indexes: Sequence[str | Path], output: str | Path, *, embedder: str | None = None, force: bool = False
+    indexes: Sequence[str | Path],
+    output: str | Path,
+    *,
+    embedder: str | None = None,
+    force: bool = False,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> IndexResult:
     """Write indexes with the same shelves as one; documents of a later one that an earlier one holds are left out.
 
@@ -143,6 +154,7 @@ def merge_indexes(
         output: Folder of the new index.
         embedder: How their embedder is called now, where that has changed.
         force: Replace an index that lies there.
+        progress: Called with where it stands.
 
     Raises:
         Error: no indexes, other shelves or settings, or a place that cannot be written to.
@@ -150,7 +162,7 @@ def merge_indexes(
     began = time.perf_counter()
     opened = [open_index(path) for path in indexes]
     change.check_alike(opened)
-    repeated = change.merge(opened, Path(output), opened[0].reader(embedder), force=force)
+    repeated = change.merge(opened, Path(output), opened[0].reader(embedder), force=force, progress=progress)
     return _told(open_index(output), None, repeated, began)
 
 
@@ -163,6 +175,7 @@ def link_indexes(
     on: str = "processes",
     address: str | None = None,
     force: bool = False,
+    progress: Callable[[Progress], None] = lambda told: None,
 ) -> IndexResult:
     """Make indexes with the same shelves searchable as one, where they lie; they must share no document.
 
@@ -174,6 +187,7 @@ def link_indexes(
         on: ``processes`` of this machine, or ``ray``.
         address: Of a Ray cluster; ``None``: a Ray on this machine.
         force: Replace an index that lies there.
+        progress: Called with where it stands.
 
     Raises:
         Error: no indexes, other shelves or settings, a document in two of them, or a place that cannot be written to.
@@ -182,7 +196,7 @@ def link_indexes(
     opened = [open_index(path) for path in indexes]
     change.check_alike(opened)
     with at_work(workers, on, address) as at:
-        link(opened, Path(output), opened[0].reader(embedder), force=force, workers=at)
+        link(opened, Path(output), opened[0].reader(embedder), force=force, workers=at, progress=progress)
     return _told(open_index(output), None, 0, began)
 
 

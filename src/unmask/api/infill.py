@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -13,11 +13,12 @@ import torch
 from unmask.api.hole_layouts import lay_out_holes
 from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, resolve_verified
-from unmask.api.writing import Setting, Watch, write
+from unmask.api.writing import Setting, Watch, words_told, write
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import counted, excerpt, scored
+from unmask.progress import Counter, Progress
 from unmask.result import Result
 from unmask.sampling.infill import hole_texts, parse_holes, parse_length
 from unmask.sampling.lengths import Choice
@@ -95,6 +96,7 @@ def infill(
     draws: int = 16,
     trace: str | Path | None = None,
     watch: Watch | None = None,
+    progress: Callable[[Progress], None] = lambda told: None,
     verifier: str | Path | Run | None = None,
     verify: str | None = None,
     words: Sequence[Sequence[str] | None] | None = None,
@@ -123,6 +125,7 @@ def infill(
         draws: Network calls that each text's score is averaged over.
         trace: Also write a trace file.
         watch: Called at every step.
+        progress: Called with where it stands: weighing lengths, writing, scoring.
         verifier: A causal run of the same tokenizer: what it finds unlikely in the holes is written again.
         verify: ``repair``, the default: a hole has text behind it, which ``lossless`` cannot take.
         words: For each hole, the words that it may become, equally many tokens each; ``None``: it may become anything.
@@ -152,12 +155,16 @@ def infill(
         orders=orders,
         batch_size=batch_size,
         words=words,
+        progress=Counter("weighing lengths", progress, unit="layouts", what=run.name, place=(1, 3)),
     )
     asked, probabilities = [one.request for one in laid.asked], laid.probabilities
-    samples = write(run, model, chosen, asked, laid.vocabulary, batch_size, trace, watch)
+    told = words_told(progress, run, asked, laid.vocabulary, (2, 3))
+    samples = write(run, model, chosen, asked, laid.vocabulary, batch_size, trace, watch, told)
 
     def scored() -> tuple[list[float], str]:
-        score = RunScore(run, model, batch_size, draws)
+        score = RunScore(
+            run, model, batch_size, draws, Counter("scoring", progress, unit="texts", what=run.name, place=(3, 3))
+        )
         return score.bits_per_byte([sample.tokens for sample in samples]), score.bound
 
     bits, bound = remembered(run.cache, run.path, model, asked, ("score", batch_size, draws), scored)
@@ -194,8 +201,16 @@ class RunScore:
         bound: What kind of likelihood it is, known after the first call.
     """
 
-    def __init__(self, run: Run, model: Any, batch_size: int, draws: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        model: Any,
+        batch_size: int,
+        draws: int,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
         self._run, self._model, self._batch_size, self._draws = run, model, batch_size, draws
+        self._progress = progress
         self.bound = ""
 
     def bits_per_byte(self, texts: list[tuple[int, ...]]) -> list[float]:
@@ -218,5 +233,6 @@ class RunScore:
             answer = self._run.process.likelihood(self._model, batch.to(device), draws=self._draws, seed=0)
             self.bound = answer.bound
             nats += answer.nats.tolist()
+            self._progress(len(nats), len(texts))
         refuse_not_finite(nats, "filled texts", self._model)
         return nats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unmask.api.thought_run import Mind, one_passage, opened, read_all, read_end
-from unmask.api.writing import Setting
+from unmask.api.writing import Setting, words_told
 from unmask.data.embeddings import Embedder, WordLlamaEmbedder
 from unmask.diffusion.noise import Noise
 from unmask.errors import Error, check_texts
 from unmask.evaluation.closeness import Closeness, closeness
 from unmask.lines import counted, excerpt
+from unmask.progress import Progress
 from unmask.result import Result
 from unmask.sampling import Request
 from unmask.sampling.blend import Path as Way
@@ -90,6 +92,7 @@ def thoughts_interpolate(
     topic: bool = False,
     sampler: str | None = None,
     batch_size: int = 8,
+    progress: Callable[[Progress], None] = lambda told: None,
     **settings: Setting,
 ) -> InterpolateResult:
     """Blend the thoughts of two texts, noise the blend, and denoise it again along with a masked text.
@@ -109,6 +112,7 @@ def thoughts_interpolate(
         topic: Measure closeness by static embeddings, too (WordLlama).
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
+        progress: Called with how much has been written.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
@@ -131,7 +135,8 @@ def thoughts_interpolate(
         for clean in cleans
         for i in range(n)
     ]
-    written = [mind.words(sample) for sample in mind.write(requests, batch_size)]
+    told = words_told(progress, mind.run, requests, mind.vocabulary)
+    written = [mind.words(sample) for sample in mind.write(requests, batch_size, told=told)]
     groups = [written[i : i + n] for i in range(0, len(written), n)]
     found = [_point(mind, s, g, ends, embedder) for s, g in zip([*shares, None], groups, strict=True)]
     return InterpolateResult(

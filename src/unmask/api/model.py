@@ -37,6 +37,8 @@ class Model(Held):
             ``process``.
     """
 
+    mapped = False  # it lives long, and somebody may copy other weights over the file meanwhile
+
     sample = checked(sample)
     stream = checked(stream)
     infill = checked(infill)
@@ -57,7 +59,7 @@ class Model(Held):
         return self.network.device
 
     def __repr__(self) -> str:
-        size = counted(sum(weight.numel() for weight in self.network.parameters()), "parameter")
+        size = counted(self.network.num_parameters(), "parameter")
         return line("Model", str(self.path), self.recipe.process.name, size, f"on {self.device}")
 
 

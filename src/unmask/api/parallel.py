@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,11 +11,12 @@ from typing import Any, Literal, get_args
 import torch
 
 from unmask.api.thought_run import Mind, opened, read_all, read_text
-from unmask.api.writing import Setting
+from unmask.api.writing import Setting, words_told
 from unmask.data.batch import Batch
 from unmask.errors import Error, check_texts
 from unmask.evaluation.finite import refuse_not_finite
 from unmask.lines import excerpt
+from unmask.progress import Progress
 from unmask.result import Result
 from unmask.sampling import Request, Sample
 from unmask.sampling.blend import begun, mixed
@@ -92,6 +93,7 @@ def thoughts_parallel(
     max_tokens: int | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
+    progress: Callable[[Progress], None] = lambda told: None,
     **settings: Setting,
 ) -> ParallelResult:
     """Write the rest of a passage several times from different thoughts; keep the best, or write it from their blend.
@@ -113,6 +115,7 @@ def thoughts_parallel(
         max_tokens: Most tokens to write; default: what the passage has room for.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
+        progress: Called with how much has been written.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
@@ -133,7 +136,8 @@ def thoughts_parallel(
     if not 1 <= most <= room:
         raise Error(f"max_tokens is {most}; the passage has room for 1 to {room} more.")
     requests = [_request(mind, kept, most, i) for i in range(hypotheses)]
-    samples = mind.write(requests, batch_size)
+    told = words_told(progress, mind.run, [*requests, *requests[:blend]], mind.vocabulary)
+    samples = mind.write(requests, batch_size, told=told)
     wholes = [_whole(mind, kept, r, s) for r, s in zip(requests, samples, strict=True)]
     scores, bound = _scores(mind, kept, wholes, samples, by, draws, batch_size)
     said = [score for score in scores if score > -math.inf]
@@ -149,7 +153,7 @@ def thoughts_parallel(
         thought = begun(mind.options, clean, noise, mind.settings.seed, hypotheses, stack)
         request = _request(mind, kept, most, hypotheses)
         request = Request(request.tokens, request.settings, request.index, request.lead, thought)
-        sample = mind.write([request], batch_size)
+        sample = mind.write([request], batch_size, told=told)
         whole = [_whole(mind, kept, request, sample[0])]
         score, _ = _scores(mind, kept, whole, sample, by, draws, batch_size)
         blended = _hypothesis(mind, before, whole[0], score[0], 1.0)

@@ -15,10 +15,10 @@ from unmask.api.prompt_evidence import EvidenceText
 from unmask.api.prompted import check_asked, lay_out
 from unmask.api.settings import told_preset
 from unmask.api.verifier import CheckedText, check_alone, resolve_verified
-from unmask.api.writing import Setting, Watch, write
+from unmask.api.writing import Setting, Watch, words_told, write
 from unmask.errors import Error
 from unmask.lines import counted, excerpt
-from unmask.reports.progress import Progress
+from unmask.progress import Progress
 from unmask.result import Result
 from unmask.roots.index import Index
 from unmask.training.inference import Asked, check_precision, precision_of
@@ -170,13 +170,7 @@ def sample(
         raise Error(f"a fallback writes text again, and {run.name} models bytes (data.binary); leave it out.")
     asked = lay_out(run, resolved, prompt, suffix, max_tokens, n, index, evidence, computed.bf16, regex, json_schema)
     own, tail, found = asked.prompt, asked.suffix, asked.found
-    total, done = sum(request.tokens.count(asked.vocabulary.mask) for request in asked.requests), 0
-
-    def tell(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(Progress("writing", 1, 1, run.name, done, total, done / total, None))
-
+    tell = words_told(progress, run, asked.requests, asked.vocabulary)
     samples = write(run, asked.model, chosen, asked.requests, asked.vocabulary, batch_size, trace, watch, tell)
     texts, rewritten = [tokenizer.decode(s.tokens) for s in samples], None
     data = [tokenizer.decode_bytes(s.tokens) for s in samples]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from unmask.api.thought_run import Mind, one_passage, opened, read_all, read_end
-from unmask.api.writing import Setting
+from unmask.api.writing import Setting, words_told
 from unmask.errors import Error, check_texts
 from unmask.evaluation.clusters import mean_interval
 from unmask.evaluation.judge import NetworkJudge
 from unmask.evaluation.text import TextQuality, text_quality, words
 from unmask.lines import counted
+from unmask.progress import Progress
 from unmask.result import Result
 from unmask.sampling import Request
 from unmask.sampling.properties import keywords as keyword_property
@@ -98,6 +99,7 @@ def thoughts_steer(
     judge: str | Path | Run | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
+    progress: Callable[[Progress], None] = lambda told: None,
     **settings: Setting,
 ) -> SteerResult:
     """Write texts whose thoughts are pushed towards a property, beside texts that are not, or pushed anywhere.
@@ -121,6 +123,7 @@ def thoughts_steer(
         judge: A causal run that tells how likely the texts are.
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
+        progress: Called with how much has been written.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
@@ -139,7 +142,8 @@ def thoughts_steer(
     tokenizer, before = mind.run.tokenizer, own_text(prompt, mind.run)
     tokens, lead = one_passage(mind, prompt, max_tokens)
     requests = [Request(tokens, mind.settings, i, lead) for i in range(n)]
-    plain = [mind.words(sample) for sample in mind.write(requests, batch_size)]
+    told = words_told(progress, mind.run, requests * (1 + 2 * len(strengths)), mind.vocabulary)
+    plain = [mind.words(sample) for sample in mind.write(requests, batch_size, told=told)]
     aim, test, name = _property(mind, keywords, toward, away, score, has, plain)
     scorer = None
     if judge is not None:
@@ -161,7 +165,7 @@ def thoughts_steer(
         network = Steered(
             mind.model, aim, strength, mind.vocabulary.mask, schedule=schedule, where=where, seed=seed
         ).eval()
-        return [mind.words(sample) for sample in mind.write([requests[i] for i in group], batch_size, network)]
+        return [mind.words(sample) for sample in mind.write([requests[i] for i in group], batch_size, network, told)]
 
     rows = [row("unsteered", 0.0, plain)]
     for strength in strengths:

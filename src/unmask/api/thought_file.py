@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from unmask.api.thought_run import SUFFIX, opened, origin_of, read_file, read_te
 from unmask.api.writing import Setting
 from unmask.errors import Error, check_texts
 from unmask.lines import counted, excerpt
+from unmask.progress import Counter, Progress
 from unmask.result import Result
+from unmask.sampling import Request, Sample
 from unmask.sampling.kept_thought import go_on
 from unmask.sampling.thought_file import ThoughtFile, refuse_other, write_thought
 from unmask.training.own_text import shown
@@ -115,6 +118,7 @@ def thoughts_resume(
     output: str | Path | None = None,
     sampler: str | None = None,
     batch_size: int = 8,
+    progress: Callable[[Progress], None] = lambda told: None,
     **settings: Setting,
 ) -> ResumeResult:
     """Go on with a text from its kept thought: as if it had not been left.
@@ -129,6 +133,7 @@ def thoughts_resume(
         output: Keep the longer text's thought here, too (one continuation).
         sampler: Name of a sampler; default: the recipe's, else the process's.
         batch_size: Most texts in one network call.
+        progress: Called with how much has been written.
         **settings: Of the sampler (``unmask samplers`` lists them); what is left out comes from the recipe.
 
     Raises:
@@ -142,9 +147,12 @@ def thoughts_resume(
     mind = opened(run, sampler, settings)
     start = read_file(mind, file).kept
     most = mind.options.passage if max_tokens is None else max_tokens
-    found = go_on(
-        mind.model, [start] * n, most, mind.vocabulary, mind.settings, lambda asked: mind.write(asked, batch_size)
-    )
+    counter = Counter("writing", progress, unit="tokens", what=mind.run.name)
+
+    def write(asked: Sequence[Request]) -> list[Sample]:
+        return mind.write(asked, batch_size, told=lambda more: counter.add(more, n * most))
+
+    found = go_on(mind.model, [start] * n, most, mind.vocabulary, mind.settings, write)
     if output is not None:
         write_thought(output, ThoughtFile(found[0].kept, mind.options, origin_of(mind.run)))
     text = mind.run.tokenizer.decode(start.tokens) + " " * start.space

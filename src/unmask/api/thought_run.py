@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,18 @@ class Mind:
     vocabulary: Vocabulary
     options: ThoughtOptions
 
-    def write(self, requests: Sequence[Request], batch_size: int, model: Any = None) -> list[Sample]:
-        """Write texts, with the run's network or one that stands before it."""
-        model = self.model if model is None else model
-        return generate(model, self.sampler, requests, self.vocabulary, batch_size=batch_size, process=self.run.process)
+    def write(
+        self,
+        requests: Sequence[Request],
+        batch_size: int,
+        model: Any = None,
+        told: Callable[[int], None] = lambda more: None,
+    ) -> list[Sample]:
+        """Write texts, with the run's network or one that stands before it; ``told``: how many words more there are."""
+        model, process = self.model if model is None else model, self.run.process
+        return generate(
+            model, self.sampler, requests, self.vocabulary, batch_size=batch_size, process=process, progress=told
+        )
 
     def words(self, sample: Sample) -> tuple[int, ...]:
         """Return a text's tokens without its end."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unmask.api.tune_results import FrontLine as FrontLine
 from unmask.api.tune_results import TuneResult as TuneResult
 from unmask.errors import Error, check_seed, wrong_count
-from unmask.reports.progress import Progress
+from unmask.progress import Progress
 from unmask.training.find_run import own_folder
 from unmask.training.loaded_run import held
 from unmask.training.run import Run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from unmask.api.settings import Setting as Setting
 from unmask.api.settings import choose
 from unmask.data.tokenizers import Tokenizer
+from unmask.progress import Counter, Tell
 from unmask.sampling import SAMPLERS, Frame, Request, Sample, Sampler, Settings, Vocabulary, generate, ticks
 from unmask.sampling.infill import spaced_tokens
 from unmask.sampling.loop import collect, tell
@@ -34,6 +35,23 @@ def vocabulary_of(tokenizer: Tokenizer, model: Any) -> Vocabulary:
     """Return the special tokens of a run, and which of its tokens begin with a space."""
     spaced = spaced_tokens(tokenizer, model.config.vocab_size)
     return replace(tokenizer.vocabulary, spaced=spaced)
+
+
+def words_told(
+    progress: Tell, run: Run, requests: Sequence[Request], vocabulary: Vocabulary, place: tuple[int, int] = (1, 1)
+) -> Callable[[int], None]:
+    """Return what is called with how many words more of some requests have been written, and tells where that stands.
+
+    Args:
+        progress: Is told.
+        run: Who writes.
+        requests: All that is written.
+        vocabulary: The special tokens.
+        place: The stage's number from 1, and how many there are.
+    """
+    total = sum(request.tokens.count(vocabulary.mask) for request in requests)
+    counter = Counter("writing", progress, unit="tokens", what=run.name, place=place)
+    return lambda more: counter.add(more, total)
 
 
 def write(

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json, printer, say
+from unmask.cli.console import note, print_json, printer, say
 from unmask.cli.outputs import Force
+from unmask.progress_line import ProgressLine
 
 
 def analyse(
@@ -33,12 +34,9 @@ def analyse(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Follow thoughts from noise to text, and measure them: compression, stability, alignment, diversity, collapse."""
-    from rich.text import Text
-
     from unmask.api.analyse import thoughts_analyse
-    from unmask.data.visible import visible
 
-    with console.status("opening the run") as status:
+    with ProgressLine("opening the run") as line:
         found = thoughts_analyse(
             run,
             n=n,
@@ -51,7 +49,7 @@ def analyse(
             seed=seed,
             table=table,
             output=output,
-            say=lambda text: status.update(Text(visible(text))),
+            progress=line,
         )
     for text in found.notes:
         note(f"note: {text}")

@@ -22,23 +22,26 @@ def make_page(
 ) -> None:
     """Make the page of two runs."""
     from unmask.api.blind import blind
+    from unmask.progress_line import ProgressLine
 
-    page = blind(
-        runs[0],
-        runs[1],
-        output,
-        prompts=prompts,
-        rubric=rubric,
-        pairs=pairs,
-        length=64 if length is None else length,
-        temperature=temperature,
-        seed=seed,
-        say=note,
-    )
+    with ProgressLine() as line:
+        page = blind(
+            runs[0],
+            runs[1],
+            output,
+            prompts=prompts,
+            rubric=rubric,
+            pairs=pairs,
+            length=64 if length is None else length,
+            temperature=temperature,
+            seed=seed,
+            say=note,
+            progress=line,
+        )
     note(
         f"{counted(page.pairs, 'pair')}. Give readers {page.page.name} alone: {page.key.name} says whose text is whose."
     )
-    note(f"then: unmask compare --blind-results CHOICES.json ... -o {shell(output)}")
+    note(f"next: unmask compare --blind-results CHOICES.json ... -o {shell(output)}")
     if json:
         print_json(page.to_dict())
     else:

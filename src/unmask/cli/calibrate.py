@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.checks import Parameters, refused_by
-from unmask.cli.console import console, note, print_json, printer, say
+from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error, nearest
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from unmask.api.calibrate import CalibrateResult
@@ -42,16 +43,14 @@ def calibrate(
     """Make confidence a probability of being right; samplers then use it with -s calibrated=true."""
     from unmask.api.calibrate import calibrate as fit
 
-    with console.status("opening the run") as status:
+    with ProgressLine("opening the run") as line:
         found = fit(
             run,
             method=method,
             source=source,
             documents=documents,
             seed=seed,
-            progress=lambda told: status.update(
-                f"{told.stage} ({told.number} of {told.stages}): {told.done} of {counted(told.total, 'text')}"
-            ),
+            progress=line,
         )
     for text in found.notes:
         note(f"note: {text}")
@@ -59,7 +58,8 @@ def calibrate(
         print_json(found.to_dict())
         return
     print_found(found)
-    say(f"{found.path}; use it with: unmask sample {shell(found.run)} -s calibrated=true")
+    say(found.path)
+    note(f"next: unmask sample {shell(found.run)} -s calibrated=true")
 
 
 def print_found(found: CalibrateResult) -> None:

@@ -13,6 +13,7 @@ from unmask.cli.console import note, print_json, printer
 from unmask.cli.outputs import Force
 from unmask.cli.settings import read_settings
 from unmask.errors import Error
+from unmask.progress_line import ProgressLine
 
 
 def certify(
@@ -40,18 +41,20 @@ def certify(
     settings = read_settings(option or (), "-o")
     from unmask.api.certify import certify as measure
 
-    result = measure(
-        samplers or None,
-        steps=counts,
-        samples=samples,
-        seed=seed,
-        world=world,
-        settings=settings,
-        tolerance=tolerance,
-        output=output,
-        command=shlex.join(["unmask", *sys.argv[1:]]),
-        say=note,
-    )
+    with ProgressLine() as line:
+        result = measure(
+            samplers or None,
+            steps=counts,
+            samples=samples,
+            seed=seed,
+            world=world,
+            settings=settings,
+            tolerance=tolerance,
+            output=output,
+            command=shlex.join(["unmask", *sys.argv[1:]]),
+            say=note,
+            progress=line,
+        )
     if json:
         print_json(result.to_dict())
     else:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json, say
+from unmask.cli.console import note, print_json, say
 from unmask.lines import counted
+from unmask.progress_line import ProgressLine
 
 
 def choose(
@@ -34,7 +35,7 @@ def choose(
     """Weigh options in a place of a text: probabilities that sum to one."""
     from unmask.api.choose import choose as weigh
 
-    with console.status("weighing"):
+    with ProgressLine("weighing"):
         result = weigh(
             run,
             prompt,

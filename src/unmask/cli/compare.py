@@ -13,6 +13,7 @@ from unmask.cli.blind import make_page, show_results
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, printer, say
 from unmask.errors import Error
+from unmask.lines import shell
 
 if TYPE_CHECKING:
     from unmask.reports.rows import CompareResult
@@ -146,10 +147,10 @@ def compare(
         )
         return
     from unmask.api.compare import compare as measure
-    from unmask.cli.stage_bar import StageBar
+    from unmask.progress_line import ProgressLine
 
     try:
-        with StageBar() as bar:
+        with ProgressLine() as line:
             result = measure(
                 list(runs),
                 output,
@@ -173,7 +174,7 @@ def compare(
                 force=force,
                 command=shlex.join(["unmask", *sys.argv[1:]]),
                 say=note,
-                progress=bar,
+                progress=line,
             )
     except KeyboardInterrupt:
         if (output / "parts").is_dir():
@@ -189,6 +190,9 @@ def compare(
         note(f"{decision.verdict}: {decision.keep} against {decision.against}")
     say(f"all tables: {output / 'table.md'}")
     say(f"report:     {output / 'report.html'}")
+    if quick:
+        again = " ".join(shell(part) for part in (*runs, "-o", f"{output}-full"))
+        note(f"next: unmask compare {again}   (for numbers to quote)")
     raise typer.Exit(_status(result))
 
 

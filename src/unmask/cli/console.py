@@ -14,10 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from unmask.data.visible import visible
-
-console = Console(stderr=True, highlight=False)
-"""The terminal people watch. Progress and notes go here, so that stdout holds results only."""
-
+from unmask.progress_line import console as console
 
 _ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What acts on a terminal, or is no text (a file's name that is not UTF-8), and yet stands in JSON as it is."""

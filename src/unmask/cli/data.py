@@ -9,7 +9,7 @@ import typer
 
 from unmask.cli.console import note, print_json, say
 from unmask.data.named import NAMED
-from unmask.lines import counted, visible
+from unmask.lines import counted, shell, visible
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at a corpus, bring one here, or change its format.")
 
@@ -79,6 +79,7 @@ def stats(
                 f"  {script:<11}{row['tokens_per_cluster']:>6.2f} tokens a letter, {row['tokens_per_byte']:.2f} a byte"
                 f"  ({counted(row['tokens'], 'token')})"
             )
+    note(f"next: unmask train nano-masked -o data.source={shell(source)} --dry-run")
 
 
 def _say_scripts(found: dict[str, Any]) -> None:
@@ -117,6 +118,8 @@ def fetch(
         return
     for file, facts in fetched.manifest["files"].items():
         say(f"{output / file}  {counted(facts['documents'], 'document')}  sha256 {facts['sha256']}")
+    here = f"-o data.source={shell(output / 'train.jsonl.gz')} -o data.valid={shell(output / 'valid.jsonl.gz')}"
+    note(f"next: unmask train nano-masked {here}")
 
 
 @data_app.command("convert")

@@ -30,7 +30,7 @@ def demo(
     from unmask.api.demo import demo as show
     from unmask.cli.canvas import Canvas
     from unmask.cli.compare import show_result
-    from unmask.cli.stage_bar import StageBar
+    from unmask.progress_line import ProgressLine
 
     @contextmanager
     def watch(run: Run) -> Iterator[Watch]:
@@ -38,8 +38,8 @@ def demo(
             yield canvas.show
 
     note("A trained model writes first; then two small ones learn and are compared. Under four minutes on two cores.")
-    with StageBar() as bar:
-        result = show(output, overrides=option or [], say=note, progress=bar, watch=watch)
+    with ProgressLine() as line:
+        result = show(output, overrides=option or [], say=note, progress=line, watch=watch)
     if json:
         print_json(result.to_dict())
         return

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import note, print_json, say
+from unmask.progress_line import ProgressLine
 
 
 def doctor(
@@ -18,7 +19,8 @@ def doctor(
     """Check versions, device, bf16, compiler, threads, memory and disk; each problem comes with a fix."""
     from unmask.api.doctor import doctor as examine
 
-    diagnosis = examine(deep=deep)
+    with ProgressLine("looking at this machine"):
+        diagnosis = examine(deep=deep)
     if json:
         print_json(diagnosis.to_dict())
     else:

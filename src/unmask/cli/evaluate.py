@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from unmask.cli.checks import Parameters, refused_by
-from unmask.cli.console import console, note, print_json, say
+from unmask.cli.console import note, print_json, say
 from unmask.cli.sample import Precision
 from unmask.errors import Error
-from unmask.lines import counted
+from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 from unmask.training.inference import check_precision
 
 
@@ -40,7 +41,7 @@ def evaluate(
     """Score a run in bits per byte of held-out text."""
     from unmask.api.evaluate import evaluate as score
 
-    with console.status("scoring") as status:
+    with ProgressLine("opening the run") as line:
         result = score(
             run,
             source=source,
@@ -49,7 +50,7 @@ def evaluate(
             likelihood="duel" if likelihood == "duel" else "default",
             seed=seed,
             precision=precision,  # type: ignore[arg-type]  # _refuse saw to it
-            progress=lambda told: status.update(f"scoring: {told.done} of {told.total} windows"),
+            progress=line,
         )
     for text in result.notes:
         note(f"note: {text}")
@@ -74,3 +75,4 @@ def evaluate(
         f"{counted(result.documents, 'document')}, {counted(result.bytes, 'byte')} of {result.source} ({result.split}, "
         f"fingerprint {result.corpus_fingerprint}), windows of {counted(result.window, 'byte')}"
     )
+    note(f"next: unmask compare {shell(run)} OTHER-RUN -o reports/NAME --quick")

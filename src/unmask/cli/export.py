@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.lines import counted
+from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 
 def export(
@@ -22,12 +23,19 @@ def export(
             "modernbert: an imported one.",
         ),
     ] = "hub",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype", help="What a hub folder's weights are stored as: auto (as they are), fp32, bf16, int8."
+        ),
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Write a run as a Hub-ready folder, or as a network that transformers reads alone, such as Llama."""
     from unmask.api.export import export as write
 
-    result = write(run, output, format=format)
+    with ProgressLine("writing"):
+        result = write(run, output, format=format, dtype=cast(Literal["auto", "fp32", "bf16", "int8"], dtype))
     if json:
         print_json(result.to_dict())
     else:
@@ -35,4 +43,4 @@ def export(
             f"{result.path}: {result.name} as {result.format}, {counted(len(result.files), 'file')}, "
             f"{counted(result.bytes, 'byte')}"
         )
-        note(f"README.md is its model card: choose a license there. Publish with: hf upload OWNER/NAME {result.path}")
+        note(f"README.md is its model card: choose a license there. next: hf upload OWNER/NAME {shell(result.path)}")

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, cast
 import typer
 
 from unmask.cli.console import note, print_json, say
-from unmask.cli.stage_bar import StageBar
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 
 def import_weights(
@@ -34,14 +34,14 @@ def import_weights(
         int | None, typer.Option("--length", help="Tokens of the run's context; default 1024 at most.")
     ] = None,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="What the weights are stored as: auto (as they come), fp32 or bf16.")
+        str, typer.Option("--dtype", help="What the weights are stored as: auto (as they come), fp32, bf16 or int8.")
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Bring open weights in as a run: Llama, Qwen, GPT-2, ModernBERT, MDLM, BD3-LM, LLaDA, Dream and others."""
     from unmask.api.import_run import import_run
 
-    with StageBar() as bar:
+    with ProgressLine() as line:
         result = import_run(
             weights,
             output,
@@ -49,11 +49,11 @@ def import_weights(
             tokenizer=tokenizer,
             bos=bos,
             length=length,
-            dtype=cast(Literal["auto", "fp32", "bf16"], dtype),
-            progress=bar,
+            dtype=cast(Literal["auto", "fp32", "bf16", "int8"], dtype),
+            progress=line,
         )
-    for line in result.notes:
-        note(f"note: {line}")
+    for text in result.notes:
+        note(f"note: {text}")
     if json:
         print_json(result.to_dict())
         return
@@ -61,4 +61,5 @@ def import_weights(
         f"{result.path}: {result.family} as {result.process}, {counted(result.parameters, 'parameter')} in "
         f"{result.dtype}, {counted(result.length, 'token')} of context"
     )
-    note(f'Try: unmask sample {shell(result.path)} --prompt "Once upon a time" --max-tokens 40')
+    here = shell(result.path)
+    note(f'next: unmask sample {here} --prompt "Once upon a time" --max-tokens 40   unmask adapt {here} --dry-run')

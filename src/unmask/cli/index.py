@@ -12,6 +12,7 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, say
 from unmask.cli.index_print import around, cell, print_change, print_found, print_rows
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 index_app = typer.Typer(
     no_args_is_help=True, help="Search a corpus by meaning or by substring: build, add, merge, link, ask."
@@ -73,31 +74,33 @@ def build(
     """Read a corpus once, embed it, and put its texts on shelves."""
     from unmask.api.index import build_index
 
-    built = build_index(
-        source,
-        output,
-        shelves=shelves,
-        partition=partition,
-        router=router,
-        embedder=embedder,
-        like=like,
-        split=split,
-        part=part,
-        max_texts=max_texts,
-        passage=passage,
-        storage=storage,
-        core=core,
-        grams=grams,
-        seed=seed,
-        text_field=text_field,
-        workers=workers,
-        on=on,
-        address=address,
-        force=force,
-        say=note,
-    )
+    with ProgressLine() as line:
+        built = build_index(
+            source,
+            output,
+            shelves=shelves,
+            partition=partition,
+            router=router,
+            embedder=embedder,
+            like=like,
+            split=split,
+            part=part,
+            max_texts=max_texts,
+            passage=passage,
+            storage=storage,
+            core=core,
+            grams=grams,
+            seed=seed,
+            text_field=text_field,
+            workers=workers,
+            on=on,
+            address=address,
+            force=force,
+            say=note,
+            progress=line,
+        )
     print_change(built.to_dict(), json)
-    note(f"search it with: unmask index search {shell(output)} QUERY")
+    _tell_next(output)
 
 
 @index_app.command("add")
@@ -113,10 +116,19 @@ def add(
     """Add the texts of a corpus to an index; what it holds already is left out."""
     from unmask.api.index import add_texts
 
-    added = add_texts(
-        index, source, split=split, max_texts=max_texts, embedder=embedder, text_field=text_field, say=note
-    )
+    with ProgressLine() as line:
+        added = add_texts(
+            index,
+            source,
+            split=split,
+            max_texts=max_texts,
+            embedder=embedder,
+            text_field=text_field,
+            say=note,
+            progress=line,
+        )
     print_change(added.to_dict(), json)
+    _tell_next(index)
 
 
 @index_app.command("merge")
@@ -130,7 +142,10 @@ def merge(
     """Write indexes as one; a single one is written anew without the seams that adding leaves."""
     from unmask.api.index import merge_indexes
 
-    print_change(merge_indexes(indexes, output, embedder=embedder, force=force).to_dict(), json)
+    with ProgressLine() as line:
+        merged = merge_indexes(indexes, output, embedder=embedder, force=force, progress=line)
+    print_change(merged.to_dict(), json)
+    _tell_next(output)
 
 
 @index_app.command("link")
@@ -147,10 +162,23 @@ def link(
     """Search indexes as one where they lie; they must share no document and stay in their places."""
     from unmask.api.index import link_indexes
 
-    told = link_indexes(
-        indexes, output, embedder=embedder, workers=workers, on=on, address=address, force=force
-    ).to_dict()
-    print_change(told, json)
+    with ProgressLine() as line:
+        linked = link_indexes(
+            indexes,
+            output,
+            embedder=embedder,
+            workers=workers,
+            on=on,
+            address=address,
+            force=force,
+            progress=line,
+        )
+    print_change(linked.to_dict(), json)
+    _tell_next(output)
+
+
+def _tell_next(folder: Path) -> None:
+    note(f"next: unmask index search {shell(folder)} QUERY")
 
 
 def _refuse(given: Parameters) -> None:

@@ -15,6 +15,7 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import console, note, print_json
 from unmask.cli.sample import print_texts
 from unmask.cli.settings import How, UsePreset, told, writes
+from unmask.progress_line import ProgressLine
 
 
 def _refuse(given: Parameters) -> None:
@@ -66,6 +67,9 @@ def infill(
     with ExitStack() as stack:
         drawn = Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]), speed) if watch else None
         canvas = stack.enter_context(drawn) if drawn else None
+        line = ProgressLine("filling")
+        if drawn is None:
+            stack.enter_context(line)
         result = fill(
             opened,
             text,
@@ -79,6 +83,7 @@ def infill(
             draws=draws,
             trace=trace,
             watch=canvas.show if canvas else None,
+            progress=line,
             verifier=verifier,
             verify=verify,
             words=words and [own.split(",") if own else None for own in words],

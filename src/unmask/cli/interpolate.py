@@ -13,6 +13,7 @@ from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.progress_line import ProgressLine
 
 _END = "A text, or a thought file (.safetensors)."
 MaxTokens = Annotated[int | None, typer.Option(help="Most tokens to write; default: what one passage has room for.")]
@@ -48,20 +49,22 @@ def interpolate(
     """Blend the thoughts of two texts, and denoise the blends along with new words."""
     from unmask.api.interpolate import thoughts_interpolate
 
-    result = thoughts_interpolate(
-        run,
-        a,
-        b,
-        points=points,
-        path="linear" if path == "linear" else "spherical",
-        noise=noise,
-        prompt=prompt,
-        max_tokens=max_tokens,
-        n=n,
-        topic=topic,
-        batch_size=batch_size,
-        **how,
-    )
+    with ProgressLine("opening the run") as line:
+        result = thoughts_interpolate(
+            run,
+            a,
+            b,
+            points=points,
+            path="linear" if path == "linear" else "spherical",
+            noise=noise,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            n=n,
+            topic=topic,
+            batch_size=batch_size,
+            progress=line,
+            **how,
+        )
     if json:
         print_json(result.to_dict())
         return

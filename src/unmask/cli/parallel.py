@@ -12,6 +12,7 @@ from unmask.cli.console import note, print_json, say
 from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
+from unmask.progress_line import ProgressLine
 
 
 def _refuse(given: Parameters) -> None:
@@ -42,19 +43,21 @@ def parallel(
     """Write the rest of a passage from several thoughts side by side; keep the best, or write it from their blend."""
     from unmask.api.parallel import thoughts_parallel
 
-    result = thoughts_parallel(
-        run,
-        prompt,
-        hypotheses=hypotheses,
-        blend=blend,
-        noise=noise,
-        sharpness=sharpness,
-        by="confidence" if by == "confidence" else "bound",
-        draws=draws,
-        max_tokens=max_tokens,
-        batch_size=batch_size,
-        **how,
-    )
+    with ProgressLine("opening the run") as line:
+        result = thoughts_parallel(
+            run,
+            prompt,
+            hypotheses=hypotheses,
+            blend=blend,
+            noise=noise,
+            sharpness=sharpness,
+            by="confidence" if by == "confidence" else "bound",
+            draws=draws,
+            max_tokens=max_tokens,
+            batch_size=batch_size,
+            progress=line,
+            **how,
+        )
     if json:
         print_json(result.to_dict())
         return

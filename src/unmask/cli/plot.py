@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import console, note, print_json, say
+from unmask.cli.console import note, print_json, say
 from unmask.cli.outputs import Force
+from unmask.progress_line import ProgressLine
 
 
 def plot(
@@ -24,7 +25,7 @@ def plot(
     """Draw a run: how it trained; of backbone bytes also its patches, and of latent wubu its nested levels."""
     from unmask.api.plot import plot as draw
 
-    with console.status("drawing"):
+    with ProgressLine("drawing"):
         found = draw(run, text=text, output=output)
     if found.text:
         note(f"text: {found.text}")

@@ -18,12 +18,12 @@ from unmask.cli.outputs import Force
 from unmask.cli.settings import How, UsePreset, told, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 from unmask.training.inference import check_precision
 
 if TYPE_CHECKING:
     from unmask.api.prompt_evidence import EvidenceText
     from unmask.api.verifier import CheckedText
-    from unmask.reports.progress import Progress
 
 Number = Annotated[int, typer.Option("-n", "--n", help="How many texts.")]
 BatchSize = Annotated[int, typer.Option(help="Most texts in one network call; no text depends on it.")]
@@ -152,12 +152,9 @@ def sample(
     with ExitStack() as stack:
         drawn = Canvas(console, lambda i: opened.tokenizer.decode_bytes([i]), speed) if watch else None
         canvas = stack.enter_context(drawn) if drawn else None
-        status = None if drawn else stack.enter_context(console.status("writing"))
-
-        def tell(told: Progress) -> None:
-            if status is not None:
-                status.update(f"writing: {told.done} of at most {counted(told.total, 'token')}")
-
+        line = ProgressLine("writing")
+        if drawn is None:
+            stack.enter_context(line)
         result = write(
             opened,
             prompt if prompt_file is None else read_prompt(prompt_file),
@@ -169,7 +166,7 @@ def sample(
             precision=precision,  # type: ignore[arg-type]  # _refuse saw to it
             trace=trace,
             watch=canvas.show if canvas else None,
-            progress=tell,
+            progress=line,
             fallback=fallback,
             index=index,
             evidence=evidence,

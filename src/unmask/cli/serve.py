@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note
 from unmask.errors import Error
 from unmask.lines import shell
+from unmask.progress_line import ProgressLine
 from unmask.serving.options import LOCAL, ServeOptions
 from unmask.training.find_run import BOX, known_runs
 
@@ -26,7 +28,8 @@ _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ServeO
 def _refuse(given: Parameters) -> None:
     if not given["runs"] and (there := known_runs()):
         count = f"there {'is' if len(there) == 1 else 'are'} {len(there)}"
-        raise Error(f"name a run: unmask serve {shell(there[0])} ({count}), or the model in the box: unmask serve {BOX}")
+        other = f"or the model in the box: unmask serve {BOX}"
+        raise Error(f"name a run: unmask serve {shell(there[0])} ({count}), {other}")
     for name in ("host", "port"):
         if isinstance(given[name], str) and not given[name].strip():
             raise Error(f"--{name} is empty; leave it out.")
@@ -168,6 +171,9 @@ def serve(
         note("warning: whoever reaches this address is answered; give API keys with --api-key-file.")
 
     def tell(address: str) -> None:
+        loading.close()
         note(f"serving {', '.join(options.runs)} at {address} (Ctrl-C stops)")
 
-    run(options, tell)
+    with ExitStack() as loading:
+        loading.enter_context(ProgressLine(f"loading {', '.join(options.runs)}"))
+        run(options, tell)

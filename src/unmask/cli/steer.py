@@ -13,6 +13,7 @@ from unmask.cli.settings import How, writes
 from unmask.cli.thought_file import Run
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.progress_line import ProgressLine
 
 
 @writes
@@ -43,21 +44,23 @@ def steer(
     chosen: dict[str, Any] = {"schedule": schedule, "where": where}
     from unmask.api.steer import thoughts_steer
 
-    result = thoughts_steer(
-        run,
-        keywords=keywords.split(",") if keywords else (),
-        toward=toward,
-        away=away,
-        strengths=strengths,
-        **chosen,
-        prompt=prompt,
-        max_tokens=max_tokens,
-        n=n,
-        directions=directions,
-        judge=judge,
-        batch_size=batch_size,
-        **how,
-    )
+    with ProgressLine("opening the run") as line:
+        result = thoughts_steer(
+            run,
+            keywords=keywords.split(",") if keywords else (),
+            toward=toward,
+            away=away,
+            strengths=strengths,
+            **chosen,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            n=n,
+            directions=directions,
+            judge=judge,
+            batch_size=batch_size,
+            progress=line,
+            **how,
+        )
     if json:
         print_json(result.to_dict())
         return

@@ -14,6 +14,7 @@ from unmask.cli.sample import print_texts
 from unmask.cli.settings import How, writes
 from unmask.errors import Error
 from unmask.lines import counted, shell
+from unmask.progress_line import ProgressLine
 
 Run = Annotated[str, typer.Argument(help="Run folder with thoughts.")]
 
@@ -49,7 +50,7 @@ def save(
         f"{result.path}  {counted(result.tokens, 'token')}  {counted(result.passages, 'finished passage')}  "
         f"thought {shape}"
     )
-    note(f"go on with: unmask thoughts resume {shell(run)} {shell(output)}")
+    note(f"next: unmask thoughts resume {shell(run)} {shell(output)}")
 
 
 @writes
@@ -67,15 +68,17 @@ def resume(
     """Go on with a text from its kept thought, as if it had not been left."""
     from unmask.api.thought_file import thoughts_resume
 
-    result = thoughts_resume(
-        run,
-        file,
-        max_tokens=max_tokens,
-        output=output,
-        n=n,
-        batch_size=batch_size,
-        **how,
-    )
+    with ProgressLine("opening the run") as line:
+        result = thoughts_resume(
+            run,
+            file,
+            max_tokens=max_tokens,
+            output=output,
+            n=n,
+            batch_size=batch_size,
+            progress=line,
+            **how,
+        )
     if json:
         print_json(result.to_dict())
     else:

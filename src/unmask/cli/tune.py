@@ -8,7 +8,7 @@ import typer
 
 from unmask.cli.checks import Parameters, refused_by
 from unmask.cli.console import note, print_json, printer, say
-from unmask.lines import counted
+from unmask.lines import counted, shell
 
 if TYPE_CHECKING:
     from unmask.api.tune_results import FrontLine, TuneResult
@@ -56,10 +56,10 @@ def tune(
 ) -> None:
     """Search settings for quality and speed on this machine; the chosen ones become the run's preset. Ctrl-C saves."""
     from unmask.api.tune import tune as search
-    from unmask.cli.stage_bar import StageBar
+    from unmask.progress_line import ProgressLine
 
     try:
-        with StageBar() as bar:
+        with ProgressLine() as line:
             result = search(
                 run,
                 trials=trials,
@@ -72,7 +72,7 @@ def tune(
                 choose=choose,
                 seed=seed,
                 force=force,
-                progress=bar,
+                progress=line,
             )
     except KeyboardInterrupt:
         note("stopped; every finished trial is saved. The same command goes on, and --trials 1 shows what is there.")
@@ -112,6 +112,7 @@ def _print(result: TuneResult) -> None:
     if result.preset is not None and result.chosen is not None:
         say(f"preset: {result.preset} ({result.front[result.chosen - 1].label})")
         note("sample and infill write by it from now on; --no-preset leaves it aside, and so does --sampler.")
+        note(f"next: unmask sample {shell(result.run)}")
 
 
 def _cells(row: FrontLine) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from unmask.data.packing import Packer, Page
 from unmask.data.talks import talk_ids
 from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
+from unmask.progress_line import shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -142,7 +143,9 @@ def _build(folder: Path, split: Dataset, tokenizer: Tokenizer, length: int, fing
             ]
             stream.write_batch(pa.record_batch(columns, schema=schema))
 
-        for ids, size, learned in (_talks if chat else _texts)(split, tokenizer):
+        encoded = (_talks if chat else _texts)(split, tokenizer)
+        name, total = f"the {split.split} split", len(split)
+        for ids, size, learned in shown(encoded, "cutting into blocks", unit="documents", what=name, total=total):
             if learned is not None:
                 if len(ids) + 2 > length:  # with BOS and EOS
                     left_out += 1

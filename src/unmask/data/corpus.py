@@ -23,6 +23,7 @@ from unmask.data.keep import Least, kept
 from unmask.data.sources import Source, open_source
 from unmask.errors import Error, nearest
 from unmask.lines import counted
+from unmask.progress_line import shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -175,7 +176,7 @@ def _build(folder: Path, *, source: Source, valid: Source | None, options: dict[
         for origin in (valid, source):
             if origin is None:
                 continue
-            for text in origin.documents():
+            for text in shown(origin.documents(), "reading", unit="documents", what=origin.name):
                 if least and origin is source and not kept(text, least):
                     dropped["left out"] += 1
                     continue

@@ -26,6 +26,7 @@ from unmask.data.readers import read_documents
 from unmask.data.sources import Source, open_source
 from unmask.data.writers import write_documents
 from unmask.errors import Error, nearest
+from unmask.progress_line import shown
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -150,7 +151,10 @@ def _download(address: str, path: Path) -> str:
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer, path.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
+            size = answer.headers.get("Content-Length", "")
+            total = -(-int(size) // _CHUNK) if size.isdecimal() else None
+            chunks = iter(lambda: answer.read(_CHUNK), b"")
+            for chunk in shown(chunks, "downloading", unit="MiB", what=address, total=total):
                 digest.update(chunk)
                 file.write(chunk)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:

@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 from unmask.data.cache import built, cache_folder
+from unmask.progress_line import shown
 
 FORMAT = 1
 # unmask's own dependencies and theirs, so that the pinned constraints give everybody the same corpus
@@ -82,7 +83,7 @@ def _gather(folder: Path) -> None:
         (folder / "documents.jsonl").open("w", encoding="utf-8") as document_file,
         (folder / "pairs.jsonl").open("w", encoding="utf-8") as pair_file,
     ):
-        for name, docstrings in _groups():
+        for name, docstrings in shown(_groups(), "gathering", unit="modules and classes", what="pydocs"):
             kept: list[str] = []
             for docstring in docstrings:
                 fresh = [text for text in paragraphs(docstring) if text not in seen]

@@ -110,6 +110,8 @@ def infilling(
     """
     if process.visibility == "causal":
         return Infilling(None, "the run writes left to right and cannot see what stands behind a hole")
+    if process.visibility == "block":
+        return Infilling(None, "the run writes in blocks, which see nothing of what stands behind them")
     fills = fill_holes(model, tokenizer, sampler, settings, holes, batch_size=batch_size)
     examples = [(h.left, fill, h.right, h.removed) for h, fill in zip(holes[:shown], fills, strict=False)]
     return Infilling(score_fills(holes, fills), None, examples)

@@ -14,7 +14,7 @@ Letters: A answers of a text, C cells, E channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from unmask.data.tokenizers import Tokenizer
 from unmask.errors import Error
 from unmask.evaluation.thought_measures import unit
 from unmask.sampling import Request, Sampler, Vocabulary, ticks
-from unmask.sampling.loop import Tick, collect
+from unmask.sampling.loop import Tick, collect, tell
 from unmask.sampling.passages import read_passages
 from unmask.sampling.thought_steps import fresh, options_of
 
@@ -133,6 +133,7 @@ def record(
     vocabulary: Vocabulary,
     *,
     batch_size: int = 8,
+    progress: Callable[[int], None] = lambda more: None,
 ) -> list[Trajectory]:
     """Write texts and keep what happens to their thoughts.
 
@@ -143,6 +144,7 @@ def record(
         tokenizer: The run's.
         vocabulary: The special tokens.
         batch_size: Most texts in one network call; no text depends on it.
+        progress: Called after each step with how many words more have been written.
 
     Raises:
         Error: a network without thoughts, a sampler that carries none, a canvas that does not fit, or one with nothing
@@ -155,8 +157,10 @@ def record(
     calls = [0] * len(requests)
     begun: dict[int, torch.Tensor] = {}
     finished: dict[int, Any] = {}
+    written: dict[int, int] = {}
     for tick in ticks(model, sampler, requests, vocabulary, batch_size=batch_size):
         collect(tick, finished)
+        tell(tick, written, progress)
         thought = tick.state.thought or fresh(options, tick.state.key)
         for row, which in enumerate(tick.which):
             if which not in begun:

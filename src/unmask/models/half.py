@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from unmask.errors import Error
+from unmask.models.int8 import has_int8
+
 if TYPE_CHECKING:
     from unmask.models.network import Denoiser
 
@@ -24,7 +27,12 @@ def halved(network: Denoiser) -> Denoiser:
 
     Args:
         network: One in float32.
+
+    Raises:
+        Error: its matrices have 8 bits.
     """
+    if has_int8(network):
+        raise Error("int8 weights are computed in float32, not in bf16; leave the precision out.")
     made = half_products(network)
     made.in_half = True
     made.head = _Whole(network.head)

@@ -3,6 +3,9 @@
 Reading one runs no code of the folder and asks for no more memory than the weights have: the class is ours, of
 ``config.json`` only its options are read, and the weights' shapes must be those that the options make before there is
 room for them. ``transformers`` has the same in ``PreTrainedModel``, whose import takes longer than a small network.
+
+Who only asks the network, and not for long, maps the file (``mapped``): weights that are stored as they are computed in
+lie in its pages, which are read when they are used and shared by all processes.
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -24,6 +26,9 @@ from unmask.lines import excerpt
 from unmask.models.checkpointing import checkpoint_blocks
 from unmask.models.config import NetworkConfig
 from unmask.models.config_file import AGAIN, CONFIG, read_config
+from unmask.models.cost import parameter_count
+from unmask.models.int8 import SCALE, Int8Linear, in_float, make_room
+from unmask.models.safetensors_file import ALIGNED, Form, forms, save
 
 WEIGHTS = "model.safetensors"
 
@@ -74,7 +79,9 @@ class StoredNetwork(nn.Module):
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Return the number of parameters, tied ones once."""
-        return sum(value.numel() for value in self.parameters() if value.requires_grad or not only_trainable)
+        if not only_trainable:
+            return parameter_count(self)
+        return sum(value.numel() for value in self.parameters() if value.requires_grad)
 
     def post_init(self) -> None:
         """Draw the first weights, each part after what it is made of, and tie what is tied."""
@@ -90,6 +97,8 @@ class StoredNetwork(nn.Module):
         """Make the head's weights those of the embedding, where the configuration says so."""
         if self.config.tie_word_embeddings and isinstance(self.head, nn.Linear):
             self.head.weight = self.embed.weight
+        elif self.config.tie_word_embeddings and isinstance(self.head, Int8Linear):
+            self.head.share(self.embed)
 
     def activation_checkpointing_enable(
         self,
@@ -116,7 +125,7 @@ class StoredNetwork(nn.Module):
         held = self.state_dict() if state_dict is None else dict(state_dict)
         for name in self.tied():
             held.pop(name, None)
-        save_file({name: value.contiguous() for name, value in held.items()}, folder / WEIGHTS, {"format": "pt"})
+        save(held, folder / WEIGHTS)
 
     def push_to_hub(
         self, repo_id: str, *, private: bool | None = None, token: str | None = None, commit_message: str | None = None
@@ -159,6 +168,8 @@ class StoredNetwork(nn.Module):
         *,
         config: NetworkConfig | None = None,
         computed: torch.dtype | None = None,
+        small: bool = False,
+        mapped: bool = False,
         **others: Any,
     ) -> Self:
         """Read weights and configuration, in evaluation mode.
@@ -167,6 +178,8 @@ class StoredNetwork(nn.Module):
             pretrained_model_name_or_path: A folder, or the name of a Hub repository.
             config: The configuration, if it is not to be that of the folder.
             computed: What the weights become as they are read; ``None``: they stay as they are stored.
+            small: Whether matrices of 8 bits stay those; else they become floats.
+            mapped: Whether weights may stay in the file's pages; else they lie in memory of their own.
             **others: What ``AutoModel`` hands on; nothing that is read from a folder depends on it.
 
         Raises:
@@ -175,11 +188,11 @@ class StoredNetwork(nn.Module):
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = hub_run_folder(str(pretrained_model_name_or_path))
-        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config, computed)
+        return load_network(cls, folder / CONFIG, folder / WEIGHTS, config, computed, small, mapped)
 
     def tied(self) -> tuple[str, ...]:
         """Return the names of weights that are another's, and are stored with that one."""
-        return ("head.weight",) if self.config.tie_word_embeddings else ()
+        return ("head.weight", f"head{SCALE}") if self.config.tie_word_embeddings else ()
 
 
 Network = TypeVar("Network", bound=StoredNetwork)
@@ -191,6 +204,8 @@ def load_network(
     weights_at: Path,
     config: NetworkConfig | None = None,
     computed: torch.dtype | None = None,
+    small: bool = False,
+    mapped: bool = False,
 ) -> Network:
     """Return a network that two files hold, in evaluation mode.
 
@@ -200,40 +215,42 @@ def load_network(
         weights_at: Its weights.
         config: The configuration, if it is not to be read.
         computed: What the weights become as they are read; ``None``: they stay as they are stored.
+        small: Whether matrices of 8 bits stay those; else they become floats.
+        mapped: Whether weights may stay in the file's pages; else they lie in memory of their own.
 
     Raises:
         Error: a file is missing or damaged, or the weights are not those of the configuration.
     """
-    shapes = _shapes(weights_at)
-    given = read_config(config_at, kind.config_class, most=len(shapes)) if config is None else config
+    stored = forms(weights_at)
+    scales = [name for name in stored if name.endswith(SCALE)]
+    given = read_config(config_at, kind.config_class, most=len(stored)) if config is None else config
     with torch.device("meta"), _Undrawn():
         model = kind(given)
-    held = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wanted = {name: shape for name, shape in held.items() if name not in model.tied()}
-    found = {name: shape for name, shape in shapes.items() if name in wanted or name not in held}
+        if scales:
+            as_stored = kind(given)
+            make_room(as_stored, scales)
+        else:
+            as_stored = model
+    held = {name: Form(tuple(value.shape), value.dtype == torch.int8) for name, value in as_stored.state_dict().items()}
+    wanted = {name: form for name, form in held.items() if name not in model.tied()}
+    found = {name: form for name, form in stored.items() if name in wanted or name not in held}
     if odd := sorted(name for name in {**wanted, **found} if wanted.get(name) != found.get(name)):
         raise Error(f"the weights in {weights_at.parent} do not fit its {config_at.name} ({odd[0]} differs); {AGAIN}.")
-    with safe_open(weights_at, "pt") as file:  # copies: what is read lies in the file
-        read = {name: _own(file.get_tensor(name), computed) for name in wanted}
-        model.load_state_dict(read, strict=False, assign=True)
+    with safe_open(weights_at, "pt") as file:  # what is read lies in the file
+        read = {name: _own(file.get_tensor(name), computed, mapped) for name in wanted}
+    if small:
+        model = as_stored
+    else:
+        read = in_float(read)
+    model.load_state_dict(read, strict=False, assign=True)
     model.tie_weights()
     return model.eval()
 
 
-def _own(value: Tensor, computed: torch.dtype | None) -> Tensor:
-    """Return a tensor that lies in memory of its own; what is no float stays what it is."""
+def _own(value: Tensor, computed: torch.dtype | None, mapped: bool) -> Tensor:
+    """Return a tensor that lies in memory of its own, or in the file; what is no float stays what it is."""
     wanted = computed if computed is not None and value.is_floating_point() else value.dtype
-    return value.to(wanted, copy=True)
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights in a file."""
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise Error(f"the weights {path} cannot be read ({why}); {AGAIN}.") from error
+    return value.to(wanted, copy=not mapped or value.data_ptr() % ALIGNED > 0)
 
 
 class _Undrawn(TorchFunctionMode):

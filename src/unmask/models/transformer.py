@@ -25,6 +25,7 @@ from unmask.models.candidates import FullCandidates, PooledCandidates
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import forward_flops, forward_kept
 from unmask.models.fused import rotate
+from unmask.models.int8 import Int8Linear
 from unmask.models.network import Denoiser
 from unmask.models.norms import HeadMLP, make_norm
 from unmask.models.thought_cost import beside, reader_flops
@@ -100,7 +101,8 @@ class Transformer(Denoiser):
     def new_cache(self, rows: int, capacity: int) -> KVCache:
         """Return an empty key-value cache for ``rows`` texts of up to ``capacity`` tokens."""
         config = self.config
-        like = self.blocks[0].attention.qkv.weight  # what is kept is what this makes, in its type
+        made = self.blocks[0].attention.qkv  # what is kept is what this makes, in its type
+        like = made.weight_scale if isinstance(made, Int8Linear) else made.weight
         heads, width = config.num_key_value_heads, config.head_width
         return KVCache.empty(config.num_hidden_layers, rows, heads, capacity, width, like)
 

@@ -20,6 +20,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from unmask.lines import counted
+from unmask.progress import Counter, Tell
 from unmask.readers.prompts import Criterion
 from unmask.result import Result
 from unmask.training.go_on import go_on
@@ -87,6 +88,7 @@ def make_page(
     temperature: float,
     seed: int,
     say: Callable[[str], None],
+    progress: Tell,
 ) -> BlindResult:
     """Sample both runs and write ``blind.html`` and ``key.json``.
 
@@ -100,7 +102,8 @@ def make_page(
         length: Most tokens of a text.
         temperature: Of both runs.
         seed: Of texts, choice, order and sides.
-        say: Called with a line of progress.
+        say: Called with a line of news.
+        progress: Called with where it stands.
 
     Raises:
         Error: a prompt that does not fit a run's context, an unknown sampler setting in a recipe.
@@ -111,9 +114,10 @@ def make_page(
     order = np.concatenate(rounds)[:count]
     chosen = [prompts[i] for i in order]
     written, used = [], []
-    for run in runs:
+    for number, run in enumerate(runs, 1):
         say(f"{run.name} writes {counted(count, 'text')}")
-        texts, settings = _write(run, chosen, length, temperature, seed)
+        counter = Counter("writing", progress, unit="tokens", what=run.name, place=(number, 2))
+        texts, settings = _write(run, chosen, length, temperature, seed, counter)
         written.append(texts)
         used.append(settings)
     left = rng.permutation(np.arange(count) % 2)  # each run is on the left as often as on the right, give or take one
@@ -157,13 +161,14 @@ def to_html(content: dict[str, Any]) -> str:
 
 
 def _write(
-    run: Run, prompts: Sequence[str], length: int, temperature: float, seed: int
+    run: Run, prompts: Sequence[str], length: int, temperature: float, seed: int, counter: Counter
 ) -> tuple[list[str], dict[str, Any]]:
     """Return what a run writes after each prompt, and the sampler and settings it used."""
     shared = {"temperature": temperature, "temperature_end": None, "top_k": 0, "top_p": 1.0, "seed": seed}
     own = run.recipe.sampler_settings()
     settings = own.but(**{key: value for key, value in shared.items() if key in own.known})
-    texts = go_on(run, run.model(), prompts, settings, length)
+    total = length * len(prompts)
+    texts = go_on(run, run.model(), prompts, settings, length, progress=lambda more: counter.add(more, total))
     kept = settings.model_dump(exclude={"seed", "temperature"})
     return texts, {"sampler": own.name, "settings": dict(sorted(kept.items()))}
 

@@ -13,8 +13,10 @@ from typing import Any, Literal
 import torch
 
 from unmask import __version__
+from unmask.data.corpus import Corpus
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.progress import Progress
 from unmask.reports import stages
 from unmask.reports.answer import answer
 from unmask.reports.assemble import make_row, make_setup, stacked
@@ -23,9 +25,9 @@ from unmask.reports.decide import Evidence, Question, decide, question
 from unmask.reports.entrants import Entrant, gather
 from unmask.reports.fairness import Budget, check_judge, refuse_bytes, refuse_twice, shared_window, uneven
 from unmask.reports.finished_parts import Parts, check_folder, digest, digest_texts
+from unmask.reports.forecast import forecast
 from unmask.reports.generation import ways
 from unmask.reports.probes import Probes
-from unmask.reports.progress import Progress
 from unmask.reports.report import write_report
 from unmask.reports.rows import CompareResult, sharpest
 from unmask.reports.scope import FULL, Scope
@@ -112,10 +114,12 @@ def compare(
         "versions": {"unmask": __version__, "torch": torch.__version__},
     }
     parts.begin(plan, resume=resume)
+    corpus, split = _corpus(entrants, source if text.split == "valid" else None)
     session = Session(
         entrants=entrants,
-        ways=[ways(entrant.first, scope.steps, length) for entrant in entrants],
-        corpus=corpus_of(entrants[0].first, source if text.split == "valid" else None),
+        ways=[ways(entrant.first, scope.steps, length, scope.rivals) for entrant in entrants],
+        corpus=corpus,
+        split=split,
         text=text,
         window=window,
         length=length,
@@ -126,6 +130,8 @@ def compare(
         warnings=[*text.notes, *uneven(entrants, budget)],
     )
     try:
+        if not resume:  # of what is there already nobody knows how long it took
+            session.tell = forecast(session, say)
         comparison = _measured(session, judge, budget, asked, command, folder)
     except BaseException:
         parts.abandon()
@@ -181,6 +187,15 @@ def _measured(
         scripts=scripts.tables,
         answer=answer(rows, controls, evidence),
     )
+
+
+def _corpus(entrants: Sequence[Entrant], source: str | None) -> tuple[Corpus | None, str]:
+    """Return the corpus that n-grams are counted in, and its part: of the first run whose texts are known here."""
+    first = entrants[0].first
+    known = next((each.first for each in entrants if each.first.has_texts), None)
+    if known is None:
+        return None, first.recipe.data.split
+    return corpus_of(known, source if known is first else None), known.recipe.data.split
 
 
 def _own_rules(entrants: Sequence[Entrant]) -> list[Question]:

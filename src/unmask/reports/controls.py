@@ -43,7 +43,7 @@ def _until(texts: Iterable[str], limit: int) -> Iterator[str]:
 
 
 def model_controls(
-    corpus: Corpus,
+    corpus: Corpus | None,
     split: str,
     texts: Sequence[str],
     yardstick: Yardstick,
@@ -55,7 +55,7 @@ def model_controls(
     """Score the byte models on the held-out text, and let them write.
 
     Args:
-        corpus: The corpus of the first run.
+        corpus: What the byte models count; ``None``: there is nothing, and no such model.
         split: The part of it that is counted.
         texts: Held-out documents; the byte models read each of them whole, which is to their advantage.
         yardstick: Measures of generated text.
@@ -64,6 +64,8 @@ def model_controls(
         seed: Of the samples.
     """
     controls = [Control("uniform", "every byte equally likely", 8.0, "exact")]
+    if corpus is None:
+        return controls
     for order, name in ((1, "unigram"), (5, "order-5 n-gram")):
         model = fit_ngram(corpus, split, order)
         nats = np.array([model.nats(corpus.raw(text)).sum() for text in texts])

@@ -34,8 +34,10 @@ class Way:
         return self.sampler if self.steps is None else f"{self.sampler} {self.steps} steps"
 
 
-def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
+def ways(run: Run, steps: Sequence[int], length: int, rivals: bool = True) -> list[Way]:
     """Return how a run is sampled: its own sampler at each number of steps; every other one that fits at the most.
+
+    Without ``rivals`` it is its own sampler alone.
 
     More steps than tokens are left out. ``speculative`` is no rival unless it is the run's own: its texts are those of
     ``autoregressive`` by law, and what it saves hangs on the drafts (``unmask sample --verifier``).
@@ -47,9 +49,10 @@ def ways(run: Run, steps: Sequence[int], length: int) -> list[Way]:
     counts = sorted({min(count, length) for count in steps})
     swept = [own.but(steps=count) for count in counts] if "steps" in own.known else [own]
     kinds = [SAMPLERS.facts(name) for name in SAMPLERS]
-    rivals = [kind for kind in kinds if kind.name not in (own.name, "speculative") and drives(kind, run.process)]
+    fit = [kind for kind in kinds if kind.name not in (own.name, "speculative") and drives(kind, run.process)]
     alike = {"steps": counts[-1], "temperature": own.temperature}
-    others = [kind(**{key: value for key, value in alike.items() if key in kind.model_fields}) for kind in rivals]
+    chosen = fit if rivals else []
+    others = [kind(**{key: value for key, value in alike.items() if key in kind.model_fields}) for kind in chosen]
     return [Way(settings) for settings in (*swept, *others)]
 
 

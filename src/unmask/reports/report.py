@@ -13,6 +13,7 @@ from unmask.errors import Error
 from unmask.reports.cells import to_markdown
 from unmask.reports.charts import pictures
 from unmask.reports.rows import CompareResult
+from unmask.reports.scope import LEFT_OUT
 from unmask.reports.tables import tables
 
 
@@ -64,7 +65,7 @@ def kind(comparison: CompareResult) -> str:
     size = f"{held['documents']} documents, {setup['samples']} texts a row of at most {setup['length']} tokens"
     timing = "" if setup["timing"] else " Timing was off: nothing here speaks of speed or memory."
     half = " All networks computed in bf16." if setup.get("precision") == "bf16" else ""
-    quote = " Leave --quick out for numbers to quote." if setup["quick"] else ""
+    quote = f" Left out: {LEFT_OUT}. Leave --quick out for numbers to quote." if setup["quick"] else ""
     return f"{said}: {size}, {setup['draws']} draws a bound.{half}{quote}{timing}"
 
 

@@ -21,6 +21,8 @@ class Scope:
         holes: Holes that each run fills, where it can; 0: none.
         length: Tokens of a generated text; ``None``: what the shortest context holds, at most ``longest``.
         longest: Most tokens of a generated text, where ``length`` does not say.
+        rivals: Whether other samplers than a run's own write, too, and are timed.
+        divergence: Whether texts are held against real ones as two clouds of points, which takes many of both.
         steps: Steps of samplers that have them; more than there are tokens are cut to that.
         batches: Texts at once, where generation is timed.
         repeats: Most timed generations a cell.
@@ -39,6 +41,8 @@ class Scope:
     holes: int = 64
     length: int | None = None
     longest: int = 256
+    rivals: bool = True
+    divergence: bool = True
     steps: tuple[int, ...] = (8, 32, 128)
     batches: tuple[int, ...] = (1, 8, 32)
     repeats: int = 5
@@ -51,6 +55,8 @@ class Scope:
 
 MEASURES = {"script": "script errors, shares and switches after prompts in Hindi, Hinglish and mixed script"}
 """What can be asked for besides."""
+LEFT_OUT = "samplers other than a run's own, divergence"
+"""What a quick comparison does not measure at all, whatever is given."""
 FULL = Scope()
 QUICK = Scope(
     quick=True,
@@ -59,6 +65,8 @@ QUICK = Scope(
     samples=12,
     holes=16,
     longest=64,
+    rivals=False,
+    divergence=False,
     steps=(8, 32),
     batches=(1,),
     repeats=3,

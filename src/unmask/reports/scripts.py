@@ -138,7 +138,7 @@ def _of_run(session: Session, run: Run, model: Any, asked: _Asked) -> Kept:
     settings = run.recipe.sampler_settings().but(seed=session.seed)
     written = {name: go_on(run, model, each, settings, asked.length) for name, each in asked.prompts.items()}
     fills = {}
-    if run.process.visibility != "causal":
+    if run.process.visibility == "bidirectional":
         sampler = SAMPLERS.get(settings.name)()
         for name, holes in asked.holes.items():
             if holes:
@@ -147,18 +147,19 @@ def _of_run(session: Session, run: Run, model: Any, asked: _Asked) -> Kept:
 
 
 def _of_controls(session: Session, asked: _Asked) -> dict[str, Kept]:
-    """Measure what needs no network; the last one is an n-gram of the first row's training split."""
+    """Measure what needs no network; the last one is an n-gram, where there is text to count."""
     seed = session.seed
     made = {name: script_controls(each, seed) for name, each in asked.prompts.items()}
     texts = {kind: {name: made[name][kind] for name in CLASSES} for kind in made[CLASSES[0]]}
-    counted = fit_ngram(session.corpus, session.entrants[0].first.recipe.data.split, 5)
-    texts["order-5 n-gram"] = {
-        name: [
-            text.decode("utf-8", "replace")
-            for text in counted.sample(len(each), LONGEST * _LETTER, seed, [prompt.encode() for prompt in each])
-        ]
-        for name, each in asked.prompts.items()
-    }
+    if session.corpus is not None:
+        counted = fit_ngram(session.corpus, session.split, 5)
+        texts["order-5 n-gram"] = {
+            name: [
+                text.decode("utf-8", "replace")
+                for text in counted.sample(len(each), LONGEST * _LETTER, seed, [prompt.encode() for prompt in each])
+            ]
+            for name, each in asked.prompts.items()
+        }
     fills: dict[str, dict[str, FillScore]] = {}
     for name, holes in asked.holes.items():
         places = [replace(hole, document=place) for place, hole in enumerate(holes)]

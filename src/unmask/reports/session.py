@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from unmask.data.corpus import Corpus
+from unmask.progress import Stage, Tell
 from unmask.reports.entrants import Entrant
 from unmask.reports.finished_parts import Parts
 from unmask.reports.generation import Way
-from unmask.reports.progress import Stage, Tell
 from unmask.reports.scope import Scope
 from unmask.training.held_out import HeldOut
 
@@ -24,7 +24,8 @@ class Session:
     Attributes:
         entrants: The rows.
         ways: How each row is sampled.
-        corpus: The corpus of the first run.
+        corpus: The corpus of the first run that learned from texts known here; ``None``: there is none.
+        split: The part of it that this run learned from.
         text: The held-out text.
         window: Bytes of a window.
         length: Tokens of a generated text.
@@ -38,7 +39,8 @@ class Session:
 
     entrants: list[Entrant]
     ways: list[list[Way]]
-    corpus: Corpus
+    corpus: Corpus | None
+    split: str
     text: HeldOut
     window: int
     length: int

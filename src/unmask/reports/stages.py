@@ -13,10 +13,10 @@ from unmask.evaluation.bits import BitsPerByte, bits_per_byte
 from unmask.evaluation.judge import Judge, NetworkJudge, NgramJudge
 from unmask.evaluation.latency import Latency
 from unmask.evaluation.windows import cut
+from unmask.progress import counting
 from unmask.reports.controls import fit_ngram, model_controls, text_controls, untrained_control
 from unmask.reports.generation import Timed, Way, time_ways, write_texts
 from unmask.reports.probes import Probed, Probes
-from unmask.reports.progress import counting
 from unmask.reports.rows import Control, TextRow
 from unmask.reports.session import Session
 from unmask.reports.text_measures import text_measures
@@ -69,19 +69,22 @@ def judge(session: Session, chosen: Run | str, bytes_each: int) -> Yardstick:
     if len(real) < scope.samples:
         warn(f"{scope.samples} samples are held against {len(real)} real documents, some of them more than once.")
     judges: list[Judge] = []
-    if chosen != "none":
+    if chosen != "none" and session.corpus is None:
+        warn("no n-gram judge: what the runs learned from is not known here.")
+    elif chosen != "none" and session.corpus is not None:
         try:
             judges.append(NgramJudge(fit_ngram(session.corpus, "judge", 5)))
         except Error as error:
             warn(f"no n-gram judge: {error}")
     if isinstance(chosen, Run):
-        if chosen.manifest.get("corpus_fingerprint") != session.corpus.fingerprint:
+        if session.corpus is None or chosen.manifest.get("corpus_fingerprint") != session.corpus.fingerprint:
             warn(
                 f"judge {chosen.name} was trained on another corpus than the first run; "
                 "it may not know this kind of text."
             )
         judges.append(NetworkJudge(chosen.model(), chosen.process, chosen.tokenizer))
-    yardstick = Yardstick(real, judges, text_measures(judges, real, scope.samples, session.seed, warn))
+    measures = text_measures(judges, real, scope.samples, session.seed, warn, scope.divergence)
+    yardstick = Yardstick(real, judges, measures)
     stage.finish()
     return yardstick
 
@@ -172,12 +175,11 @@ def control(session: Session, yardstick: Yardstick, bytes_each: int) -> list[Con
     """Measure what every number is held against."""
     scope, seed, texts = session.scope, session.seed, session.text.texts
     run, way = session.entrants[0].first, session.ways[0][0]
-    split = run.recipe.data.split
     pieces = [cut(document, bytes_each)[0] for document in yardstick.real[: scope.samples]]
 
     def of_bytes() -> list[Control]:
         return model_controls(
-            session.corpus, split, texts, yardstick, samples=scope.samples, size=bytes_each, seed=seed
+            session.corpus, session.split, texts, yardstick, samples=scope.samples, size=bytes_each, seed=seed
         )
 
     def untrained() -> list[Control]:

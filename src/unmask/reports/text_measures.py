@@ -21,7 +21,12 @@ Pair = tuple[float | None, float | None]
 
 
 def text_measures(
-    judges: Sequence[Judge], real: Sequence[str], samples: int, seed: int, warn: Callable[[str], None]
+    judges: Sequence[Judge],
+    real: Sequence[str],
+    samples: int,
+    seed: int,
+    warn: Callable[[str], None],
+    divergence: bool = True,
 ) -> dict[str, Measure]:
     """Return the measures that can be taken here, by name.
 
@@ -31,6 +36,7 @@ def text_measures(
         samples: Texts that each row writes.
         seed: Of random splits and choices.
         warn: Called with what cannot be measured, and why.
+        divergence: Whether it is one of them.
     """
     found: dict[str, Measure] = {}
     try:
@@ -44,6 +50,8 @@ def text_measures(
         found["coherence"] = _coherence(embedder, seed)
     except Error as error:
         warn(f"no semantic coherence: {error}")
+    if not divergence:
+        return found
     network = next((judge for judge in judges if isinstance(judge, NetworkJudge)), None)
     features: TextFeatures | None = None if embedder is None else StaticFeatures(embedder)
     if network is not None:

@@ -29,14 +29,27 @@ from unmask.sampling import Sampler, Settings
 from unmask.training.network import make_model
 from unmask.training.run import Run
 
-_HOLES = 32
+HOLES = 32
+"""Holes that are filled."""
 
 
 def likelihood_measures(
-    run: Run, model: Any, texts: Sequence[str], *, window: int, draws: int, seed: int
+    run: Run,
+    model: Any,
+    texts: Sequence[str],
+    *,
+    window: int,
+    draws: int,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Measure]:
-    """Score held-out text: bits per byte, perplexity a token, and what thoughts are worth to later passages."""
-    own = bits_per_byte(model, run.process, run.tokenizer, texts, window=window, draws=draws, seed=seed)
+    """Score held-out text: bits per byte, perplexity a token, and what thoughts are worth to later passages.
+
+    ``progress`` is called with (windows done, windows in all) of the first score; the others take as long again.
+    """
+    own = bits_per_byte(
+        model, run.process, run.tokenizer, texts, window=window, draws=draws, seed=seed, progress=progress
+    )
     fresh = make_model(run.recipe, run.tokenizer.vocab_size).to(model.device).eval()
     bare = bits_per_byte(fresh, run.process, run.tokenizer, texts, window=window, draws=draws, seed=seed)
     of = f"{own.bound}, {counted(own.documents, 'document')}, {counted(own.bytes, 'byte')}"
@@ -102,7 +115,7 @@ def _infilled(
 ) -> list[Measure]:
     context = min(int(model.config.max_position_embeddings), thinking(model, run.process).passage)
     window = common_window(texts, [run.tokenizer], [context])
-    holes = make_holes(texts, window=window, count=_HOLES, seed=seed)
+    holes = make_holes(texts, window=window, count=HOLES, seed=seed)
     found = infilling(model, run.process, run.tokenizer, sampler, settings, holes)
     if found.score is None:
         raise Error(f"{found.reason}.")

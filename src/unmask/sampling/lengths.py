@@ -22,7 +22,7 @@ Letters: B rows, T positions, O orders, Y layouts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -56,6 +56,7 @@ def around_nats(
     orders: int = 4,
     seed: int = 0,
     batch_size: int = 8,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Float[Tensor, "O Y"]:
     """Return -ln p(text around the holes) of each layout in each order, float64.
 
@@ -69,6 +70,7 @@ def around_nats(
         orders: Random orders (O).
         seed: Of the orders.
         batch_size: Most rows in one network call.
+        progress: Called with (layouts weighed, layouts in all), each order for itself.
 
     Raises:
         Error: no order, or a text longer than a passage of the model.
@@ -93,6 +95,7 @@ def around_nats(
         nats = _told(model, asked, places, vocabulary, settings, [order for order, _ in part])
         for (order, layout), value in zip(part, nats.tolist(), strict=True):
             found[order, layout] = value
+        progress(first + len(part), len(cases))
     return found
 
 

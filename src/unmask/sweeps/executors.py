@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from unmask.lines import lasting
 from unmask.sweeps.advance import STOP, Task, logged, perform, read_row, update_row
 from unmask.threads import allowed_cores
 from unmask.workers import HERE, Processes, Workers
@@ -61,12 +63,15 @@ class Rows:
         here, apart = self.workers is HERE, isinstance(self.workers, Processes)
         share = None if here else max(1, allowed_cores() // self.workers.count) if apart else 1
         stop, ended = stop_file(tasks), False
+        began, done = time.monotonic(), 0
 
         def left() -> Iterator[Task]:
             for number, task in enumerate(tasks, start=1):
                 if ended or stop.exists():
                     return
-                say(f"{_doing(task)} ({number} of {len(tasks)})")
+                pace = (time.monotonic() - began) / done if done else None
+                left = "" if pace is None else f"; all done in about {lasting(pace * (len(tasks) - done))}"
+                say(f"{_doing(task)} ({number} of {len(tasks)}){left}")
                 yield replace(task, threads=self.threads or share, parent=os.getpid() if apart else None)
 
         with contextlib.nullcontext() if here else asking(stop, say):
@@ -76,6 +81,7 @@ class Rows:
                     why = f"{str(error).partition(';')[0]}; see log.txt in its folder" if apart else str(error)
                     row = update_row(Path(task.folder), status="failed", error=why)
                 tell(row, task, say)
+                done += 1
                 ended = row["status"] == "interrupted"
 
 

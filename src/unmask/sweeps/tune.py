@@ -15,13 +15,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unmask.data.cache import writing
 from unmask.errors import Error
+from unmask.progress import Counter, Progress
 from unmask.reports.dataclass_json import plain
-from unmask.reports.progress import Progress
 from unmask.sampling.search_space import Room, plain_ways, suggest
 from unmask.sampling.settings import Settings
 from unmask.sweeps.bench import Bench, Point, point_of
@@ -116,15 +117,20 @@ class Search:
             seconds: No new trial begins after so much time; ``None``: no limit.
             progress: Called before each trial.
         """
-        began, first, real = time.monotonic(), self.done, self.real_bits()
+        began, real = time.monotonic(), self.real_bits()
+
+        def until(told: Progress) -> None:
+            over = None if seconds is None else began + seconds - time.monotonic()
+            soonest = [left for left in (told.left, over) if left is not None]
+            progress(replace(told, left=min(soonest, default=None)))
+
+        counter = Counter("trying ways to write", until, unit="ways", place=(1, 2), first=self.done)
         known = {point.way.label: point for point in self.points}
         while (done := self.done) < trials and (seconds is None or time.monotonic() - began < seconds):
             trial = self._study.ask()
             settings = suggest(trial, self._kinds, self._room, self._kept)
-            spent = time.monotonic() - began
-            left = None if done == first else spent / (done - first) * (trials - done)
-            told = (settings.label, done, trials, done / trials)
-            progress(Progress("trying ways to write", 1, 2, *told, left))
+            counter.what = settings.label
+            counter(done, trials)
             try:
                 point = known.get(settings.label) or self.bench.measure(settings)
             except Error:  # settings that this network cannot be driven by
@@ -148,9 +154,11 @@ class Search:
         told = self._study.user_attrs.get("again", {})
         if told.get("labels") != labels:
             found = []
-            for number, point in enumerate(self.bench.again(asked, _AGAIN)):
-                state = (labels[number], number, len(asked), number / len(asked))
-                progress(Progress("measuring the front again", 2, 2, *state, None))
+            counter = Counter("measuring the front again", progress, unit="ways", place=(2, 2), what=labels[0])
+            counter(0, len(asked))
+            for number, point in enumerate(self.bench.again(asked, _AGAIN), 1):
+                counter.what = labels[min(number, len(labels) - 1)]
+                counter(number, len(asked))
                 found.append(plain(point))
             told = {"labels": labels, "points": found}
             self._study.set_user_attr("again", told)

@@ -9,6 +9,8 @@ from typing import Any
 from unmask.data.batch import Batch
 from unmask.diffusion.causal import Causal
 from unmask.diffusion.options import CausalOptions
+from unmask.progress import Counter
+from unmask.progress_line import ProgressLine
 from unmask.training.held_out_blocks import scored_blocks
 from unmask.training.order import BlockStream, as_batch, collate, tokens_a_byte
 from unmask.training.prepared import prepare
@@ -39,19 +41,22 @@ def causal_sides(run: Run, parent: Run) -> dict[str, Any]:
     )
     per_byte = tokens_a_byte(text.valid, count, recipe.seed, text.tokenizer) / math.log(2)
     found = {}
-    for name, each in (("causal_before", parent), ("causal_after", run)):
-        network = each.model()
-        if "causal" not in network.config.visibilities or network.config.output_shift != 1:
-            return {}
+    with ProgressLine() as line:
+        for name, each in (("causal_before", parent), ("causal_after", run)):
+            network = each.model()
+            counter = Counter("scoring left to right", line, unit="blocks", what=each.name)
+            if "causal" not in network.config.visibilities or network.config.output_shift != 1:
+                return {}
 
-        def batch_of(places: Sequence[int], device: Any = network.device) -> Batch:
-            return as_batch(collate(stream.__getitems__([*places])), text.tokenizer.bos_id).to(device)
+            def batch_of(places: Sequence[int], device: Any = network.device, counter: Counter = counter) -> Batch:
+                counter.add(len(places), count)
+                return as_batch(collate(stream.__getitems__([*places])), text.tokenizer.bos_id).to(device)
 
-        scored = scored_blocks(
-            lambda batch, network=network: process.likelihood(network, batch),
-            range(count),
-            recipe.training.per_device_train_batch_size,
-            batch_of,
-        )
-        found[name] = round(scored.nats / scored.tokens * per_byte, 6)
+            scored = scored_blocks(
+                lambda batch, network=network: process.likelihood(network, batch),
+                range(count),
+                recipe.training.per_device_train_batch_size,
+                batch_of,
+            )
+            found[name] = round(scored.nats / scored.tokens * per_byte, 6)
     return found

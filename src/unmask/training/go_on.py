@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,14 @@ from unmask.training.run import Run
 
 
 def go_on(
-    run: Run, model: Any, prompts: Sequence[str], settings: Settings, length: int, *, batch_size: int = 16
+    run: Run,
+    model: Any,
+    prompts: Sequence[str],
+    settings: Settings,
+    length: int,
+    *,
+    batch_size: int = 16,
+    progress: Callable[[int], None] = lambda more: None,
 ) -> list[str]:
     """Return what a run writes after each prompt.
 
@@ -25,6 +32,7 @@ def go_on(
         settings: Of its sampler; the n-th text depends on the seed, n and its prompt.
         length: Most tokens of a text.
         batch_size: Most texts in one network call.
+        progress: Called after each step with how many words more have been written.
 
     Raises:
         Error: a prompt that does not fit into the run's context.
@@ -44,6 +52,6 @@ def go_on(
         tokens, lead = canvas([ids, []], [length], words, [0] if leads else [])
         requests.append(Request(tokens, settings, number, lead))
     sampler = SAMPLERS.get(settings.name)()
-    done = generate(model, sampler, requests, words, batch_size=batch_size, process=run.process)
+    done = generate(model, sampler, requests, words, batch_size=batch_size, process=run.process, progress=progress)
     texts = [tokenizer.decode(sample.written) for sample in done]
     return [text.removeprefix(" ") if request.lead else text for text, request in zip(texts, requests, strict=True)]

@@ -25,6 +25,7 @@ from unmask.training.fingerprints import fingerprints
 from unmask.training.import_source import Source, opened
 from unmask.training.import_words import Words, words_of
 from unmask.training.recipe import Recipe, parse_recipe
+from unmask.training.rounding import round_to_int8, told_rounding
 from unmask.training.run import FORMAT, MANIFEST, RECIPE, Run, write_json
 
 USUAL = 1024
@@ -32,8 +33,8 @@ USUAL = 1024
 ELSEWHERE = "elsewhere"
 """In place of a corpus that is not known here."""
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
-TYPES = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16}
-"""What weights are stored as; ``auto``: as they came."""
+TYPES = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
+"""What weights are read as, by what they are to be stored as; ``auto``: as they came, ``int8``: rounded afterwards."""
 
 
 def import_weights(
@@ -56,7 +57,7 @@ def import_weights(
         tokenizer: Whose tokenizer it is, where the source has none.
         bos: The token that a text begins with.
         length: Tokens of the run's context.
-        dtype: What the weights are stored as: ``auto``, ``fp32`` or ``bf16``.
+        dtype: What the weights are stored as: ``auto``, ``fp32``, ``bf16`` or ``int8``.
         progress: Called with tensors read and all.
 
     Returns:
@@ -66,7 +67,7 @@ def import_weights(
         Error: no such source, an unknown family or dtype, weights or a tokenizer that cannot be a run's.
     """
     if dtype not in TYPES:
-        raise Error(f"unknown dtype {dtype!r}. Choose auto, fp32 or bf16.")
+        raise Error(f"unknown dtype {dtype!r}. Choose auto, fp32, bf16 or int8.")
     with opened(source, tokenizer) as weights:
         kind = FAMILIES.get(family) if family else family_of(weights.told, weights.stored.names)
         words = words_of(weights.tokenizer, source, kind, weights.told, bos)
@@ -74,6 +75,10 @@ def import_weights(
         config = TransformerConfig(vocab_size=words.tokenizer.vocab_size, **(recipe.backbone.model_extra or {}))
         recipe.process_options().check(config)
         model = read_weights(kind, weights.told, weights.stored, config, words.rows, TYPES[dtype], progress)
+        count, stored, rounding = parameter_count(model), str(model.dtype).removeprefix("torch."), None
+        if dtype == "int8":
+            stored, rounding = dtype, round_to_int8(model, recipe, words.tokenizer)
+        notes = words.notes if rounding is None else (*words.notes, told_rounding(rounding))
         there = folder.is_dir()
         with writing(folder, "give another --output"):
             folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -83,15 +88,9 @@ def import_weights(
                 model.save_pretrained(partial)
                 words.tokenizer.save(partial / "tokenizer")
                 (partial / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-                manifest = _manifest(
-                    weights,
-                    kind,
-                    words,
-                    recipe,
-                    parameter_count(model),
-                    str(model.dtype).removeprefix("torch."),
-                    partial,
-                )
+                manifest = _manifest(weights, kind, words, recipe, count, stored, partial)
+                if rounding is not None:
+                    manifest["imported"]["rounding"] = rounding
                 write_json(partial / MANIFEST, manifest)
                 by_umask(partial)
                 if there:
@@ -101,7 +100,7 @@ def import_weights(
                     os.replace(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Run.open(folder), words.notes
+    return Run.open(folder), notes
 
 
 def _recipe(source: Source, family: Family, words: Words, name: str, length: int | None) -> Recipe:

@@ -37,11 +37,15 @@ def precision_of(run: Run, asked: str, settings: Settings | None = None) -> Prec
         settings: How it writes; ``None``: it scores.
 
     Raises:
-        Error: ``UNMASK_PRECISION`` says neither fp32 nor bf16.
+        Error: ``UNMASK_PRECISION`` says neither fp32 nor bf16, or bf16 is asked of 8-bit weights.
     """
     from unmask.training.precision import Precision, answers
 
     check_precision(asked)
+    if run.stored_as == "int8":
+        if asked == "bf16":
+            raise Error(f"{run.name} has int8 weights, which are computed in float32; leave --precision out.")
+        return Precision(False, "its weights are int8")
     if asked != "auto":
         return Precision(asked == "bf16", "asked for")
     return answers(run.recipe, _positions(run, settings))

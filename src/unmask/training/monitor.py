@@ -1,22 +1,19 @@
-"""What a run tells while it trains: ``metrics.jsonl``, a progress line with tok/s and ETA, and a Ctrl-C that saves."""
+"""What a run tells while it trains: ``metrics.jsonl``, its steps with tok/s and the time left; a Ctrl-C that saves."""
 
 from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from unmask.lines import leads as leads
 from unmask.lines import tell as say
-from unmask.lines import visible
+from unmask.progress import Progress, Tell
 
 _KEPT = ("loss", "grad_norm", "learning_rate")
 _TOLD = ("loss.", "network.", "gradient.", "controller.")
@@ -120,38 +117,25 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-class ProgressLine(TrainerCallback):
-    """A bar on a terminal, a line every ten seconds elsewhere; always on stderr."""
+class Steps(TrainerCallback):
+    """Tells where training stands: its steps, the last loss, tok/s.
 
-    def __init__(self, name: str, metrics: Metrics) -> None:
-        self.console = Console(stderr=True)
-        self.metrics = metrics
-        self.bar = Progress(
-            TextColumn("{task.fields[name]}", style="bold", markup=False),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} steps"),
-            TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-        )
-        self.name = visible(name).replace("\n", " ")
+    Args:
+        name: Of the recipe.
+        metrics: What is counted.
+        tell: Called after each step.
+    """
+
+    def __init__(self, name: str, metrics: Metrics, tell: Tell) -> None:
+        self.name, self.metrics, self.tell = name, metrics, tell
         self.loss: float | None = None
-        self._last = time.perf_counter()
-        self._began = self._last
-        self._first = 0
+        self._began, self._first = time.perf_counter(), 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Show the bar."""
-        self._began = time.perf_counter()
-        self._first = state.global_step
-        fields = {"numbers": "", "name": self.name}
-        self.task = self.bar.add_task("train", total=state.max_steps, completed=state.global_step, **fields)
-        if self.console.is_terminal and state.is_world_process_zero:
-            self.bar.start()
+        """Start the clock."""
+        self._began, self._first = time.perf_counter(), state.global_step
 
     def on_log(
         self,
@@ -161,31 +145,16 @@ class ProgressLine(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remember the loss, and show it at once."""
+        """Remember the loss."""
         self.loss = (logs or {}).get("loss", self.loss)
-        self.bar.update(self.task, numbers=self._numbers())
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar, or print a line."""
-        numbers = self._numbers()
-        self.bar.update(self.task, completed=state.global_step, numbers=numbers)
-        now = time.perf_counter()
-        if not self.console.is_terminal and state.is_world_process_zero and now - self._last > 10:
-            self._last = now
-            left = (now - self._began) / (state.global_step - self._first) * (state.max_steps - state.global_step)
-            print(
-                f"{self.name}  step {state.global_step}/{state.max_steps}  {numbers}  ETA {left:.0f} s", file=sys.stderr
-            )
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Take the bar away."""
-        self.bar.stop()
-
-    def _numbers(self) -> str:
+        """Tell where it stands; the time left counts what scoring and saving have taken so far."""
+        step, most = state.global_step, state.max_steps
+        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (most - step)
         loss = "" if self.loss is None else f"loss {self.loss:.3f}  "
-        return f"{loss}{self.metrics.tokens_per_second:,.0f} tok/s"
+        facts = f"{loss}{self.metrics.tokens_per_second:,.0f} tok/s"
+        self.tell(Progress("training", 1, 1, self.name, step, most, step / most, left, "steps", facts))
 
 
 class Interrupt(TrainerCallback):

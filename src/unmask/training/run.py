@@ -22,7 +22,8 @@ from unmask.arguments import checked
 from unmask.data.json_file import named, read_object, read_text
 from unmask.data.yaml_text import load_yaml
 from unmask.errors import Error
-from unmask.lines import counted, line, shell
+from unmask.lines import counted, line, shell, slow
+from unmask.models.safetensors_file import stored_as
 from unmask.own_code import allowing
 from unmask.training.calibration_file import StoredCalibration, calibrated_with
 from unmask.training.combination import make_process
@@ -63,10 +64,12 @@ class Run:
         tokenizer: The tokenizer it was trained with.
         process: Its process.
         allow_code: Whether code that its recipe names is imported.
+        mapped: Whether its weights may lie in the pages of their file, which nobody may write over meanwhile.
         cache: Texts that it wrote before, to be written only once (:func:`unmask.load`); ``None``: none are kept.
     """
 
     cache: ResultCache | None = None
+    mapped: bool = True
 
     @checked
     def __init__(self, path: Path, manifest: dict[str, Any], recipe: Recipe, *, allow_code: bool = False) -> None:
@@ -108,10 +111,20 @@ class Run:
         """The folder's name."""
         return self.path.resolve().name
 
+    @cached_property
+    def stored_as(self) -> str:
+        """What the weights are stored as: ``float32``, ``bfloat16``, ``int8``."""
+        return stored_as(self.path / WEIGHTS)
+
     @property
     def imported(self) -> bool:
         """Whether it was trained elsewhere (``unmask import``), on text that is not known here."""
         return "imported" in self.manifest
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether it learned from texts that are known here: not elsewhere, and not the responses of talks."""
+        return not self.imported and self.recipe.data.format != "chat"
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -134,9 +147,10 @@ class Run:
 
     @checked
     def model(self, device: str | None = None, *, half: bool = False) -> Denoiser:
-        """Load the weights (the average, if the run kept one) in float32, in evaluation mode.
+        """Load the weights (the average, if the run kept one) to compute in float32, in evaluation mode.
 
-        The network's class is the one of ours that the recipe names, whatever else lies in the folder.
+        They stay in the file's pages where they are stored so, and matrices of 8 bits stay those. The network's class
+        is the one of ours that the recipe names, whatever else lies in the folder.
 
         Args:
             device: Where to; default a GPU if there is one.
@@ -151,8 +165,9 @@ class Run:
         from unmask.models.half import halved
 
         kind = BACKBONES.get(self.recipe.backbone.name).model
-        model = kind.from_pretrained(self.path, computed=torch.float32)  # stored bf16 is not what a CPU computes in
-        check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
+        with slow(f"reading {self.name}"):
+            model = kind.from_pretrained(self.path, computed=torch.float32, small=True, mapped=self.mapped)
+            check_fingerprint(self.path, self.manifest, "weights", weights_fingerprint(self.path))
         check_fingerprint(self.path, self.manifest, "patcher", patcher_fingerprint(self.path))
         model.calibration = StoredCalibration(self.path, self.manifest.get("weights_fingerprint"))
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()

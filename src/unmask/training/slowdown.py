@@ -6,12 +6,13 @@ tokens a second of the last window < 1/2 of the best window's, twice in a row
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from unmask.lines import tell
 
 WINDOW = 10.0
 """Seconds of steps in a window."""
@@ -51,7 +52,7 @@ class Slowdown(TrainerCallback):
         self._slow = self._slow + 1 if speed < WELL_BELOW * self.best else 0
         if self._slow == 2 and not self.told and state.is_world_process_zero:
             self.told = True
-            print(f"\n{self._line(speed)}", file=sys.stderr)
+            tell(self._line(speed))
 
     def _line(self, speed: float) -> str:
         load = f"load average {os.getloadavg()[0]:.1f}, " if hasattr(os, "getloadavg") else ""

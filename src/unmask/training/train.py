@@ -13,8 +13,10 @@ import torch
 import transformers
 from transformers import TrainingArguments
 
+from unmask.diffusion.registry import PROCESSES
 from unmask.errors import Error
 from unmask.models.network import Denoiser
+from unmask.progress_line import ProgressLine
 from unmask.threads import chosen
 from unmask.training import checkpoints
 from unmask.training.adapters import add_adapters
@@ -26,7 +28,7 @@ from unmask.training.evidence_table import Finder
 from unmask.training.folder import CHECKPOINTS, claimed, differences
 from unmask.training.hardware import threads
 from unmask.training.manifest import new_manifest
-from unmask.training.monitor import Interrupt, Metrics, ProgressLine, leads, say
+from unmask.training.monitor import Interrupt, Metrics, Steps, leads, say
 from unmask.training.order import BlockStream, collate, tokens_a_byte
 from unmask.training.patches import give_patcher
 from unmask.training.plan import Plan, plan
@@ -128,7 +130,8 @@ def _trained(
         keep_start(model, folder, fresh and start is not None)
     with arguments.main_process_first(local=False, desc="patches"):
         give_patcher(model, lambda: text.documents(recipe), folder, fresh, recipe.data.binary, start and start.run.path)
-    trained = None if recipe.lora is None else add_adapters(model, recipe.lora, recipe.seed)
+    mask = text.tokenizer.mask_id if PROCESSES.facts(recipe.process.name).shows == "mask" else None
+    trained = None if recipe.lora is None else add_adapters(model, recipe.lora, recipe.seed, mask)
     if recipe.evidence is not None:
         with arguments.main_process_first(local=False, desc="evidence"):
             text = text.with_evidence(planned, begun, find)
@@ -157,7 +160,7 @@ def _train(
     recipe, text, model, arguments = work.plan.recipe, work.text, work.model, work.arguments
     rows = _rows(arguments)
     metrics = Metrics(folder / "metrics.jsonl", rows * (recipe.data.length - 1))
-    interrupt = Interrupt()
+    interrupt, line = Interrupt(), ProgressLine()
     stored = folder / CHECKPOINTS
     checkpoint = _newest(stored) if resume else None
     held_out = min(recipe.training.valid_blocks, len(text.valid)) if text.valid else 0
@@ -190,7 +193,7 @@ def _train(
         data_collator=collate,
         callbacks=[
             metrics,
-            ProgressLine(recipe.name, metrics),
+            Steps(recipe.name, metrics, line),
             Slowdown(metrics.tokens_per_step),
             interrupt,
             *callbacks,
@@ -203,7 +206,7 @@ def _train(
             trainer.gradients.load(checkpoint)
             metrics.load(checkpoint)
     watched = recipe.training.detect_anomaly or torch.is_anomaly_enabled()
-    with ending.guarded(), interrupt, torch.autograd.set_detect_anomaly(watched):
+    with ending.guarded(), interrupt, line, torch.autograd.set_detect_anomaly(watched):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         ending.keep(trainer)
         if manifest["status"] == "interrupted" and interrupt.by:

@@ -77,7 +77,9 @@ class WarmStart:
         Raises:
             Error: the weights are damaged, or have another shape.
         """
-        ours, theirs = network.state_dict(), self.run.model("cpu").state_dict()
+        from unmask.models.int8 import in_float
+
+        ours, theirs = network.state_dict(), in_float(self.run.model("cpu").state_dict())
         both = [name for name in ours if name in theirs]
         if odd := next((name for name in both if ours[name].shape != theirs[name].shape), None):
             shapes = f"{list(ours[odd].shape)} here, {list(theirs[odd].shape)} in {self.name}"

@@ -23,6 +23,7 @@ from unmask.errors import Error, nearest
 from unmask.evaluation.bits import bits_per_byte, scorer
 from unmask.evaluation.continuation import encode_pairs, fit, noise_key, score_continuations
 from unmask.evaluation.windows import common_window
+from unmask.models.cost import parameter_count
 from unmask.sampling import Request, canvas
 from unmask.sampling.infill import hand_over_space
 from unmask.sampling.until import generate_until
@@ -123,7 +124,7 @@ class UnmaskLM(LM):
     def get_model_info(self) -> dict[str, Any]:
         """Return what the harness stores beside the results."""
         return {
-            "model_num_parameters": sum(p.numel() for p in self._model.parameters()),
+            "model_num_parameters": parameter_count(self._model),
             "model_dtype": str(self._model.dtype),
             "unmask_version": __version__,
             "unmask_run": self._run.name,

@@ -17,6 +17,7 @@ from unmask.lines import excerpt
 from unmask.models.config import TransformerConfig
 from unmask.models.cost import without_memory
 from unmask.models.families.family import Family, Place, Told, Turned
+from unmask.models.int8 import in_float
 from unmask.models.options import config_options
 from unmask.models.transformer import Transformer
 from unmask.models.transformer_options import TransformerOptions
@@ -134,7 +135,7 @@ def _check_left(family: Family, config: TransformerConfig, names: frozenset[str]
 
 def native_weights(model: Transformer, family: Family) -> Iterator[tuple[str, Tensor]]:
     """Yield a family's names and our weights under them."""
-    held = model.state_dict()
+    held = in_float(model.state_dict())
     for ours, place in family.keys.places(model.config.num_hidden_layers):
         if ours not in held:
             continue

@@ -22,6 +22,7 @@ from jaxtyping import Float32, Int64
 from unmask.data.origin import Document
 from unmask.errors import Error, check_seed
 from unmask.lines import counted
+from unmask.progress import Counter, Tell
 from unmask.roots.building.arrivals import Spill
 from unmask.roots.building.intake import take
 from unmask.roots.building.learn import learn
@@ -97,6 +98,7 @@ def build(
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
     workers: Workers = HERE,
+    progress: Tell = lambda told: None,
 ) -> int:
     """Build an index, and return how many documents were left out because they had come before.
 
@@ -109,8 +111,9 @@ def build(
         like: Take the shelves of this index.
         max_texts: Stop at so many texts; ``None``: at the end.
         force: Replace an index at ``output``.
-        say: Called with a line now and then.
+        say: Called with a line of news.
         workers: Who embeds and measures; the index is the same whoever does.
+        progress: Called with where it stands.
 
     Raises:
         Error: nothing to read, fewer texts than shelves, or ``output`` cannot be written.
@@ -127,7 +130,7 @@ def build(
                 passage=options.passage,
                 max_texts=max_texts,
                 storage=options.storage,
-                say=say,
+                progress=progress,
                 workers=workers,
             )
             if not spill.count:
@@ -154,7 +157,7 @@ def build(
             segments=[entry],
         )
         say(f"{counted(len(arrived), 'text')} on {counted(len(centroids), 'shelf', 'shelves')}; measuring them")
-        finish(folder, manifest, centroids, offsets, reader, workers)
+        finish(folder, manifest, centroids, offsets, reader, workers, progress)
 
     published(output, make, force)
     return repeated
@@ -167,10 +170,12 @@ def finish(
     offsets: Float32[np.ndarray, " K"],
     reader: Reader,
     workers: Workers = HERE,
+    progress: Tell = lambda told: None,
 ) -> None:
     """Measure an index, let it learn, and write its core and its manifest."""
     segments = [open_segment(folder / entry.folder, "") for entry in manifest.segments]
-    found = measure(segments, centroids, manifest.grams, RANK, workers)
+    counter = Counter("measuring", progress, unit="shelves", what=reader.name, place=(2, 2))
+    found = measure(segments, centroids, manifest.grams, RANK, workers, counter)
     core = to_arrays(found.statistics, offsets, found.held, manifest.core)
     learned, dials = learn(
         segments,

@@ -11,7 +11,7 @@ Letters: N texts, K shelves.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from jaxtyping import Bool
 
 from unmask.data.origin import Document
 from unmask.errors import Error
+from unmask.progress import Tell
 from unmask.roots.building import measure
 from unmask.roots.building.arrivals import Spill
 from unmask.roots.building.build import RANK, finish, write_core
@@ -42,7 +43,7 @@ def add(
     reader: Reader,
     *,
     max_texts: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    progress: Tell = lambda told: None,
 ) -> Taken:
     """Add documents to an index in its place; those that it holds already are left out.
 
@@ -52,7 +53,7 @@ def add(
         told: What they are (source, split), for the manifest.
         reader: The index's embedder.
         max_texts: Stop at so many new texts; ``None``: at the end.
-        say: Called with a line now and then.
+        progress: Called with where it stands.
 
     Raises:
         Error: another process changes the index, or the disk is full or not writable.
@@ -76,7 +77,7 @@ def add(
                         max_texts=max_texts,
                         storage=manifest.storage,
                         known=known,
-                        say=say,
+                        progress=progress,
                     )
                     if not spill.count:
                         return taken
@@ -116,7 +117,14 @@ def _refuse_linked(index: Index) -> None:
         raise Error(f"{index.path} is linked to other indexes; add to one of them, and link them again.")
 
 
-def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool = False) -> int:
+def merge(
+    indexes: Sequence[Index],
+    output: Path,
+    reader: Reader,
+    *,
+    force: bool = False,
+    progress: Tell = lambda told: None,
+) -> int:
     """Write indexes as one, and return how many documents were left out because an earlier index has them.
 
     Args:
@@ -124,6 +132,7 @@ def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool
         output: The new index's folder; not one of theirs.
         reader: Their embedder.
         force: Replace an index at ``output``.
+        progress: Called with where it stands.
 
     Raises:
         Error: they differ in shelves or settings, or ``output`` cannot be written.
@@ -164,7 +173,7 @@ def merge(indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool
             segments=[SegmentEntry("segment-1", len(whole), documents, int(whole.offsets[-1]))],
         )
         statistics = first.core.statistics
-        finish(folder, manifest, statistics.centroids, first.core.offsets, reader)
+        finish(folder, manifest, statistics.centroids, first.core.offsets, reader, progress=progress)
 
     published(output, make, force)
     return repeated

@@ -20,7 +20,7 @@ from unmask.data.corpus import documents, load_corpus
 from unmask.data.origin import Document, in_rows
 from unmask.data.sources import open_source
 from unmask.errors import Error
-from unmask.lines import counted, sized
+from unmask.progress import Counter, Tell
 from unmask.roots.building.arrivals import Spill
 from unmask.roots.building.pieces import pieces
 from unmask.roots.embed.embedders import Reader, make_embedder, read_texts
@@ -132,7 +132,7 @@ def take(
     max_texts: int | None,
     storage: str,
     known: UInt64[np.ndarray, " n"] | None = None,
-    say: Callable[[str], None],
+    progress: Tell = lambda told: None,
     workers: Workers = HERE,
 ) -> Taken:
     """Embed documents and spill them.
@@ -145,12 +145,12 @@ def take(
         max_texts: Stop at so many texts; ``None``: at the end.
         storage: How vectors are kept.
         known: Digests of texts that are there already, sorted.
-        say: Called with a line now and then.
+        progress: Called with how many texts have been read and embedded.
         workers: Who embeds.
     """
     found = Taken()
     total = 0
-    told = 0
+    counter = Counter("embedding", progress, unit="texts", what=reader.name, place=(1, 2))
     batches, ahead = tee(_batches(islice(_pieces(given, passage, known, found), max_texts)))
     embedded = workers.map(Embed(reader, storage), ([one.text for one in batch] for batch in ahead))
     for (vectors, prominence), batch in zip(embedded, batches, strict=True):
@@ -158,9 +158,7 @@ def take(
         digests = spill.add(vectors, prominence, documents, places, texts, sources, lines)
         total += int(digests.sum(dtype=np.uint64))
         found.documents = documents[-1] + 1
-        if spill.count - told >= 50_000:
-            told = spill.count
-            say(f"{counted(told, 'text')}, {sized(spill.bytes)}")
+        counter(spill.count, max_texts)
     found.fingerprint = f"{total & ((1 << 64) - 1):016x}"
     return found
 

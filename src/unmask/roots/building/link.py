@@ -17,6 +17,7 @@ import numpy as np
 
 from unmask.errors import Error
 from unmask.lines import counted
+from unmask.progress import Tell
 from unmask.roots.building.build import finish
 from unmask.roots.building.change import check_alike
 from unmask.roots.building.intake import present
@@ -28,7 +29,13 @@ from unmask.workers import HERE, Workers
 
 
 def link(
-    indexes: Sequence[Index], output: Path, reader: Reader, *, force: bool = False, workers: Workers = HERE
+    indexes: Sequence[Index],
+    output: Path,
+    reader: Reader,
+    *,
+    force: bool = False,
+    workers: Workers = HERE,
+    progress: Tell = lambda told: None,
 ) -> None:
     """Write an index of indexes.
 
@@ -38,6 +45,7 @@ def link(
         reader: Their embedder.
         force: Replace an index at ``output``.
         workers: Who measures.
+        progress: Called with where it stands.
 
     Raises:
         Error: they differ in shelves or settings, a document is in two of them, or ``output`` cannot be written.
@@ -59,7 +67,7 @@ def link(
             sources=[source for index in indexes for source in index.manifest.sources],
             segments=entries,
         )
-        finish(folder, manifest, first.core.statistics.centroids, first.core.offsets, reader, workers)
+        finish(folder, manifest, first.core.statistics.centroids, first.core.offsets, reader, workers, progress)
 
     published(output, make, force)
 

@@ -7,7 +7,7 @@ Letters: N texts, K shelves, D dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +67,7 @@ def measure(
     size: int,
     rank: int,
     workers: Workers = HERE,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measured:
     """Return the statistics of segments together.
 
@@ -76,6 +77,7 @@ def measure(
         size: n of the n-gram bitmaps; 0: none.
         rank: Directions of a sketch.
         workers: Who does it.
+        progress: Called with (shelves measured, shelves in all).
     """
     runs: list[tuple[slice, Measured]] = []
     if sum(map(len, segments)) <= ROWS:  # one block: it is not worth the way to a worker
@@ -85,6 +87,7 @@ def measure(
             runs[-1] = shelves, merge(runs[-1][1], part)
         else:
             runs.append((shelves, part))
+        progress(shelves.stop, len(centroids))
     parts = [part for _, part in runs]
     vectors, held = ([one.to_arrays() for one in column] for column in ((p[0] for p in parts), (p[1] for p in parts)))
     return Measured(
