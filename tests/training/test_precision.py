@@ -128,7 +128,7 @@ def asked(measured, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 
 def test_what_counts_is_how_many_positions_one_text_asks_about_at_once(asked):
-    run = SimpleNamespace(recipe=load_recipe(NANO))
+    run = SimpleNamespace(recipe=load_recipe(NANO), stored_as="fp32")
     settings = {name: SAMPLERS.facts(name)() for name in ("ancestral", "autoregressive")}
     settings["block"] = SAMPLERS.facts("block")(block_size=8)
     found = {name: precision_of(run, "auto", own).bf16 for name, own in settings.items()}

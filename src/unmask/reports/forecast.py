@@ -169,8 +169,8 @@ def forecast(session: Session, say: Callable[[str], None]) -> Forecast:
         pace = pace_of(run, model, ways[0], texts, session.window, session.length)
         tokens = sum(map(len, run.tokenizer.encode_batch(list(texts))))
         rivals.append(Rival(pace, ways, len(entrant.runs), tokens, run.process.visibility == "causal"))
-    split = session.corpus.stats()["splits"][session.entrants[0].first.recipe.data.split]
-    megabytes = min(split["bytes"], NGRAM_CHARACTERS) / 1e6
+    counted = 0 if session.corpus is None else session.corpus.stats()["splits"][session.split]["bytes"]
+    megabytes = min(counted, NGRAM_CHARACTERS) / 1e6
     found = Forecast(stage_seconds(rivals, session.scope, session.length, megabytes), session.tell)
     besides = "; what --measures asks for comes on top" if session.scope.measures else ""
     sooner = "" if session.scope.quick or found.whole < _LONG else "; --quick measures less"
