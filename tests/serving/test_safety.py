@@ -55,9 +55,9 @@ class Kept(logging.Handler):
         self.records.append(record)
 
 
-def test_logs_hold_no_prompts_unless_they_are_asked_for(serving, monkeypatch):
+def test_logs_hold_no_prompts_unless_they_are_asked_for(serving, caplog, monkeypatch):
     logger = logging.getLogger("unmask.serving")  # an earlier test may have set it up as a command does
-    monkeypatch.setattr(logger, "level", logging.INFO)
+    caplog.set_level(logging.INFO, logger.name)
     secret = "my secret words"
     for told in (False, True):
         kept = Kept()
