@@ -53,6 +53,7 @@ HEAT = {"temperature": 0.7, "top_p": 0.9}
 """As the recipe writes."""
 WAYS: dict[str, dict[str, Any]] = {
     "left to right": {"sampler": "autoregressive", **HEAT},
+    "left to right, temperature 1": {"sampler": "autoregressive", "temperature": 1.0, "top_p": 1.0},
     **{
         f"blocks of {size}, {steps} steps": {"sampler": "block", "block_size": size, "steps": steps, **HEAT}
         for size, steps in ((8, 8), (8, 4), (4, 4), (4, 2))
